@@ -1,0 +1,190 @@
+//! The node's own file, `anomd.yaml`: all of it optional.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+/// The node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// `listen`.
+    pub listen: SocketAddr,
+    /// `data`: the folder of the store.
+    pub data: PathBuf,
+    /// `batches`: the folder of the batch files.
+    pub batches: PathBuf,
+    /// `plugins`: a folder of further components; `None` has only the bundled ones.
+    pub plugins: Option<PathBuf>,
+    /// `smtp`: the host's own mail account.
+    pub mail: Option<Mail>,
+    /// `tenants`; `default` is always there.
+    pub tenants: BTreeMap<String, Tenant>,
+    /// `limits`.
+    pub limits: Limits,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one place that puts it into a request.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// How the connection to the mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// TLS from the first byte.
+    Tls,
+    /// A plain connection that must become TLS.
+    Starttls,
+    /// None: for a relay on the same machine.
+    None,
+}
+
+/// The host's mail account.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// Host name of the server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: MailSecurity,
+    /// User name and password.
+    pub login: Option<(String, Secret)>,
+    /// The sender.
+    pub from: String,
+    /// A further PEM certificate to trust.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What a tenant may do.
+#[derive(Clone, Debug, Default)]
+pub struct Tenant {
+    /// `secrets`: name to value and origins; a batch's slot of the same name takes it.
+    pub secrets: BTreeMap<String, (Secret, Vec<String>)>,
+    /// `grants`: by plugin name.
+    pub grants: BTreeMap<String, Grants>,
+}
+
+/// What a plugin may reach for one tenant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grants {
+    /// `origins`: `https://hooks.slack.com`, `https://*.slack.com`, `http://10.0.0.5:9090`.
+    pub origins: Vec<String>,
+    /// `networks`: private ranges that may be connected to.
+    pub networks: Vec<IpNet>,
+    /// `recipients`: mail addresses, or `*@example.com`.
+    pub recipients: Vec<String>,
+}
+
+/// Every number that bounds something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest component that is read, in bytes.
+    pub component_bytes: usize,
+    /// Memory of one instance: linear memories and tables together, in bytes.
+    pub instance_memory_bytes: usize,
+    /// CPU of one call, in milliseconds.
+    pub call_cpu_ms: u64,
+    /// Wall-clock time of one call, in milliseconds.
+    pub call_wall_ms: u64,
+    /// Instances alive at once.
+    pub instances: u32,
+    /// Calls that a warm instance serves before it is retired.
+    pub warm_calls: u32,
+    /// Bytes that may cross from guest to host in one call.
+    pub crossing_bytes: usize,
+    /// Matrix, models and states of one detector call, in bytes.
+    pub detector_call_bytes: usize,
+    /// Rows of one detector call.
+    pub detector_call_rows: usize,
+    /// Bytes of one model.
+    pub model_bytes: usize,
+    /// Bytes of a request body.
+    pub http_request_bytes: usize,
+    /// Bytes of a response body, after decompression.
+    pub http_response_bytes: usize,
+    /// Time for one request, in milliseconds.
+    pub http_total_ms: u64,
+    /// Time to connect, in milliseconds.
+    pub http_connect_ms: u64,
+    /// Requests of one call.
+    pub http_requests_per_call: u32,
+    /// Lines that one call may log.
+    pub log_lines_per_call: usize,
+    /// Bytes of one log line.
+    pub log_line_bytes: usize,
+    /// Pages of one window.
+    pub ingest_pages: usize,
+    /// Series of a batch.
+    pub series_per_batch: usize,
+    /// Bytes of all keys and values that one plugin keeps for one tenant.
+    pub kv_bytes: usize,
+    /// Tries of a run.
+    pub run_attempts: u32,
+    /// Tries of a delivery.
+    pub delivery_attempts: u32,
+    /// Wait before the second try, in milliseconds; doubled each time.
+    pub retry_first_ms: u64,
+    /// The longest wait between two tries, in milliseconds.
+    pub retry_longest_ms: u64,
+    /// Log lines kept in a run record.
+    pub run_log_lines: usize,
+    /// Run records kept, a job of a batch.
+    pub runs_kept: usize,
+    /// How long a stop waits for running jobs, in milliseconds.
+    pub shutdown_grace_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            component_bytes: 32 << 20,
+            instance_memory_bytes: 256 << 20,
+            call_cpu_ms: 30_000,
+            call_wall_ms: 120_000,
+            instances: 64,
+            warm_calls: 1_000,
+            crossing_bytes: 64 << 20,
+            detector_call_bytes: 4 << 20,
+            detector_call_rows: 1_000,
+            model_bytes: 1 << 20,
+            http_request_bytes: 1 << 20,
+            http_response_bytes: 16 << 20,
+            http_total_ms: 30_000,
+            http_connect_ms: 5_000,
+            http_requests_per_call: 256,
+            log_lines_per_call: 100,
+            log_line_bytes: 4 << 10,
+            ingest_pages: 1_000,
+            series_per_batch: 100_000,
+            kv_bytes: 1 << 20,
+            run_attempts: 3,
+            delivery_attempts: 8,
+            retry_first_ms: 500,
+            retry_longest_ms: 300_000,
+            run_log_lines: 200,
+            runs_kept: 1_000,
+            shutdown_grace_ms: 30_000,
+        }
+    }
+}

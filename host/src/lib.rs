@@ -1,0 +1,14 @@
+//! anomd: anomaly detection for metrics, with every source, detector and notifier a
+//! sandboxed WebAssembly component.
+//!
+//! The modules are layers: each uses only those below it in this list, which a test keeps.
+//! `cli` → `demo` → `web` → `node` → `schedule` → `pipeline` → `alert` → [`plugin`] →
+//! `capability` → `engine` → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
+
+pub mod config;
+pub mod fault;
+pub mod message;
+pub mod plugin;
+pub mod schedule;
+pub mod series;
+pub mod store;

@@ -1,0 +1,177 @@
+//! A trait a role, over our own types: what the pipeline calls, whichever version of the
+//! contract the component was built against.
+//!
+//! What these calls return has been checked against what they were asked: lengths fit,
+//! numbers are finite where they must be, texts are bounded.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, PluginError};
+use crate::message::Alert;
+use crate::series::{Matrix, Millis, Samples};
+
+/// What a call is made for; the same call gives the same clock and the same random numbers.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The logical now: the scheduled time of the run.
+    pub now: Millis,
+    /// What the call is for, `default/prometheus/ingest/2026-01-01T00:00:00Z` say: the seed
+    /// of its random numbers, and a field of its log lines.
+    pub subject: String,
+    /// Takes each line that the plugin logs, already bounded in length and number.
+    pub log: Arc<dyn LogSink>,
+}
+
+/// Where the log lines of a call go.
+pub trait LogSink: Send + Sync + std::fmt::Debug {
+    /// One line.
+    fn line(&self, level: tracing::Level, plugin: &str, line: &str);
+}
+
+/// The half-open span to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// From its start to before its end.
+    pub span: Range<Millis>,
+    /// The resolution that is kept, in milliseconds.
+    pub step_ms: u32,
+}
+
+/// A part of a source that gave nothing this time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// A query, a host.
+    pub part: String,
+    /// Why.
+    pub error: PluginError,
+}
+
+/// A page of a window.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// What was found.
+    pub samples: Samples,
+    /// What was not; the rest of the page stands.
+    pub lost: Vec<Loss>,
+    /// To be passed in the next call; `None` ends the window.
+    pub next: Option<Vec<u8>>,
+}
+
+/// Pulls samples out of some other system.
+#[async_trait]
+pub trait Ingest: Send + Sync {
+    /// One page of a window.
+    async fn fetch(&self, call: &Call, config: &str, window: &Window, cursor: Option<Vec<u8>>) -> Result<Page, Fault>;
+}
+
+/// How many columns a detector wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// For a fit.
+    pub history: usize,
+    /// Before the tail, for a score.
+    pub context: usize,
+    /// Between two fits; 0 when the batch says.
+    pub refit: usize,
+    /// Whether the rows of a batch must stay together.
+    pub joint: bool,
+}
+
+/// Why a row has no result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Not enough history yet: no error.
+    Warming,
+    /// The detector cannot judge this row.
+    Failed(String),
+}
+
+/// A row without a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// Its index; each row is skipped once at most.
+    pub row: usize,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What a fit gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// One a row.
+    pub models: Vec<Vec<u8>>,
+    /// Rows that have no model.
+    pub skipped: Vec<Skip>,
+}
+
+/// A named part of the scores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Its name.
+    pub name: String,
+    /// As long as the scores; NaN where it does not apply.
+    pub values: Vec<f64>,
+}
+
+/// Columns of `rows * tail` cells, row-major.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scored {
+    /// 0 is ordinary, 1 as odd as it gets; NaN where the cell has no value.
+    pub scores: Vec<f64>,
+    /// Empty, or as long as the scores.
+    pub expected: Vec<f64>,
+    /// Empty, or as long as the scores.
+    pub lower: Vec<f64>,
+    /// Empty, or as long as the scores.
+    pub upper: Vec<f64>,
+    /// Why.
+    pub terms: Vec<Term>,
+    /// Rows that have no score.
+    pub skipped: Vec<Skip>,
+}
+
+/// Learns from history, scores new points.
+#[async_trait]
+pub trait Detect: Send + Sync {
+    /// What the host should pass, for a step in milliseconds.
+    async fn plan(&self, call: &Call, config: &str, step_ms: u32) -> Result<Needs, Fault>;
+
+    /// One model a row of `history`. `previous` has the last model of each row, or empty.
+    async fn fit(&self, call: &Call, config: &str, history: &Matrix, previous: &[Arc<[u8]>]) -> Result<Fitted, Fault>;
+
+    /// Scores the last `tail` columns of `recent`.
+    async fn score(
+        &self,
+        call: &Call,
+        config: &str,
+        models: &[Arc<[u8]>],
+        recent: &Matrix,
+        tail: usize,
+    ) -> Result<Scored, Fault>;
+}
+
+/// Tells people.
+#[async_trait]
+pub trait Notify: Send + Sync {
+    /// One result an alert, in order: what the remote side answered.
+    async fn deliver(
+        &self,
+        call: &Call,
+        config: &str,
+        alerts: &[Alert],
+    ) -> Result<Vec<Result<String, PluginError>>, Fault>;
+}
+
+/// A fault in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// An RFC 6901 JSON pointer into the configuration.
+    pub pointer: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}

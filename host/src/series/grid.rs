@@ -1,0 +1,74 @@
+//! The regular time axis that detectors see, and how samples are laid on it.
+
+use super::Millis;
+
+/// A regular time axis: column `i` is the span from `start + i * step_ms`, `step_ms` long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// The instant of the first column, a multiple of the step.
+    pub start: Millis,
+    /// Milliseconds between columns; never 0.
+    pub step_ms: u32,
+    /// Number of columns.
+    pub columns: usize,
+}
+
+impl Grid {
+    /// The grid of the half-open span `from..to`, both rounded down to the step.
+    pub fn spanning(from: Millis, to: Millis, step_ms: u32) -> Self {
+        let step_ms = step_ms.max(1);
+        let step = Millis::from(step_ms);
+        let start = from.div_euclid(step) * step;
+        let columns = (to.div_euclid(step) - start.div_euclid(step)).max(0);
+        Self { start, step_ms, columns: usize::try_from(columns).unwrap_or(0) }
+    }
+
+    /// The instant after the last column.
+    pub fn end(&self) -> Millis {
+        self.time(self.columns)
+    }
+
+    /// The instant of a column.
+    pub fn time(&self, column: usize) -> Millis {
+        self.start + Millis::from(self.step_ms) * column as Millis
+    }
+
+    /// Lays samples on the grid. A column takes the last sample of its span; one without
+    /// a sample is NaN. `timestamps` ascend.
+    pub fn lay(&self, timestamps: &[Millis], values: &[f64]) -> Vec<f64> {
+        let mut row = vec![f64::NAN; self.columns];
+        for (&time, &value) in timestamps.iter().zip(values) {
+            let column = (time - self.start).div_euclid(Millis::from(self.step_ms));
+            if let Some(cell) = usize::try_from(column).ok().and_then(|c| row.get_mut(c)) {
+                *cell = value;
+            }
+        }
+        row
+    }
+}
+
+/// Rows of series on one grid, row-major. NaN stands for a missing value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    /// The columns' time axis.
+    pub grid: Grid,
+    /// Number of rows.
+    pub rows: usize,
+    /// `rows * grid.columns` values.
+    pub values: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_takes_the_last_sample_of_its_span_and_gaps_are_nan() {
+        let grid = Grid::spanning(65_000, 240_000, 60_000);
+        assert_eq!(grid, Grid { start: 60_000, step_ms: 60_000, columns: 3 });
+        let row = grid.lay(&[0, 60_000, 119_999, 180_000, 999_999], &[9.0, 1.0, 2.0, 3.0, 9.0]);
+        assert_eq!(row[0], 2.0);
+        assert!(row[1].is_nan());
+        assert_eq!(row[2], 3.0);
+    }
+}
