@@ -5,24 +5,24 @@
 //! panic that stops a call into its message. Detectors whose rows belong together
 //! (`joint`) implement the generated traits under [`bindings`] themselves.
 
+use anomd_guest::parse;
 use serde::de::DeserializeOwned;
 
-/// What `wit-bindgen` made of `wit/`.
+/// What `wit-bindgen` made of the role's export; the rest of the world is `anomd-guest`'s.
 #[allow(missing_docs, reason = "generated; wit/anomd.wit documents it")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit",
-        inline: "package anomd:sdk; world plugin { include anomd:plugin/detector@0.1.0; }",
+        inline: "package anomd:sdk; world plugin { export anomd:plugin/detect@0.1.0; }",
         world: "anomd:sdk/plugin",
+        with: { "anomd:plugin/types@0.1.0": anomd_guest::types },
         pub_export_macro: true,
-        generate_all,
+        additional_derives: [PartialEq],
     });
 }
 
-pub use bindings::anomd::plugin::log::{self, Level};
-pub use bindings::anomd::plugin::types::{Cause, Error, Fitted, Matrix, Scored, Skip, Term};
-pub use bindings::anomd::plugin::{clock, random};
-pub use bindings::exports::anomd::plugin::about::{Descriptor, Problem, SecretSlot};
+pub use anomd_guest::types::{Cause, Fitted, Matrix, Scored, Skip, Term};
+pub use anomd_guest::{self as guest, Descriptor, Error, Level, Problem, SecretSlot, clock, log, random};
 pub use bindings::exports::anomd::plugin::detect::Needs;
 
 /// One series on the host's regular grid. NaN stands for a missing value.
@@ -74,18 +74,6 @@ pub trait Detector {
     fn score(config: &Self::Config, model: &[u8], recent: Row<'_>, tail: usize) -> Result<RowScores, Cause>;
 }
 
-fn parse<C: DeserializeOwned>(config: &str) -> Result<C, Error> {
-    serde_json::from_str(config).map_err(|e| Error::BadConfig(e.to_string()))
-}
-
-/// A trap has no message of its own: the host shows the last log lines beside it.
-fn report_panics() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|info| log::write(Level::Error, &info.to_string(), &[])));
-    });
-}
-
 fn rows(matrix: &Matrix) -> impl Iterator<Item = Row<'_>> {
     let columns = (matrix.axis.columns as usize).max(1);
     matrix.values.chunks_exact(columns).map(|values| Row { values, start: matrix.axis.start, step: matrix.axis.step })
@@ -95,25 +83,15 @@ fn rows(matrix: &Matrix) -> impl Iterator<Item = Row<'_>> {
 pub mod glue {
     use super::*;
 
-    /// `about.check`.
-    pub fn check<D: Detector>(config: &str) -> Vec<Problem> {
-        report_panics();
-        match parse(config) {
-            Ok(config) => D::check(&config),
-            Err(Error::BadConfig(message)) => vec![Problem { pointer: String::new(), message }],
-            Err(_) => Vec::new(),
-        }
-    }
-
     /// `detect.plan`.
     pub fn plan<D: Detector>(config: &str, step: u32) -> Result<Needs, Error> {
-        report_panics();
+        guest::report_panics();
         D::plan(&parse(config)?, step)
     }
 
     /// `detect.fit`.
     pub fn fit<D: Detector>(config: &str, history: Matrix, previous: Vec<Vec<u8>>) -> Result<Fitted, Error> {
-        report_panics();
+        guest::report_panics();
         let config = parse(config)?;
         let (mut models, mut skipped) = (Vec::new(), Vec::new());
         for (index, row) in rows(&history).enumerate() {
@@ -128,7 +106,7 @@ pub mod glue {
 
     /// `detect.score`.
     pub fn score<D: Detector>(config: &str, models: Vec<Vec<u8>>, recent: Matrix, tail: u32) -> Result<Scored, Error> {
-        report_panics();
+        guest::report_panics();
         let config = parse(config)?;
         let tail = tail as usize;
         let results: Vec<Result<RowScores, Cause>> =
@@ -186,18 +164,11 @@ pub mod glue {
 #[macro_export]
 macro_rules! export_detector {
     ($detector:ty) => {
+        $crate::guest::export_about!($detector as $crate::Detector);
         const _: () = {
-            use $crate::bindings::exports::anomd::plugin::{about, detect};
-            struct Plugin;
-            impl about::Guest for Plugin {
-                fn describe() -> about::Descriptor {
-                    <$detector as $crate::Detector>::describe()
-                }
-                fn check(config: String) -> Vec<about::Problem> {
-                    $crate::glue::check::<$detector>(&config)
-                }
-            }
-            impl detect::Guest for Plugin {
+            use $crate::bindings::exports::anomd::plugin::detect;
+            struct Detect;
+            impl detect::Guest for Detect {
                 fn plan(config: String, step: u32) -> Result<detect::Needs, $crate::Error> {
                     $crate::glue::plan::<$detector>(&config, step)
                 }
@@ -217,7 +188,7 @@ macro_rules! export_detector {
                     $crate::glue::score::<$detector>(&config, models, recent, tail)
                 }
             }
-    $crate::bindings::export!(Plugin with_types_in $crate::bindings);
+    $crate::bindings::export!(Detect with_types_in $crate::bindings);
         };
     };
 }

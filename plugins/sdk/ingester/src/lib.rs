@@ -1,30 +1,23 @@
 //! The guest side of an ingester: implement [`Ingester`] and name it in [`export_ingester!`].
-//!
-//! Importing `http` or `kv` here grants nothing: the linker drops what a plugin does not
-//! call, so the imports of the finished component are the ones that it uses.
 
+use anomd_guest::parse;
 use serde::de::DeserializeOwned;
 
-/// What `wit-bindgen` made of `wit/`.
+/// What `wit-bindgen` made of the role's export; the rest of the world is `anomd-guest`'s.
 #[allow(missing_docs, reason = "generated; wit/anomd.wit documents it")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit",
-        inline: "package anomd:sdk; world plugin {
-            include anomd:plugin/ingester@0.1.0;
-            import anomd:plugin/http@0.1.0;
-            import anomd:plugin/kv@0.1.0;
-        }",
+        inline: "package anomd:sdk; world plugin { export anomd:plugin/ingest@0.1.0; }",
         world: "anomd:sdk/plugin",
+        with: { "anomd:plugin/types@0.1.0": anomd_guest::types },
         pub_export_macro: true,
-        generate_all,
+        additional_derives: [PartialEq],
     });
 }
 
-pub use bindings::anomd::plugin::log::{self, Level};
-pub use bindings::anomd::plugin::types::{Error, Kind, Samples};
-pub use bindings::anomd::plugin::{clock, http, kv, random};
-pub use bindings::exports::anomd::plugin::about::{Descriptor, Problem, SecretSlot};
+pub use anomd_guest::types::{Kind, Samples};
+pub use anomd_guest::{self as guest, Descriptor, Error, Level, Problem, SecretSlot, clock, http, kv, log, random};
 pub use bindings::exports::anomd::plugin::ingest::{Loss, Page, Window};
 
 /// A source of samples.
@@ -44,35 +37,13 @@ pub trait Ingester {
     fn fetch(config: &Self::Config, window: Window, cursor: Option<Vec<u8>>) -> Result<Page, Error>;
 }
 
-fn parse<C: DeserializeOwned>(config: &str) -> Result<C, Error> {
-    serde_json::from_str(config).map_err(|e| Error::BadConfig(e.to_string()))
-}
-
-/// A trap has no message of its own: the host shows the last log lines beside it.
-fn report_panics() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|info| log::write(Level::Error, &info.to_string(), &[])));
-    });
-}
-
 /// The calls of the contract over an [`Ingester`]; [`export_ingester!`] uses them.
 pub mod glue {
     use super::*;
 
-    /// `about.check`.
-    pub fn check<I: Ingester>(config: &str) -> Vec<Problem> {
-        report_panics();
-        match parse(config) {
-            Ok(config) => I::check(&config),
-            Err(Error::BadConfig(message)) => vec![Problem { pointer: String::new(), message }],
-            Err(_) => Vec::new(),
-        }
-    }
-
     /// `ingest.fetch`.
     pub fn fetch<I: Ingester>(config: &str, window: Window, cursor: Option<Vec<u8>>) -> Result<Page, Error> {
-        report_panics();
+        guest::report_panics();
         I::fetch(&parse(config)?, window, cursor)
     }
 }
@@ -81,18 +52,11 @@ pub mod glue {
 #[macro_export]
 macro_rules! export_ingester {
     ($ingester:ty) => {
+        $crate::guest::export_about!($ingester as $crate::Ingester);
         const _: () = {
-            use $crate::bindings::exports::anomd::plugin::{about, ingest};
-            struct Plugin;
-            impl about::Guest for Plugin {
-                fn describe() -> about::Descriptor {
-                    <$ingester as $crate::Ingester>::describe()
-                }
-                fn check(config: String) -> Vec<about::Problem> {
-                    $crate::glue::check::<$ingester>(&config)
-                }
-            }
-            impl ingest::Guest for Plugin {
+            use $crate::bindings::exports::anomd::plugin::ingest;
+            struct Ingest;
+            impl ingest::Guest for Ingest {
                 fn fetch(
                     config: String,
                     window: ingest::Window,
@@ -101,7 +65,7 @@ macro_rules! export_ingester {
                     $crate::glue::fetch::<$ingester>(&config, window, cursor)
                 }
             }
-    $crate::bindings::export!(Plugin with_types_in $crate::bindings);
+    $crate::bindings::export!(Ingest with_types_in $crate::bindings);
         };
     };
 }

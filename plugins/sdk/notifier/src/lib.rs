@@ -1,32 +1,24 @@
 //! The guest side of a notifier: implement [`Notifier`] and name it in [`export_notifier!`].
-//!
-//! Importing `http`, `kv` or `mail` here grants nothing: the linker drops what a plugin
-//! does not call, so the imports of the finished component are the ones that it uses.
 
 use serde::de::DeserializeOwned;
 
-/// What `wit-bindgen` made of `wit/`.
+/// What `wit-bindgen` made of the role's export; the rest of the world is `anomd-guest`'s.
 #[allow(missing_docs, reason = "generated; wit/anomd.wit documents it")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit",
-        inline: "package anomd:sdk; world plugin {
-            include anomd:plugin/notifier@0.1.0;
-            import anomd:plugin/http@0.1.0;
-            import anomd:plugin/kv@0.1.0;
-            import anomd:plugin/mail@0.1.0;
-        }",
+        inline: "package anomd:sdk; world plugin { export anomd:plugin/notify@0.1.0; }",
         world: "anomd:sdk/plugin",
+        with: { "anomd:plugin/types@0.1.0": anomd_guest::types },
         pub_export_macro: true,
-        generate_all,
+        additional_derives: [PartialEq],
     });
 }
 
-pub use bindings::anomd::plugin::log::{self, Level};
-pub use bindings::anomd::plugin::types::Error;
-pub use bindings::anomd::plugin::{clock, http, kv, mail, random};
-pub use bindings::exports::anomd::plugin::about::{Descriptor, Problem, SecretSlot};
-pub use bindings::exports::anomd::plugin::notify::{Alert, Finding, State};
+pub use anomd_guest::{
+    self as guest, Descriptor, Error, Level, Problem, SecretSlot, clock, http, kv, log, mail, random,
+};
+pub use bindings::exports::anomd::plugin::notify::{Action, Alert, Finding, State};
 
 /// A way to tell people.
 pub trait Notifier {
@@ -45,34 +37,16 @@ pub trait Notifier {
     fn deliver(config: &Self::Config, alert: &Alert) -> Result<String, Error>;
 }
 
-/// A trap has no message of its own: the host shows the last log lines beside it.
-fn report_panics() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|info| log::write(Level::Error, &info.to_string(), &[])));
-    });
-}
-
 /// The calls of the contract over a [`Notifier`]; [`export_notifier!`] uses them.
 pub mod glue {
     use super::*;
 
-    /// `about.check`.
-    pub fn check<N: Notifier>(config: &str) -> Vec<Problem> {
-        report_panics();
-        match serde_json::from_str(config) {
-            Ok(config) => N::check(&config),
-            Err(e) => vec![Problem { pointer: String::new(), message: e.to_string() }],
-        }
-    }
-
-    /// `notify.deliver`.
+    /// `notify.deliver`: a configuration that does not parse fails each alert.
     pub fn deliver<N: Notifier>(config: &str, alerts: &[Alert]) -> Vec<Result<String, Error>> {
-        report_panics();
-        match serde_json::from_str(config) {
-            Ok(config) => alerts.iter().map(|alert| N::deliver(&config, alert)).collect(),
-            Err(e) => alerts.iter().map(|_| Err(Error::BadConfig(e.to_string()))).collect(),
-        }
+        guest::report_panics();
+        let config = guest::parse(config);
+        let deliver = |alert| N::deliver(config.as_ref().map_err(Error::clone)?, alert);
+        alerts.iter().map(deliver).collect()
     }
 }
 
@@ -80,23 +54,16 @@ pub mod glue {
 #[macro_export]
 macro_rules! export_notifier {
     ($notifier:ty) => {
+        $crate::guest::export_about!($notifier as $crate::Notifier);
         const _: () = {
-            use $crate::bindings::exports::anomd::plugin::{about, notify};
-            struct Plugin;
-            impl about::Guest for Plugin {
-                fn describe() -> about::Descriptor {
-                    <$notifier as $crate::Notifier>::describe()
-                }
-                fn check(config: String) -> Vec<about::Problem> {
-                    $crate::glue::check::<$notifier>(&config)
-                }
-            }
-            impl notify::Guest for Plugin {
+            use $crate::bindings::exports::anomd::plugin::notify;
+            struct Notify;
+            impl notify::Guest for Notify {
                 fn deliver(config: String, alerts: Vec<notify::Alert>) -> Vec<Result<String, $crate::Error>> {
                     $crate::glue::deliver::<$notifier>(&config, &alerts)
                 }
             }
-    $crate::bindings::export!(Plugin with_types_in $crate::bindings);
+    $crate::bindings::export!(Notify with_types_in $crate::bindings);
         };
     };
 }
