@@ -1,13 +1,16 @@
 //! A metric batch, as the pipeline reads it: every default filled in, every text parsed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use serde_json::Value;
 
+use super::cron::Cron;
+use super::document::Spans;
+use super::problem::Problem;
 use super::{BatchKey, Job, Secret};
-use crate::series::{MetricName, Millis};
+use crate::series::{Labels, MetricName, Millis};
 
 /// A metric batch.
 #[derive(Clone, Debug)]
@@ -34,13 +37,55 @@ pub struct Batch {
     pub score: ScorePolicy,
     /// When people are told, and how.
     pub alert: AlertPolicy,
-    /// The schedule of each job.
+    /// When each job runs: all five are in here.
     pub schedules: BTreeMap<Job, JobSchedule>,
-    /// `chain`: train, score, alert and deliver run as soon as the job before them is done.
+    /// `chain`: a job without a cron of its own runs as soon as the job before it is done.
     pub chain: bool,
-    /// `secrets`: slot to secret, for this batch's plugins. They may be sent to the
-    /// origins that the batch itself names, and no other.
-    pub secrets: BTreeMap<String, Secret>,
+    /// `secrets`: for this batch's plugins. They may be sent to the origins that the batch
+    /// itself names, and no other: see [`Batch::grants_for`].
+    pub secrets: BatchSecrets,
+    /// Where its parts were written.
+    pub spans: Spans,
+}
+
+impl Batch {
+    /// An error in a part of the batch that a layer above judges: a plugin's configuration,
+    /// say. `pointer` is that of the use followed by that within the configuration.
+    pub fn error_at(&self, pointer: &str, message: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        Problem::error(self.spans.locate(pointer), pointer, message, remedy)
+    }
+
+    /// Whether a job runs as soon as the job before it is done.
+    pub fn chains(&self, job: Job) -> bool {
+        self.chain && self.schedules.get(&job).is_some_and(|schedule| schedule.enabled && schedule.cron.is_none())
+    }
+}
+
+/// The secrets that a batch's file names.
+#[derive(Clone, Debug, Default)]
+pub struct BatchSecrets {
+    /// `secrets.<slot>`: for every plugin of the batch that has such a slot.
+    pub shared: BTreeMap<String, Secret>,
+    /// `secrets.<plugin>.<slot>`: for this plugin alone; goes before a shared one.
+    pub by_plugin: BTreeMap<String, BTreeMap<String, Secret>>,
+}
+
+impl BatchSecrets {
+    /// The secret for a slot of a plugin.
+    pub fn get(&self, plugin: &str, slot: &str) -> Option<&Secret> {
+        self.by_plugin.get(plugin).and_then(|slots| slots.get(slot)).or_else(|| self.shared.get(slot))
+    }
+}
+
+/// `<job>_exclude_metrics`: metrics that a job leaves out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricSet(pub BTreeSet<String>);
+
+impl MetricSet {
+    /// Whether a series is in it: by its `metric_name`, or with all others of its `__name__`.
+    pub fn contains(&self, metric_name: &str, labels: &Labels) -> bool {
+        self.0.contains(metric_name) || labels.get(Labels::NAME).is_some_and(|name| self.0.contains(name))
+    }
 }
 
 /// `ingest_fn` and what belongs to it.
@@ -50,6 +95,8 @@ pub struct IngestUse {
     pub plugin: String,
     /// `ingest_params`: the component's configuration, a JSON object.
     pub config: Value,
+    /// The pointer of `config` in the file.
+    pub pointer: String,
     /// `ingest_history`: how much is fetched the first time, in milliseconds.
     pub history_ms: Millis,
     /// `ingest_delay`: how far behind now the newest sample is asked for, in milliseconds.
@@ -65,8 +112,10 @@ pub struct DetectorUse {
     pub plugin: String,
     /// `model_tag`: what models and terms are kept under, unique within the batch.
     pub tag: String,
-    /// `model_params`, and for the detectors that have it `preprocess_params`.
+    /// `model_params`, and for `pca` and `knn` the `preprocess_params` under `preprocess`.
     pub config: Value,
+    /// The pointer of `config` in the file.
+    pub pointer: String,
 }
 
 /// `model_combination_method`: how the scores of several detectors become one. NaN is skipped.
@@ -90,6 +139,8 @@ pub struct TrainPolicy {
     pub min_n: usize,
     /// `train_metric_timestamp_max_days_ago`, in milliseconds.
     pub max_age_ms: Millis,
+    /// `train_exclude_metrics`.
+    pub exclude: MetricSet,
 }
 
 /// What is scored.
@@ -101,6 +152,8 @@ pub struct ScorePolicy {
     pub max_age_ms: Millis,
     /// `score_metric_rounding`: decimals.
     pub rounding: u8,
+    /// `score_exclude_metrics`.
+    pub exclude: MetricSet,
 }
 
 /// When people are told, and how.
@@ -119,6 +172,8 @@ pub struct AlertPolicy {
     pub always: bool,
     /// `alert_metric_timestamp_max_days_ago`, in milliseconds.
     pub max_age_ms: Millis,
+    /// `alert_exclude_metrics`.
+    pub exclude: MetricSet,
     /// `alert_methods`, with `alert_params` for each.
     pub notifiers: Vec<NotifierUse>,
     /// `metric_tags`: shown with an alert of the metric.
@@ -132,13 +187,16 @@ pub struct NotifierUse {
     pub plugin: String,
     /// Its configuration, a JSON object.
     pub config: Value,
+    /// The pointer of `config` in the file.
+    pub pointer: String,
 }
 
 /// When a job runs by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobSchedule {
-    /// `<job>_cron_schedule`: five fields.
-    pub cron: String,
-    /// False with `disable_<job>: true` or `<job>_default_schedule_status: STOPPED`.
+    /// `<job>_cron_schedule`; `None` for a job of the chain.
+    pub cron: Option<Cron>,
+    /// False with `disable_<job>: true` or `<job>_default_schedule_status: STOPPED`: then
+    /// the job runs by hand only, and the chain ends before it.
     pub enabled: bool,
 }

@@ -1,11 +1,39 @@
 //! What the operator wrote, checked and typed: the node's file and the batches.
+//!
+//! Reading finds all faults of a file at once; each names file, line, key and remedy.
+//! What a plugin's own schema says is not known here: the layers above judge the `config`
+//! of each use and ask [`Batch::error_at`] for the place.
 
+mod anomstack;
 mod batch;
+mod batch_file;
+mod cron;
+mod digest;
+mod document;
+mod duration;
+mod environment;
+mod folder;
+mod grant;
 mod key;
 mod node;
+mod node_file;
+mod problem;
+mod prometheus;
+mod section;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{
-    AlertPolicy, Batch, Combination, DetectorUse, IngestUse, JobSchedule, NotifierUse, ScorePolicy, TrainPolicy,
+    AlertPolicy, Batch, BatchSecrets, Combination, DetectorUse, IngestUse, JobSchedule, MetricSet, NotifierUse,
+    ScorePolicy, TrainPolicy,
 };
+pub use cron::{Cron, CronFault};
+pub use digest::config_digest;
+pub use document::Spans;
+pub use environment::Environment;
+pub use folder::{Loaded, fingerprint, load_batch, load_batch_text, load_batches};
+pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes};
 pub use key::{BatchKey, Job, Slot};
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
+pub use node_file::{NODE_FILE, load_node};
+pub use problem::{Place, Problem, Problems, Severity};

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 /// The node.
 #[derive(Clone, Debug)]
@@ -96,9 +97,12 @@ pub struct Grants {
     pub recipients: Vec<String>,
 }
 
-/// Every number that bounds something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Every number that bounds something. In `anomd.yaml` each is a key of `limits`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
+    /// The largest configuration file that is read, in bytes.
+    pub config_bytes: usize,
     /// The largest component that is read, in bytes.
     pub component_bytes: usize,
     /// Memory of one instance: linear memories and tables together, in bytes.
@@ -158,6 +162,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            config_bytes: 1 << 20,
             component_bytes: 32 << 20,
             instance_memory_bytes: 256 << 20,
             call_cpu_ms: 30_000,

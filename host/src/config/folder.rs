@@ -1,0 +1,169 @@
+//! A folder of batch files, read again and again while the node runs.
+//!
+//! Each `.yaml` and `.yml` file is a batch, except `defaults.yaml`, which lies under all
+//! batches of its folder and the folders in it, mapping into mapping. Hidden files and
+//! folders are passed over. A faulty file costs only itself: see [`Loaded`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
+
+use super::batch_file::{self, BatchFile};
+use super::document::Document;
+use super::environment::Environment;
+use super::problem::{Problem, Problems, unreadable};
+use super::{Batch, Node};
+
+/// The file that lies under its neighbours.
+const DEFAULTS: &str = "defaults.yaml";
+
+/// Folders below the batches' folder that are looked into.
+const DEPTH: usize = 8;
+
+/// What a folder of batches holds. A file that is in neither map nor set is gone or disabled.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The sound batches, by file.
+    pub batches: BTreeMap<PathBuf, Batch>,
+    /// Files with errors; the folder itself, if it cannot be read.
+    pub faulty: BTreeSet<PathBuf>,
+    /// All errors and warnings, by file and line.
+    pub problems: Problems,
+}
+
+impl Loaded {
+    /// Whether the batch that was read from this file before, if there was one, goes on:
+    /// what is there now cannot be used.
+    pub fn keeps(&self, path: &Path) -> bool {
+        path.ancestors().any(|path| self.faulty.contains(path))
+    }
+
+    /// The batches, and all that was found.
+    pub fn into_parts(self) -> (Vec<Batch>, Problems) {
+        (self.batches.into_values().collect(), self.problems)
+    }
+}
+
+/// Reads all batches of a folder. Two batches of one name are both refused.
+pub fn load_batches(folder: &Path, node: &Node, environment: &Environment) -> Loaded {
+    let mut loaded = Loaded::default();
+    let files = match files(folder) {
+        Ok(files) => files,
+        Err(problem) => {
+            loaded.faulty.insert(folder.to_owned());
+            loaded.problems.push(problem);
+            return loaded;
+        }
+    };
+    for path in files.into_iter().filter(|path| !is_defaults(path)) {
+        let (file, problems) = load(&path, folder, node, environment);
+        loaded.problems.extend(problems);
+        match file {
+            BatchFile::Batch(batch) => drop(loaded.batches.insert(path, *batch)),
+            BatchFile::Faulty => drop(loaded.faulty.insert(path)),
+            BatchFile::Disabled => {}
+        }
+    }
+    refuse_twins(&mut loaded);
+    loaded
+}
+
+/// Reads one batch file, over the defaults beside it. `None` with errors, or when the
+/// batch is disabled.
+pub fn load_batch(path: &Path, node: &Node, environment: &Environment) -> (Option<Batch>, Problems) {
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let root = if beside.starts_with(&node.batches) { node.batches.as_path() } else { beside };
+    let (file, problems) = load(path, root, node, environment);
+    (batch_of(file), problems)
+}
+
+/// Reads a batch from a text that is called `path`.
+pub fn load_batch_text(path: &Path, text: &str, environment: &Environment) -> (Option<Batch>, Problems) {
+    match Document::parse(path, text) {
+        Ok(document) => {
+            let (file, problems) = batch_file::read(document, path, environment);
+            (batch_of(file), problems)
+        }
+        Err(problem) => (None, problem.into()),
+    }
+}
+
+/// A digest of each YAML file of a folder: equal as long as nothing changes. Files that
+/// cannot be read are left out; loading tells why.
+pub fn fingerprint(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let files = files(folder).unwrap_or_default();
+    let digest = |path: PathBuf| {
+        let bytes = std::fs::read(&path).ok()?;
+        Some((path, super::digest::hex(&Sha256::digest(bytes))))
+    };
+    files.into_iter().filter_map(digest).collect()
+}
+
+fn batch_of(file: BatchFile) -> Option<Batch> {
+    match file {
+        BatchFile::Batch(batch) => Some(*batch),
+        BatchFile::Disabled | BatchFile::Faulty => None,
+    }
+}
+
+fn load(path: &Path, root: &Path, node: &Node, environment: &Environment) -> (BatchFile, Problems) {
+    let faulty = |problem: Problem| (BatchFile::Faulty, Problems::from(problem));
+    let mut document = match Document::read(path, node.limits.config_bytes) {
+        Ok(document) => document,
+        Err(problem) => return faulty(problem),
+    };
+    if document.value.is_null() {
+        // Laid over defaults it would become a batch that nobody wrote.
+        return batch_file::read(document, path, environment);
+    }
+    let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(root));
+    for defaults in folders.map(|folder| folder.join(DEFAULTS)).filter(|defaults| defaults.exists()) {
+        match Document::read(&defaults, node.limits.config_bytes) {
+            Ok(defaults) => document = document.over(defaults),
+            Err(problem) => return faulty(problem),
+        }
+    }
+    batch_file::read(document, path, environment)
+}
+
+fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, Problem> {
+    std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    // The folders of a mounted Kubernetes ConfigMap begin with "..": hidden, and the files
+    // beside them lead into them.
+    let shown = |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.');
+    let entries = WalkDir::new(folder).follow_links(true).max_depth(DEPTH).into_iter().filter_entry(shown);
+    let files = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+    let yaml = |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    Ok(files.map(walkdir::DirEntry::into_path).filter(yaml).collect())
+}
+
+fn is_defaults(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == DEFAULTS)
+}
+
+fn refuse_twins(loaded: &mut Loaded) {
+    let mut files_of: BTreeMap<_, Vec<&Path>> = BTreeMap::new();
+    for (path, batch) in &loaded.batches {
+        files_of.entry(batch.key.clone()).or_default().push(path);
+    }
+    let mut twins = Vec::new();
+    for (key, files) in files_of.iter().filter(|(_, files)| files.len() > 1) {
+        for path in files {
+            let others: Vec<_> =
+                files.iter().filter(|other| *other != path).map(|other| other.display().to_string()).collect();
+            twins.push((
+                path.to_path_buf(),
+                format!("\"{}\" is also the name of the batch in {}", key.batch, others.join(", ")),
+            ));
+        }
+    }
+    for (path, message) in twins {
+        if let Some(batch) = loaded.batches.remove(&path) {
+            let remedy = "give each batch its own name, or write disable_batch: true into one of them";
+            loaded.problems.push(batch.error_at("/metric_batch", message, remedy));
+        }
+        loaded.faulty.insert(path);
+    }
+}

@@ -1,0 +1,151 @@
+//! What a plugin of a batch may reach, and which secrets it may send where.
+//!
+//! Grants come from `anomd.yaml`. For the tenant `default`, whose operator is the person
+//! at the keyboard, what a batch's own configuration names is granted too, private
+//! addresses included; link-local and metadata addresses never are, whoever asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use serde_json::Value;
+use url::Url;
+
+use super::problem::pointer;
+use super::{Batch, Grants, Node, Secret};
+
+/// The tenant that is there when none is configured.
+pub const DEFAULT_TENANT: &str = "default";
+
+/// Where the tenant `default` may connect to beside the public internet: loopback, private
+/// and shared ranges.
+const PRIVATE: [&str; 7] =
+    ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+
+/// Where nobody may connect to: link-local ranges, in which clouds keep credentials.
+const LINK_LOCAL: [&str; 2] = ["169.254.0.0/16", "fe80::/10"];
+
+/// What a plugin says of itself that its grants depend on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes<'a> {
+    /// The origins that it would like to reach. Pass those of plugins that the operator
+    /// trusts as much as anomd itself, the bundled ones, and none of others: in the tenant
+    /// `default` they are granted.
+    pub origins: &'a [String],
+    /// The names of its secret slots.
+    pub slots: &'a [String],
+}
+
+/// Secrets by slot, each with the origins that it may be sent to.
+pub type SlotSecrets = BTreeMap<String, (Secret, Vec<String>)>;
+
+impl Batch {
+    /// What a use of a plugin in this batch may reach, and the secrets that it may send.
+    ///
+    /// A slot takes the batch's secret, or else the tenant's of the same name. A secret of
+    /// the batch may go to the origins that `config` names, to those wished, and, where it
+    /// is a URL itself, to its own; one of the tenant to those listed with it.
+    pub fn grants_for(&self, plugin: &str, config: &Value, wishes: Wishes<'_>, node: &Node) -> (Grants, SlotSecrets) {
+        let tenant = node.tenants.get(&self.key.tenant);
+        let mut grants = tenant.and_then(|tenant| tenant.grants.get(plugin)).cloned().unwrap_or_default();
+        let mut named: Vec<_> = urls(config).into_iter().filter_map(|(_, url)| origin_of(url.as_str())).collect();
+        named.extend(wishes.origins.iter().filter_map(|wish| parse_origin(wish).ok()));
+
+        let mut secrets = SlotSecrets::new();
+        let mut own = Vec::new();
+        for slot in wishes.slots {
+            if let Some(secret) = self.secrets.get(plugin, slot) {
+                let itself = origin_of(secret.expose());
+                own.extend(itself.clone());
+                let origins = unique(named.iter().cloned().chain(itself));
+                secrets.insert(slot.clone(), (secret.clone(), origins));
+            } else if let Some(listed) = tenant.and_then(|tenant| tenant.secrets.get(slot)) {
+                secrets.insert(slot.clone(), listed.clone());
+            }
+        }
+        if self.key.tenant == DEFAULT_TENANT {
+            grants.origins = unique(grants.origins.into_iter().chain(named).chain(own));
+            grants.networks.extend(PRIVATE.iter().filter_map(|network| network.parse::<IpNet>().ok()));
+            grants.recipients = unique(grants.recipients.into_iter().chain(recipients(config)));
+        }
+        (grants, secrets)
+    }
+}
+
+/// The `http` and `https` URLs in a configuration, each with its pointer.
+pub(super) fn urls(config: &Value) -> Vec<(String, Url)> {
+    let mut found = Vec::new();
+    let mut open = vec![(String::new(), config)];
+    while let Some((at, value)) = open.pop() {
+        match value {
+            Value::String(text) => found.extend(http_url(text).map(|url| (at, url))),
+            Value::Array(items) => open.extend(items.iter().enumerate().map(|(i, item)| (format!("{at}/{i}"), item))),
+            Value::Object(members) => {
+                open.extend(members.iter().map(|(name, value)| (pointer::child(&at, name), value)));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    found.sort();
+    found
+}
+
+fn http_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+/// The origin of a URL, `http://localhost:9090` say; `None` if it is no `http` or `https` URL.
+pub(super) fn origin_of(url: &str) -> Option<String> {
+    http_url(url).map(|url| url.origin().ascii_serialization())
+}
+
+/// An origin as it is granted: scheme, host or `*.` and a domain, and a port.
+pub(super) fn parse_origin(text: &str) -> Result<String, (String, String)> {
+    let remedy = || "write scheme, host and port only: https://hooks.slack.com, https://*.slack.com".to_owned();
+    let Some(url) = http_url(text) else {
+        return Err((format!("\"{text}\" is not an http or https origin"), remedy()));
+    };
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if !bare || !url.username().is_empty() || url.password().is_some() {
+        return Err((
+            format!("\"{text}\" is more than an origin"),
+            format!("write {}", url.origin().ascii_serialization()),
+        ));
+    }
+    let host = url.host_str().unwrap_or_default();
+    let fixed = host.strip_prefix("*.").unwrap_or(host);
+    if fixed.contains('*') || (fixed.len() < host.len() && !fixed.contains('.')) {
+        return Err((format!("\"{text}\" is too wide"), remedy()));
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+/// A network that may be granted.
+pub(super) fn parse_network(text: &str) -> Result<IpNet, (String, String)> {
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let Ok(network) = network else {
+        return Err((format!("\"{text}\" is not a network"), "write it as 10.0.0.0/8".to_owned()));
+    };
+    let forbidden = LINK_LOCAL.iter().filter_map(|range| range.parse::<IpNet>().ok());
+    for range in forbidden {
+        if range.contains(&network) || network.contains(&range) {
+            return Err((
+                format!("{network} reaches into {range}, where clouds keep credentials"),
+                "grant the networks that are needed, without link-local addresses".to_owned(),
+            ));
+        }
+    }
+    Ok(network)
+}
+
+fn recipients(config: &Value) -> Vec<String> {
+    match config.get("to") {
+        Some(Value::String(to)) => super::section::split_list(to),
+        Some(Value::Array(to)) => to.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn unique(items: impl Iterator<Item = String>) -> Vec<String> {
+    items.collect::<BTreeSet<_>>().into_iter().collect()
+}
