@@ -5,6 +5,8 @@
 //! panic that stops a call into its message. Detectors whose rows belong together
 //! (`joint`) implement the generated traits under [`bindings`] themselves.
 
+pub mod model;
+
 use anomd_guest::parse;
 use serde::de::DeserializeOwned;
 
@@ -167,6 +169,7 @@ macro_rules! export_detector {
         $crate::guest::export_about!($detector as $crate::Detector);
         const _: () = {
             use $crate::bindings::exports::anomd::plugin::detect;
+            #[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "exported to a host only"))]
             struct Detect;
             impl detect::Guest for Detect {
                 fn plan(config: String, step: u32) -> Result<detect::Needs, $crate::Error> {
@@ -188,6 +191,7 @@ macro_rules! export_detector {
                     $crate::glue::score::<$detector>(&config, models, recent, tail)
                 }
             }
+            #[cfg(target_family = "wasm")]
     $crate::bindings::export!(Detect with_types_in $crate::bindings);
         };
     };

@@ -65,6 +65,7 @@ macro_rules! export_about {
     ($plugin:ty as $role:path) => {
         const _: () = {
             use $crate::about;
+            #[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "exported to a host only"))]
             struct About;
             impl about::Guest for About {
                 fn describe() -> about::Descriptor {
@@ -76,6 +77,7 @@ macro_rules! export_about {
                     $crate::check(&config, <$plugin as $role>::check)
                 }
             }
+            #[cfg(target_family = "wasm")]
     $crate::bindings::export!(About with_types_in $crate::bindings);
         };
     };
