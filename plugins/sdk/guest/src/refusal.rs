@@ -71,12 +71,16 @@ impl http::Response {
     ///
     /// 401 and 403: `unauthorized`. 429 and 503: `busy`, until `Retry-After`. 408, 425, other
     /// 5xx and what is no status: `unavailable`. The rest (the other 4xx; 3xx, since the host
-    /// follows what redirects it may): `bad-config`.
+    /// follows no redirect): `bad-config`.
     pub fn refusal(&self, now: i64) -> Error {
-        let said = match self.excerpt() {
-            text if text.is_empty() => format!("HTTP status {}", self.status),
-            text => format!("HTTP status {}: {text}", self.status),
-        };
+        let mut said = format!("HTTP status {}", self.status);
+        if let Some(place) = self.header("Location") {
+            said += &format!(", a redirect to {place}");
+        }
+        let excerpt = self.excerpt();
+        if !excerpt.is_empty() {
+            said += &format!(": {excerpt}");
+        }
         match self.status {
             401 | 403 => Error::Unauthorized(said),
             429 | 503 => Error::Busy(self.retry_after(now)),
@@ -121,7 +125,8 @@ mod tests {
         assert_eq!(error(404), Error::BadConfig("HTTP status 404: no such hook".into()));
         assert_eq!(error(403), Error::Unauthorized("HTTP status 403: no such hook".into()));
         assert_eq!(error(502), Error::Unavailable("HTTP status 502: no such hook".into()));
-        assert_eq!(response(301, &[], "").refusal(0), Error::BadConfig("HTTP status 301".into()));
+        let moved = response(301, &[("location", "https://b.example/")], "").refusal(0);
+        assert_eq!(moved, Error::BadConfig("HTTP status 301, a redirect to https://b.example/".into()));
         let long = response(400, &[], &"ü".repeat(1000)).excerpt();
         assert_eq!(long.chars().count(), QUOTED + 1);
     }

@@ -1,5 +1,7 @@
 //! The guest side of a notifier: implement [`Notifier`] and name it in [`export_notifier!`].
 
+pub mod text;
+
 use serde::de::DeserializeOwned;
 
 /// What `wit-bindgen` made of the role's export; the rest of the world is `anomd-guest`'s.
