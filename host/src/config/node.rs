@@ -155,6 +155,12 @@ pub struct Limits {
     pub run_log_lines: usize,
     /// Run records kept, a job of a batch.
     pub runs_kept: usize,
+    /// Memory for pages of the store, in bytes.
+    pub store_cache_bytes: usize,
+    /// The store's log is sealed into blocks when it has so many bytes.
+    pub store_log_bytes: usize,
+    /// The same, when so many points are in memory.
+    pub store_log_points: usize,
     /// How long a stop waits for running jobs, in milliseconds.
     pub shutdown_grace_ms: u64,
 }
@@ -189,6 +195,9 @@ impl Default for Limits {
             retry_longest_ms: 300_000,
             run_log_lines: 200,
             runs_kept: 1_000,
+            store_cache_bytes: 128 << 20,
+            store_log_bytes: 64 << 20,
+            store_log_points: 2_000_000,
             shutdown_grace_ms: 30_000,
         }
     }

@@ -1,0 +1,359 @@
+//! Reading. Each call sees whole commits; two calls may see different ones.
+//!
+//! Memory is copied first and the engine read afterwards, so that what a sealing moves from
+//! the one to the other in between is seen, perhaps twice, and never missed.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::apply::{QUEUED, RESOLVED};
+use super::database::{Database, Inner, State, model_key, run_key};
+use super::entry::{Body, ModelEntry, decode};
+use super::keys::{Key, Space, after, last_number};
+use super::layer::Kept;
+use super::points::{Points, Score, Terms};
+use super::record::{AlertRecord, Column, Delivery, ModelRecord, RunRecord, ScoreColumn, SeriesId, SeriesRecord};
+use super::{Digest, Pair, SCAN_KEYS, StoreError, read};
+use crate::config::{BatchKey, Job, Slot};
+use crate::series::Millis;
+
+/// Which runs.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Of this batch; `None`: of all.
+    pub key: Option<BatchKey>,
+    /// Of this job; `None`: of all.
+    pub job: Option<Job>,
+    /// At most so many; `None`: all that are kept.
+    pub limit: Option<usize>,
+}
+
+/// Which alerts.
+#[derive(Clone, Debug, Default)]
+pub struct AlertFilter {
+    /// Of this batch; `None`: of all.
+    pub key: Option<BatchKey>,
+    /// Only those that are not resolved.
+    pub open: bool,
+    /// Only those that started in this half-open span.
+    pub started: Option<Range<Millis>>,
+    /// At most so many; `None`: all.
+    pub limit: Option<usize>,
+}
+
+/// Which deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Of this batch; `None`: of all.
+    pub key: Option<BatchKey>,
+    /// In this state: `queued`, `sent`, `dead`; `None`: in any. Those that wait are found
+    /// without reading those that do not.
+    pub state: Option<String>,
+}
+
+impl Database {
+    /// All batches that have ever had a commit, by tenant and name.
+    pub fn batches(&self) -> Vec<BatchKey> {
+        read(&self.inner.state).catalogue.names.keys().cloned().collect()
+    }
+
+    /// The series of a batch, by number; none of an unknown batch.
+    pub fn series(&self, key: &BatchKey) -> Vec<SeriesRecord> {
+        read(&self.inner.state).catalogue.find(key).map(|(_, batch)| batch.records()).unwrap_or_default()
+    }
+
+    /// The newest value of each series, without reading any; `None` where there is none.
+    pub fn last_values(&self, key: &BatchKey, series: &[SeriesId]) -> Vec<Option<(Millis, f64)>> {
+        let state = read(&self.inner.state);
+        let batch = state.catalogue.find(key).map(|(_, batch)| batch);
+        let last = |id: &SeriesId| {
+            let tail = &batch?.series(id.0)?.tail;
+            tail.span.map(|(_, time)| (time, tail.last))
+        };
+        series.iter().map(last).collect()
+    }
+
+    /// The values of series within a half-open span, a column each, in the order asked for.
+    pub fn values(&self, key: &BatchKey, series: &[SeriesId], range: Range<Millis>) -> Result<Vec<Column>, StoreError> {
+        let column = |points: Points<f64>| {
+            let (timestamps, values) = points.into_columns();
+            Column { timestamps, values }
+        };
+        Ok(self.inner.points(key, series, &range)?.into_iter().map(column).collect())
+    }
+
+    /// The scores of series within a half-open span, a column each, in the order asked for.
+    pub fn scores(
+        &self,
+        key: &BatchKey,
+        series: &[SeriesId],
+        range: Range<Millis>,
+    ) -> Result<Vec<ScoreColumn>, StoreError> {
+        let scores: Vec<Points<Score>> = self.inner.points(key, series, &range)?;
+        let terms: Vec<Points<Terms>> = self.inner.points(key, series, &range)?;
+        let column = |(scores, terms): (Points<Score>, Points<Terms>)| {
+            let mut rows: Vec<_> = scores.iter().map(|(time, score)| score.row(time)).collect();
+            for (time, terms) in terms.iter() {
+                if let Ok(index) = rows.binary_search_by_key(&time, |row| row.time)
+                    && let Some(row) = rows.get_mut(index)
+                {
+                    row.terms = terms.clone();
+                }
+            }
+            ScoreColumn { rows }
+        };
+        Ok(scores.into_iter().zip(terms).map(column).collect())
+    }
+
+    /// The models of series under a tag, in the order asked for.
+    ///
+    /// `None` also where the bytes of a model are missing or are not those that were written:
+    /// a fit makes another, and a warning says so.
+    pub fn models(
+        &self,
+        key: &BatchKey,
+        tag: &str,
+        series: &[SeriesId],
+    ) -> Result<Vec<Option<ModelRecord>>, StoreError> {
+        let Some(batch) = self.inner.batch_id(key) else { return Ok(vec![None; series.len()]) };
+        let place = format!("the models of {key}");
+        let record = |id: &SeriesId| {
+            let Some(value) = self.inner.get(&model_key(batch, tag, id.0).done())? else { return Ok(None) };
+            let ModelEntry { series, tag, plugin, plugin_digest, config_digest, data, digest, body } =
+                decode(&place, &value)?;
+            let bytes = match body {
+                Body::Inline(bytes) => Some(bytes.into_vec()),
+                Body::Blob { blob, start, length } => {
+                    self.inner.store.get_blob(&blob, start..start.saturating_add(length))?
+                }
+            };
+            let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == digest) else {
+                tracing::warn!(
+                    "the model {digest} of series {series} of {key} is missing or damaged; it has to be fit again"
+                );
+                return Ok(None);
+            };
+            Ok(Some(ModelRecord {
+                series: SeriesId(series),
+                tag,
+                plugin,
+                plugin_digest,
+                config_digest,
+                data,
+                digest: digest.to_string(),
+                bytes: Arc::from(bytes),
+            }))
+        };
+        series.iter().map(record).collect()
+    }
+
+    /// The tags under which a batch has models.
+    pub fn model_tags(&self, key: &BatchKey) -> Result<Vec<String>, StoreError> {
+        let Some(batch) = self.inner.batch_id(key) else { return Ok(Vec::new()) };
+        let mut tags = std::collections::BTreeSet::new();
+        for (_, value) in self.inner.scan(&Space::Model.batch(batch), None)? {
+            let entry: ModelEntry = decode("a model", &value)?;
+            tags.insert(entry.tag);
+        }
+        Ok(tags.into_iter().collect())
+    }
+
+    /// The event rule's memory, by series.
+    pub fn watched(&self, key: &BatchKey) -> Result<BTreeMap<SeriesId, Vec<u8>>, StoreError> {
+        let Some(batch) = self.inner.batch_id(key) else { return Ok(BTreeMap::new()) };
+        let pairs = self.inner.scan(&Space::Watched.batch(batch), None)?;
+        Ok(pairs.into_iter().filter_map(|(key, memory)| Some((SeriesId(last_number(&key)?), memory))).collect())
+    }
+
+    /// A finished run.
+    pub fn run(&self, slot: &Slot) -> Result<Option<RunRecord>, StoreError> {
+        let Some(batch) = self.inner.batch_id(&slot.key) else { return Ok(None) };
+        let value = self.inner.get(&run_key(batch, slot))?;
+        value.map(|value| decode("a run", &value)).transpose()
+    }
+
+    /// The newest finished run of a job, by scheduled time.
+    pub fn last_run(&self, key: &BatchKey, job: Job) -> Result<Option<RunRecord>, StoreError> {
+        let filter = RunFilter { key: Some(key.clone()), job: Some(job), limit: Some(1) };
+        Ok(self.runs(&filter)?.pop())
+    }
+
+    /// Finished runs, the newest scheduled first. Of each job of a batch, `runs_kept` are kept.
+    pub fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        let limit = filter.limit.unwrap_or(usize::MAX).min(self.inner.limits.runs_kept);
+        let mut runs: Vec<RunRecord> = Vec::new();
+        for (batch, _) in self.inner.chosen(filter.key.as_ref()) {
+            for job in Job::ALL.into_iter().filter(|job| filter.job.is_none_or(|wanted| wanted == *job)) {
+                for (_, value) in self.inner.scan(&Space::Run.batch(batch).job(job), Some(limit))? {
+                    runs.push(decode("a run", &value)?);
+                }
+            }
+        }
+        // Of runs for one instant, the later job of the chain first; then by batch.
+        runs.sort_by(|a, b| {
+            let newest = |run: &RunRecord| (run.slot.scheduled, run.slot.job);
+            newest(b).cmp(&newest(a)).then_with(|| a.slot.key.cmp(&b.slot.key))
+        });
+        runs.truncate(filter.limit.unwrap_or(usize::MAX));
+        Ok(runs)
+    }
+
+    /// Alerts, the last started first.
+    pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertRecord>, StoreError> {
+        let span = filter.started.clone().unwrap_or(Millis::MIN..Millis::MAX);
+        let spaces: &[Space] = if filter.open { &[Space::OpenAlert] } else { &[Space::OpenAlert, Space::ClosedAlert] };
+        let mut alerts: Vec<AlertRecord> = Vec::new();
+        for (batch, _) in self.inner.chosen(filter.key.as_ref()) {
+            for space in spaces {
+                let (prefix, newest) = (space.batch(batch), span.end.saturating_sub(1));
+                let from = prefix.clone().newest_first(newest).done();
+                self.inner.visit(&prefix, &from, |_, value| {
+                    let alert: AlertRecord = decode("an alert", value)?;
+                    let goes_on = alert.started >= span.start;
+                    if goes_on {
+                        alerts.push(alert);
+                    }
+                    Ok(goes_on)
+                })?;
+            }
+        }
+        alerts.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| (&a.key, &a.id).cmp(&(&b.key, &b.id))));
+        alerts.truncate(filter.limit.unwrap_or(usize::MAX));
+        debug_assert!(!filter.open || alerts.iter().all(|alert| alert.state != RESOLVED));
+        Ok(alerts)
+    }
+
+    /// Deliveries, in the order in which they were queued.
+    pub fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+        let spaces: &[Space] = match filter.state.as_deref() {
+            Some(QUEUED) => &[Space::Queued],
+            Some(_) => &[Space::Settled],
+            None => &[Space::Queued, Space::Settled],
+        };
+        let mut deliveries: Vec<Delivery> = Vec::new();
+        for (batch, _) in self.inner.chosen(filter.key.as_ref()) {
+            for space in spaces {
+                for (_, value) in self.inner.scan(&space.batch(batch), None)? {
+                    deliveries.push(decode("a delivery", &value)?);
+                }
+            }
+        }
+        deliveries.retain(|delivery| filter.state.as_ref().is_none_or(|state| *state == delivery.state));
+        deliveries.sort_by(|a, b| (a.queued, &a.key, &a.id).cmp(&(b.queued, &b.key, &b.id)));
+        Ok(deliveries)
+    }
+}
+
+impl State {
+    /// What memory has under a prefix, from a key on; `None` hides what the engine has.
+    fn overlay_from(&self, prefix: &[u8], from: &[u8]) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        let layers = self.frozen.as_deref().into_iter().chain([&self.active]);
+        let records = layers.flat_map(|layer| layer.with_prefix(prefix));
+        records.filter(|(key, _)| key.as_slice() >= from).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+impl Inner {
+    pub fn batch_id(&self, key: &BatchKey) -> Option<u32> {
+        read(&self.state).catalogue.names.get(key).copied()
+    }
+
+    /// The one batch, or all; by number and name, in the order of their names.
+    pub fn chosen(&self, key: Option<&BatchKey>) -> Vec<(u32, BatchKey)> {
+        let state = read(&self.state);
+        let names = state.catalogue.names.iter().filter(|(name, _)| key.is_none_or(|key| key == *name));
+        names.map(|(name, id)| (*id, name.clone())).collect()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(value) = read(&self.state).overlay(key) {
+            return Ok(value.cloned());
+        }
+        self.store.get(key)
+    }
+
+    /// Keys under a prefix, in order; at most so many.
+    pub fn scan(&self, prefix: &Key, limit: Option<usize>) -> Result<Vec<Pair>, StoreError> {
+        let mut pairs = Vec::new();
+        let limit = limit.unwrap_or(usize::MAX);
+        if limit > 0 {
+            self.visit(prefix, &[], |key, value| {
+                pairs.push((key.to_vec(), value.to_vec()));
+                Ok(pairs.len() < limit)
+            })?;
+        }
+        Ok(pairs)
+    }
+
+    /// Calls with each key under a prefix from a key on, in order, until told to stop.
+    pub fn visit(
+        &self,
+        prefix: &Key,
+        from: &[u8],
+        mut call: impl FnMut(&[u8], &[u8]) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let prefix = prefix.clone().done();
+        let mut from = from.max(prefix.as_slice()).to_vec();
+        let mut overlay = read(&self.state).overlay_from(&prefix, &from).into_iter().peekable();
+        loop {
+            let below = self.store.scan(&prefix, &from, SCAN_KEYS)?;
+            let more = below.len() == SCAN_KEYS;
+            for (key, value) in below {
+                while let Some((before, value)) = overlay.next_if(|(above, _)| *above < key) {
+                    if let Some(value) = value
+                        && !call(&before, &value)?
+                    {
+                        return Ok(());
+                    }
+                }
+                let value = match overlay.next_if(|(above, _)| *above == key) {
+                    Some((_, above)) => above,
+                    None => Some(value),
+                };
+                if let Some(value) = value
+                    && !call(&key, &value)?
+                {
+                    return Ok(());
+                }
+                from = after(&key);
+            }
+            if !more {
+                break;
+            }
+        }
+        for (key, value) in overlay {
+            if let Some(value) = value
+                && !call(&key, &value)?
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The points of series within a span, in the order asked for.
+    pub fn points<T: Kept>(
+        &self,
+        key: &BatchKey,
+        series: &[SeriesId],
+        range: &Range<Millis>,
+    ) -> Result<Vec<Points<T>>, StoreError> {
+        let state = read(&self.state);
+        let Some((batch, _)) = state.catalogue.find(key) else {
+            return Ok(vec![Points::default(); series.len()]);
+        };
+        let column = |id: &SeriesId| {
+            let mut points = Points::default();
+            for layer in state.frozen.as_deref().into_iter().chain([&state.active]) {
+                if let Some(cleared) = layer.cleared(batch) {
+                    points.clear_before(cleared);
+                }
+                points.merge(layer.points::<T>(batch, id.0, range));
+            }
+            points
+        };
+        Ok(series.iter().map(column).collect())
+    }
+}
