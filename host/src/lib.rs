@@ -6,6 +6,7 @@
 //! `capability` → `engine` → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
 
 pub mod config;
+pub mod demo;
 pub mod fault;
 pub mod message;
 pub mod plugin;

@@ -1,39 +1,129 @@
-//! Placeholder.
+//! The default detector: an ensemble that is calibrated twice, so that a score means the
+//! same in every series. See [`ensemble`] for the whole and [`member`] for the parts.
+//!
+//! A score depends on the model, the newest [`member::CONTEXT`] columns and nothing else.
 
 use anomd_detector::{Cause, Descriptor, Detector, Error, Needs, Row, RowScores, export_detector};
+use serde::{Deserialize, Deserializer};
 
-struct Stub;
+pub mod calibration;
+pub mod ensemble;
+pub mod forecast;
+pub mod member;
+pub mod model;
+pub mod season;
+pub mod transform;
+pub mod window;
 
-impl Detector for Stub {
-    type Config = serde_json::Value;
+use ensemble::{Direction, Ensemble, Series};
+use member::Member;
+use model::Model;
+
+const SCHEMA: &str = include_str!("schema.json");
+
+/// The configuration: nothing has to be set.
+#[derive(Debug, Default, Deserialize)]
+pub struct Config {
+    /// Whose votes count; all, if it is not set.
+    #[serde(default)]
+    members: Option<Vec<Member>>,
+    /// Found in the data, if it is not set.
+    #[serde(default)]
+    season: Season,
+    #[serde(default)]
+    direction: Direction,
+}
+
+/// `"auto"`, a length in seconds, or null for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Season {
+    #[default]
+    Auto,
+    None,
+    Seconds(u64),
+}
+
+impl<'de> Deserialize<'de> for Season {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Spelled {
+            Seconds(u64),
+            Word(String),
+        }
+        match Option::<Spelled>::deserialize(deserializer)? {
+            None => Ok(Self::None),
+            Some(Spelled::Seconds(seconds)) => Ok(Self::Seconds(seconds)),
+            Some(Spelled::Word(word)) if word == "auto" => Ok(Self::Auto),
+            Some(Spelled::Word(word)) => {
+                Err(serde::de::Error::custom(format!("season is \"{word}\": write \"auto\", seconds or null")))
+            }
+        }
+    }
+}
+
+impl Config {
+    fn ensemble(&self) -> Ensemble {
+        Ensemble {
+            members: self.members.clone().unwrap_or_else(|| Member::ALL.to_vec()),
+            season_ms: match self.season {
+                Season::Auto => None,
+                Season::None => Some(None),
+                Season::Seconds(seconds) => Some(Some(seconds * 1000)),
+            },
+            direction: self.direction,
+        }
+    }
+}
+
+fn series<'a>(row: &Row<'a>) -> Series<'a> {
+    Series { values: row.values, start: row.start.div_euclid(i64::from(row.step.max(1))), step_ms: row.step }
+}
+
+struct Robust;
+
+impl Detector for Robust {
+    type Config = Config;
 
     fn describe() -> Descriptor {
         Descriptor {
             name: "robust".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "placeholder".into(),
-            config_schema: r#"{"type":"object"}"#.into(),
+            summary: "Finds spikes, jumps, shapes and levels at the wrong time; knows days and weekends; \
+                      needs no configuration. 0.7 is one ordinary point in 100 000"
+                .into(),
+            config_schema: SCHEMA.into(),
             origins: vec![],
             secrets: vec![],
         }
     }
 
-    fn plan(_: &Self::Config, _: u32) -> Result<Needs, Error> {
-        Ok(Needs { history: 1000, context: 10, refit: 0, joint: false })
+    fn plan(_: &Config, step: u32) -> Result<Needs, Error> {
+        Ok(Needs { history: ensemble::HISTORY, context: member::CONTEXT, refit: ensemble::refit(step), joint: false })
     }
 
-    fn fit(_: &Self::Config, history: Row<'_>, _: &[u8]) -> Result<Vec<u8>, Cause> {
-        let mean = history.values.iter().sum::<f64>() / history.values.len() as f64;
-        Ok(mean.to_le_bytes().to_vec())
+    fn fit(config: &Config, history: Row<'_>, previous: &[u8]) -> Result<Vec<u8>, Cause> {
+        let model = config.ensemble().fit(series(&history), Model::decode_whole(previous));
+        model.map(|m| m.encode()).ok_or(Cause::Warming)
     }
 
-    fn score(_: &Self::Config, model: &[u8], recent: Row<'_>, tail: usize) -> Result<RowScores, Cause> {
-        let mean = f64::from_le_bytes(model.try_into().map_err(|_| Cause::Warming)?);
-        let scores = recent.values[recent.values.len() - tail..]
-            .iter()
-            .map(|v| ((v - mean).abs() / (1.0 + mean.abs())).min(1.0));
-        Ok(RowScores { scores: scores.collect(), ..RowScores::default() })
+    fn score(config: &Config, model: &[u8], recent: Row<'_>, tail: usize) -> Result<RowScores, Cause> {
+        if model.is_empty() {
+            return Err(Cause::Warming);
+        }
+        let model = Model::decode(model)
+            .filter(|m| m.head.step_ms == recent.step)
+            .ok_or_else(|| Cause::Failed("the model is of another layout or step: it has to be fit anew".into()))?;
+        let judged = config.ensemble().score(&model, series(&recent), tail);
+        let votes = |index: usize| judged.iter().map(|j| f64::from(j.votes[index])).collect();
+        Ok(RowScores {
+            scores: judged.iter().map(|j| j.score).collect(),
+            expected: judged.iter().map(|j| j.expected).collect(),
+            lower: judged.iter().map(|j| j.lower).collect(),
+            upper: judged.iter().map(|j| j.upper).collect(),
+            terms: Member::ALL.iter().enumerate().map(|(i, member)| (member.name(), votes(i))).collect(),
+        })
     }
 }
 
-export_detector!(Stub);
+export_detector!(Robust);

@@ -1,0 +1,343 @@
+//! The members of the ensemble: each gives a column a raw score, the larger the odder.
+//!
+//! A raw score depends on the model and on the last [`CONTEXT`] columns alone. What is
+//! dear (medians over the last hours) is worked out once for each slot of the grid from
+//! the columns before it, so that it is the same however the calls are cut.
+
+use serde::Deserialize;
+
+use crate::calibration::median;
+use crate::forecast::Forecast;
+use crate::model::{Head, PHASES, RawScores};
+use crate::transform::Transform;
+use crate::window::{History, MID, Reach, References, SHORT, long};
+
+/// Columns of one slot.
+const SLOT: i64 = 64;
+/// Columns before a slot that its medians are taken of.
+const TRAIL: i64 = 512;
+/// Of the trail of a seasonal series every so many columns are forecast.
+const TRAIL_STRIDE: i64 = 8;
+/// Columns that the moving average remembers.
+const MEMORY: i64 = 64;
+const ALPHA: f32 = 0.1;
+/// Columns over which a gap is bridged with the last value.
+const BRIDGE: usize = 5;
+/// Columns over which deviations from the forecast are averaged.
+pub const SPANS: [usize; 3] = [6, 20, 60];
+/// A single deviation counts for so many spreads at most, when it is averaged.
+const CLIP: f32 = 6.0;
+/// Columns that a raw score depends on, the newest included: the trail of the slot before,
+/// what the moving average remembers there, and a bridge.
+pub const CONTEXT: u32 = (TRAIL + SLOT + MEMORY) as u32 + BRIDGE as u32 + 1;
+
+/// How many members there are.
+pub const COUNT: usize = 6;
+
+/// A member of the ensemble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Member {
+    /// The nearest window of 8 columns, centred: spikes and kinks.
+    WinknnShort,
+    /// The nearest window of 32 columns, centred: shapes.
+    WinknnMid,
+    /// The nearest window of up to a season, raw: levels at the wrong time.
+    WinknnSeason,
+    /// The error of a moving average against those of the last hours: jumps.
+    EwmaResid,
+    /// The deviation from what the season says.
+    SeasonalResid,
+    /// The same averaged over several spans: what is a little off for long.
+    LevelShift,
+}
+
+impl Member {
+    /// All, in the order of their scores.
+    pub const ALL: [Self; COUNT] = [
+        Self::WinknnShort,
+        Self::WinknnMid,
+        Self::WinknnSeason,
+        Self::EwmaResid,
+        Self::SeasonalResid,
+        Self::LevelShift,
+    ];
+
+    /// The name in configurations and terms.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WinknnShort => "winknn-short",
+            Self::WinknnMid => "winknn-mid",
+            Self::WinknnSeason => "winknn-season",
+            Self::EwmaResid => "ewma-resid",
+            Self::SeasonalResid => "seasonal-resid",
+            Self::LevelShift => "level-shift",
+        }
+    }
+}
+
+/// The judged values of a row, with gaps of up to [`BRIDGE`] columns bridged.
+pub fn judged(transform: &Transform, values: &[f64]) -> Vec<f32> {
+    let mut judged: Vec<f32> = values.iter().map(|&v| transform.apply(v)).collect();
+    let mut missing = 0;
+    for i in 1..judged.len() {
+        missing = if judged[i].is_nan() { missing + 1 } else { 0 };
+        if (1..=BRIDGE).contains(&missing) {
+            judged[i] = judged[i - 1];
+        }
+    }
+    judged
+}
+
+/// The strided references of the window members.
+pub struct Windows {
+    short: References,
+    mid: References,
+    long: References,
+}
+
+impl Windows {
+    /// Lays references on a history.
+    pub fn new(history: &History<'_>) -> Self {
+        // A season has its phase; without one the stride is all there is.
+        let count = if history.season.is_some() { 160 } else { 640 };
+        Self {
+            short: References::new(history, SHORT, true, 1000),
+            mid: References::new(history, MID, true, 700),
+            long: References::new(history, long(history.season), false, count),
+        }
+    }
+}
+
+/// Medians over the trail of a slot.
+#[derive(Clone, Copy)]
+struct Trail {
+    /// The level that deviations are counted from.
+    level: f32,
+    /// The middle and the spread of the errors of the moving average.
+    errors: (f32, f32),
+}
+
+/// A point of the forecast, on the judged scale.
+#[derive(Clone, Copy, Debug)]
+pub struct Expectation {
+    /// The forecast.
+    pub value: f32,
+    /// The spread round it.
+    pub spread: f32,
+}
+
+/// A row of values, and all that their raw scores are made of.
+pub struct Columns<'a> {
+    /// What was learned; `fit` fills it in on the way.
+    pub head: Head,
+    history: History<'a>,
+    forecast: Forecast<'a>,
+    windows: &'a Windows,
+    /// The judged values of the row.
+    values: &'a [f32],
+    /// The column of the first.
+    start: i64,
+    reach: Reach,
+    deviations: Vec<Option<f32>>,
+    trails: Vec<Option<Trail>>,
+}
+
+impl<'a> Columns<'a> {
+    /// Values from column `start` on, to be scored from `history` as far as `reach` lets.
+    pub fn new(
+        head: Head,
+        history: History<'a>,
+        windows: &'a Windows,
+        values: &'a [f32],
+        start: i64,
+        reach: Reach,
+    ) -> Self {
+        let slots = (start + values.len() as i64).div_euclid(SLOT) - start.div_euclid(SLOT) + 1;
+        Self {
+            forecast: Forecast { history, step_ms: head.step_ms },
+            head,
+            history,
+            windows,
+            values,
+            start,
+            reach,
+            deviations: vec![None; values.len()],
+            trails: vec![None; slots as usize],
+        }
+    }
+
+    fn at(&self, column: i64) -> f32 {
+        usize::try_from(column - self.start).ok().and_then(|i| self.values.get(i)).copied().unwrap_or(f32::NAN)
+    }
+
+    /// The last `length` values up to a column, if there are so many.
+    fn window(&self, column: i64, length: usize) -> Option<&'a [f32]> {
+        let end = usize::try_from(column + 1 - self.start).ok()?;
+        self.values.get(end.checked_sub(length)?..end)
+    }
+
+    /// The raw scores of a column, NaN where a member has none.
+    pub fn raw_scores(&mut self, column: i64) -> RawScores {
+        let nearest = |references: &References, length: usize| {
+            self.window(column, length)
+                .map_or(f32::NAN, |query| references.nearest(&self.history, query, column, self.reach))
+        };
+        let windows = [
+            nearest(&self.windows.short, SHORT),
+            nearest(&self.windows.mid, MID),
+            nearest(&self.windows.long, long(self.history.season)),
+        ];
+        let trail = self.trail(column);
+        let (middle, spread) = trail.errors;
+        let error = self.at(column) - self.average(column);
+        let jump = (error - middle).abs() / spread.max(self.head.calm);
+        let deviation = self.standardised(column, trail.level).abs();
+        let drift = self.drifts(column).into_iter().zip(self.head.drift).map(|(drift, spread)| drift.abs() / spread);
+        // `max` skips NaN.
+        let drift = drift.fold(f32::NAN, f32::max);
+        [windows[0], windows[1], windows[2], jump, deviation, drift]
+    }
+
+    /// What was to be expected at a column: of the season, or else of the moving average.
+    pub fn expectation(&mut self, column: i64) -> Expectation {
+        let trail = self.trail(column);
+        if self.history.season.is_none() {
+            let spread = trail.errors.1.max(self.head.calm);
+            return Expectation { value: self.average(column), spread };
+        }
+        let value = self.at(column);
+        let (recent, weekly) = self.forecast.expect(column, self.reach);
+        let nearer = if nearer(value - recent, value - weekly) == value - weekly { weekly } else { recent };
+        Expectation { value: nearer + trail.level, spread: self.spread(column) }
+    }
+
+    /// How far the last columns lie above what was expected of them, in spreads.
+    pub fn lean(&mut self, column: i64) -> f32 {
+        self.drifts(column)[0]
+    }
+
+    fn spread(&self, column: i64) -> f32 {
+        phase(column, self.history.season).map_or(f32::NAN, |p| self.head.spread[p])
+    }
+
+    /// The deviation of a column from its forecast, still without the level of the trail.
+    /// A series without a season has no forecast but that level.
+    pub fn deviation(&mut self, column: i64) -> f32 {
+        let value = self.at(column);
+        if self.history.season.is_none() || value.is_nan() {
+            return value;
+        }
+        let index = (column - self.start) as usize;
+        if let Some(known) = self.deviations[index] {
+            return known;
+        }
+        let (recent, weekly) = self.forecast.expect(column, self.reach);
+        let deviation = nearer(value - recent, value - weekly);
+        self.deviations[index] = Some(deviation);
+        deviation
+    }
+
+    fn standardised(&mut self, column: i64, level: f32) -> f32 {
+        (self.deviation(column) - level) / self.spread(column)
+    }
+
+    /// The mean deviation over each of [`SPANS`], in spreads; NaN over a span that is half
+    /// missing.
+    pub fn drifts(&mut self, column: i64) -> [f32; SPANS.len()] {
+        let level = self.trail(column).level;
+        let (mut sum, mut count) = (0.0, 0usize);
+        let mut means = [f32::NAN; SPANS.len()];
+        let mut from = 0;
+        for (mean, span) in means.iter_mut().zip(SPANS) {
+            for back in from..span {
+                let z = self.standardised(column - back as i64, level);
+                if !z.is_nan() {
+                    sum += z.clamp(-CLIP, CLIP);
+                    count += 1;
+                }
+            }
+            from = span;
+            if 2 * count > span {
+                *mean = sum / count as f32;
+            }
+        }
+        means
+    }
+
+    /// The moving average of the columns before this one.
+    fn average(&self, column: i64) -> f32 {
+        (column - MEMORY..column).fold(f32::NAN, |average, c| moved(average, self.at(c)))
+    }
+
+    /// The level of the trail: how far above its forecast a column may be expected to lie.
+    pub fn level(&mut self, column: i64) -> f32 {
+        self.trail(column).level
+    }
+
+    fn trail(&mut self, column: i64) -> Trail {
+        let slot = column.div_euclid(SLOT);
+        let index = (slot - self.start.div_euclid(SLOT)) as usize;
+        if let Some(known) = self.trails[index] {
+            return known;
+        }
+        let (from, to) = (slot * SLOT - TRAIL, slot * SLOT);
+        let stride = if self.history.season.is_some() { TRAIL_STRIDE } else { 2 };
+        let mut deviations: Vec<f32> = Vec::with_capacity((TRAIL / stride) as usize);
+        for c in (from..to).step_by(stride as usize) {
+            deviations.push(self.deviation(c));
+        }
+        let level = median(&mut deviations);
+        // A season stands by itself; without one there has to be something to go by.
+        let level = match self.history.season {
+            Some(_) if deviations.len() < 16 => 0.0,
+            _ => level,
+        };
+        let mut average = f32::NAN;
+        let mut errors = Vec::with_capacity(TRAIL as usize);
+        for c in from - MEMORY..to {
+            let value = self.at(c);
+            if c >= from {
+                errors.push(value - average);
+            }
+            average = moved(average, value);
+        }
+        let middle = median(&mut errors);
+        errors.iter_mut().for_each(|e| *e = (*e - middle).abs());
+        let spread = 1.4826 * median(&mut errors);
+        let trail = Trail { level, errors: (middle, if errors.len() < 30 { f32::NAN } else { spread }) };
+        self.trails[index] = Some(trail);
+        trail
+    }
+}
+
+/// The absolute errors of the moving average over a span.
+pub fn moving_errors(columns: &Columns<'_>, span: std::ops::Range<i64>) -> Vec<f32> {
+    let mut average = f32::NAN;
+    let errors = span.map(|column| {
+        let value = columns.at(column);
+        let error = (value - average).abs();
+        average = moved(average, value);
+        error
+    });
+    errors.filter(|e| !e.is_nan()).collect()
+}
+
+fn moved(average: f32, value: f32) -> f32 {
+    match (average.is_nan(), value.is_nan()) {
+        (_, true) => average,
+        (true, false) => value,
+        (false, false) => average + ALPHA * (value - average),
+    }
+}
+
+/// The smaller of two deviations; NaN if both are.
+fn nearer(a: f32, b: f32) -> f32 {
+    if b.is_nan() || a.abs() <= b.abs() { a } else { b }
+}
+
+/// Which of the [`PHASES`] a column lies in; all of a series without a season lies in the first.
+pub fn phase(column: i64, season: Option<usize>) -> Option<usize> {
+    let season = season.unwrap_or(1) as i64;
+    usize::try_from(column.rem_euclid(season) * PHASES as i64 / season).ok().filter(|&p| p < PHASES)
+}

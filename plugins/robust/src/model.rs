@@ -1,0 +1,229 @@
+//! What `fit` learned, and its bytes.
+//!
+//! A header of little-endian `f64` words, the judged history as `f32`, and the raw scores
+//! that the past was given as `u16`. The last are for the next fit alone: scoring does not
+//! read them. At one minute a model is some 95 kB.
+
+use crate::calibration::Tail;
+use crate::member::{COUNT, SPANS};
+use crate::transform::{Power, Transform};
+
+/// The layout; a model of another one is fit anew.
+const LAYOUT: f64 = 1.0;
+/// Parts of a season that have their own spread.
+pub const PHASES: usize = 24;
+const TAIL_WORDS: usize = 4;
+const WORDS: usize = 16 + PHASES + SPANS.len() + (COUNT + 1) * TAIL_WORDS;
+
+/// Raw scores of one past column, a member each; NaN where it had none.
+pub type RawScores = [f32; COUNT];
+
+/// The small part of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// Milliseconds between columns.
+    pub step_ms: u32,
+    /// The column after the last that was learned, counted from the Unix epoch.
+    pub end: i64,
+    /// Columns that were learned by this and earlier fits.
+    pub seen: u64,
+    /// The length of a season, in columns.
+    pub season: Option<usize>,
+    /// Another season that was found since, and how often in a row.
+    pub rival: (Option<usize>, u32),
+    /// The judged scale.
+    pub transform: Transform,
+    /// The spread round the forecast in each part of a season.
+    pub spread: [f32; PHASES],
+    /// The spread of the mean deviation over each of [`SPANS`].
+    pub drift: [f32; SPANS.len()],
+    /// The least spread of one-step residuals that is believed.
+    pub calm: f32,
+    /// How odd each member's raw scores are.
+    pub tails: [Option<Tail>; COUNT],
+    /// How odd the sum of their surprises is.
+    pub total: Tail,
+}
+
+/// All that is kept of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// See [`Head`].
+    pub head: Head,
+    /// The last values on the judged scale, up to column `head.end`.
+    pub history: Vec<f32>,
+    /// Raw scores of sampled past columns, oldest first.
+    pub past: Vec<RawScores>,
+}
+
+impl Model {
+    /// The column of the first value of the history.
+    pub fn start(&self) -> i64 {
+        self.head.end - self.history.len() as i64
+    }
+
+    /// The bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let head = &self.head;
+        let power = match head.transform.power {
+            Power::Plain => 0.0,
+            Power::Root => 1.0,
+            Power::Log => 2.0,
+        };
+        let season = |s: Option<usize>| s.unwrap_or(0) as f64;
+        let mut words = vec![
+            LAYOUT,
+            self.history.len() as f64,
+            self.past.len() as f64,
+            f64::from(head.step_ms),
+            head.end as f64,
+            head.seen as f64,
+            season(head.season),
+            season(head.rival.0),
+            f64::from(head.rival.1),
+            power,
+            head.transform.shift,
+            head.transform.center,
+            head.transform.scale,
+            f64::from(head.calm),
+            0.0,
+            0.0,
+        ];
+        words.extend(head.spread.iter().chain(&head.drift).map(|&v| f64::from(v)));
+        for tail in head.tails.iter().copied().chain([Some(head.total)]) {
+            let none = Tail { median: f32::NAN, ..Tail::default() };
+            let Tail { median, quantile, excess, level } = tail.unwrap_or(none);
+            words.extend([median, quantile, excess, level].map(f64::from));
+        }
+        let mut bytes = Vec::with_capacity(words.len() * 8 + self.history.len() * 4 + self.past.len() * COUNT * 2);
+        words.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
+        self.history.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        self.past.iter().flatten().for_each(|v| bytes.extend(pack(*v).to_le_bytes()));
+        bytes
+    }
+
+    /// The model of these bytes without its past scores; `None` if they are not a model
+    /// of this layout.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (words, rest) = bytes.split_at_checked(WORDS * 8)?;
+        let words: Vec<f64> =
+            words.chunks_exact(8).filter_map(|c| Some(f64::from_le_bytes(c.try_into().ok()?))).collect();
+        let [layout, values, past, step_ms, end, seen, season, rival, times, power, shift, center, scale, calm, _, _] =
+            *words.first_chunk()?;
+        let (values, past) = (values as usize, past as usize);
+        if layout != LAYOUT || rest.len() != values * 4 + past * COUNT * 2 {
+            return None;
+        }
+        let power = match power as u8 {
+            0 => Power::Plain,
+            1 => Power::Root,
+            _ => Power::Log,
+        };
+        let mut numbers = words[16..].iter().map(|&w| w as f32);
+        let mut next = || numbers.next().unwrap_or(f32::NAN);
+        let spread = std::array::from_fn(|_| next());
+        let drift = std::array::from_fn(|_| next());
+        let mut tail = || Tail { median: next(), quantile: next(), excess: next(), level: next() };
+        let tails = std::array::from_fn(|_| Some(tail()).filter(|t| !t.median.is_nan()));
+        let total = tail();
+        let length = |word: f64| Some(word as usize).filter(|&p| p > 0);
+        let head = Head {
+            step_ms: step_ms as u32,
+            end: end as i64,
+            seen: seen as u64,
+            season: length(season),
+            rival: (length(rival), times as u32),
+            transform: Transform { power, shift, center, scale },
+            spread,
+            drift,
+            calm: calm as f32,
+            tails,
+            total,
+        };
+        let history = rest[..values * 4].chunks_exact(4).filter_map(|c| Some(f32::from_le_bytes(c.try_into().ok()?)));
+        Some(Self { head, history: history.collect(), past: Vec::new() })
+    }
+
+    /// [`Model::decode`] with the past scores, for the next fit.
+    pub fn decode_whole(bytes: &[u8]) -> Option<Self> {
+        let mut model = Self::decode(bytes)?;
+        let past = bytes.get(WORDS * 8 + model.history.len() * 4..)?;
+        let codes = past.chunks_exact(2).filter_map(|c| Some(unpack(u16::from_le_bytes(c.try_into().ok()?))));
+        let codes: Vec<f32> = codes.collect();
+        model.past = codes.chunks_exact(COUNT).filter_map(|row| row.try_into().ok()).collect();
+        Some(model)
+    }
+}
+
+/// The bits of 2^-32, the smallest number that [`pack`] tells from 0.
+const SMALLEST: u32 = 0x2f80_0000;
+
+/// A score of 2^-32 to 2^32 in 16 bits, exact to 0.05 %.
+fn pack(score: f32) -> u16 {
+    if score.is_nan() {
+        return u16::MAX;
+    }
+    let rounded = score.max(0.0).to_bits().saturating_add(1 << 12);
+    (rounded.saturating_sub(SMALLEST) >> 13).min(u32::from(u16::MAX - 1)) as u16
+}
+
+fn unpack(code: u16) -> f32 {
+    match code {
+        0 => 0.0,
+        u16::MAX => f32::NAN,
+        code => f32::from_bits((u32::from(code) << 13) + SMALLEST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        Model {
+            head: Head {
+                step_ms: 60_000,
+                end: 28_000_000,
+                seen: 12,
+                season: Some(1440),
+                rival: (None, 2),
+                transform: Transform { power: Power::Log, shift: 0.5, center: 3.0, scale: 0.1 },
+                spread: [0.25; PHASES],
+                drift: [0.5; SPANS.len()],
+                calm: 0.75,
+                tails: std::array::from_fn(|i| {
+                    (i != 2).then_some(Tail { median: 1.0, quantile: 2.0, excess: 0.5, level: 1.25 })
+                }),
+                total: Tail { median: 1.0, quantile: 2.0, excess: 0.5, level: 1.75 },
+            },
+            history: vec![0.0, -1.5, 3.0],
+            past: vec![[0.0, 1.0, 0.25, 1e9, 1e-9, 0.5]],
+        }
+    }
+
+    #[test]
+    fn bytes_lead_back_to_the_model() {
+        let read = Model::decode_whole(&model().encode()).unwrap();
+        assert_eq!(read.head, model().head);
+        assert_eq!(read.history, model().history);
+        for (read, written) in read.past[0].iter().zip(model().past[0]) {
+            assert!((read - written).abs() <= 1e-3 * written, "{read} for {written}");
+        }
+    }
+
+    #[test]
+    fn foreign_bytes_are_no_model() {
+        let mut bytes = model().encode();
+        assert_eq!(Model::decode(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(Model::decode(b"what?"), None);
+        bytes[..8].copy_from_slice(&9.0f64.to_le_bytes());
+        assert_eq!(Model::decode(&bytes), None);
+    }
+
+    #[test]
+    fn a_missing_score_stays_missing() {
+        assert!(unpack(pack(f32::NAN)).is_nan());
+        assert_eq!(unpack(pack(-1.0)), 0.0);
+        assert!(unpack(pack(f32::INFINITY)) > 4e9);
+    }
+}
