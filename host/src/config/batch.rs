@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cron::Cron;
 use super::document::Spans;
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 use super::{BatchKey, Job, Secret};
 use crate::series::{Labels, MetricName, Millis};
 
@@ -39,13 +39,17 @@ pub struct Batch {
     pub alert: AlertPolicy,
     /// When each job runs: all five are in here.
     pub schedules: BTreeMap<Job, JobSchedule>,
-    /// `chain`: a job without a cron of its own runs as soon as the job before it is done.
+    /// `chain`: train, score, alert and deliver run as soon as the job before them is done,
+    /// and not by their crons. That of train says when the models are fit anew whose
+    /// detector does not say it itself.
     pub chain: bool,
     /// `secrets`: for this batch's plugins. They may be sent to the origins that the batch
     /// itself names, and no other: see [`Batch::grants_for`].
     pub secrets: BatchSecrets,
     /// Where its parts were written.
     pub spans: Spans,
+    /// What in the file does not do what one could think.
+    pub warnings: Problems,
 }
 
 impl Batch {
@@ -55,9 +59,9 @@ impl Batch {
         Problem::error(self.spans.locate(pointer), pointer, message, remedy)
     }
 
-    /// Whether a job runs as soon as the job before it is done.
-    pub fn chains(&self, job: Job) -> bool {
-        self.chain && self.schedules.get(&job).is_some_and(|schedule| schedule.enabled && schedule.cron.is_none())
+    /// Whether a job runs by itself, by its cron or in the chain.
+    pub fn runs(&self, job: Job) -> bool {
+        self.schedules.get(&job).is_none_or(|schedule| schedule.enabled)
     }
 }
 
@@ -194,9 +198,9 @@ pub struct NotifierUse {
 /// When a job runs by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobSchedule {
-    /// `<job>_cron_schedule`; `None` for a job of the chain.
-    pub cron: Option<Cron>,
+    /// `<job>_cron_schedule`.
+    pub cron: Cron,
     /// False with `disable_<job>: true` or `<job>_default_schedule_status: STOPPED`: then
-    /// the job runs by hand only, and the chain ends before it.
+    /// the job runs by hand only, and the chain passes it over.
     pub enabled: bool,
 }

@@ -20,14 +20,14 @@ use super::environment::Environment;
 use super::grant::{DEFAULT_TENANT, urls};
 use super::problem::{Problems, nearest};
 use super::section::Section;
-use super::{BatchKey, Job, Secret, prometheus};
+use super::{BatchKey, Cron, Job, Secret, prometheus};
 use crate::series::{MetricName, Millis};
 
 /// What a file holds.
 pub(super) enum BatchFile {
     /// A batch.
     Batch(Box<Batch>),
-    /// A batch with `disable_batch: true`; the rest of it is not looked at.
+    /// A batch with `disable_batch: true`; the rest of it was not looked at.
     Disabled,
     /// Nothing that can be used.
     Faulty,
@@ -40,7 +40,7 @@ const DAY: Millis = 86_400_000;
 /// The components whose configuration takes `preprocess_params`.
 const PREPROCESSING: [&str; 2] = ["pca", "knn"];
 
-/// A job's keys: cron, status, switch; and the cron that it has if it needs one.
+/// A job's keys: cron, status, switch; and the cron that it has if the file gives none.
 const SCHEDULES: [(Job, &str, &str, &str, &str); 5] = [
     (Job::Ingest, "ingest_cron_schedule", "ingest_default_schedule_status", "disable_ingest", "*/3 * * * *"),
     (Job::Train, "train_cron_schedule", "train_default_schedule_status", "disable_train", "*/5 * * * *"),
@@ -49,15 +49,21 @@ const SCHEDULES: [(Job, &str, &str, &str, &str); 5] = [
     (Job::Deliver, "deliver_cron_schedule", "deliver_default_schedule_status", "disable_deliver", "* * * * *"),
 ];
 
-/// Reads a batch; the environment has not been filled in yet.
-pub(super) fn read(mut document: Document, source: &Path, environment: &Environment) -> (BatchFile, Problems) {
+/// Reads a batch, unless it is disabled; the environment has not been filled in yet.
+pub(super) fn read(document: Document, source: &Path, environment: &Environment) -> (BatchFile, Problems) {
     if document.value.get("disable_batch") == Some(&Value::Bool(true)) {
         return (BatchFile::Disabled, Problems::default());
     }
+    read_anyway(document, source, environment)
+}
+
+/// Reads a batch, disabled or not.
+pub(super) fn read_anyway(mut document: Document, source: &Path, environment: &Environment) -> (BatchFile, Problems) {
     let problems = RefCell::new(document.fill(environment));
     let batch = Section::top(&document, &problems);
-    if document.value.is_null() {
-        batch.fault_at("", "is empty", "write at least metric_batch and ingest_fn");
+    if !document.value.is_object() {
+        let what = if document.value.is_null() { "is empty" } else { "is not a mapping" };
+        batch.fault_at("", what, "write one batch a file, at least its metric_batch and ingest_fn");
         return (BatchFile::Faulty, problems.into_inner());
     }
     let mut read = read_keys(&batch, source, environment);
@@ -67,6 +73,7 @@ pub(super) fn read(mut document: Document, source: &Path, environment: &Environm
         return (BatchFile::Faulty, problems);
     }
     read.spans = document.spans;
+    read.warnings = problems.clone();
     for detector in &read.detectors {
         read.spans.alias("/preprocess_params", &format!("{}/preprocess", detector.pointer));
     }
@@ -136,6 +143,7 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
         chain,
         secrets,
         spans: Document::empty(source).spans,
+        warnings: Problems::default(),
     };
     warn_of_idle_keys(batch);
     read
@@ -226,7 +234,10 @@ fn notifiers(batch: &Section<'_>) -> Vec<NotifierUse> {
     for method in batch.texts("alert_methods") {
         match component(&method) {
             Ok(method) => drop(methods.insert(method)),
-            Err((message, remedy)) => batch.fault("alert_methods", message, remedy),
+            Err((message, _)) => {
+                let remedy = "name notifiers, as slack or email; where they send to stands in alert_params";
+                batch.fault("alert_methods", message, remedy);
+            }
         }
     }
     let mut configs: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
@@ -280,16 +291,20 @@ fn secrets(batch: &Section<'_>) -> BatchSecrets {
 fn schedules(batch: &Section<'_>, chain: bool) -> BTreeMap<Job, JobSchedule> {
     let mut schedules = BTreeMap::new();
     for (job, cron_key, status_key, disable_key, default) in SCHEDULES {
-        let cron =
-            batch.parsed(cron_key, |text| text.parse::<super::Cron>().map_err(|fault| (fault.message, fault.remedy)));
-        if let Some(oddity) = cron.as_ref().and_then(super::Cron::oddity) {
+        let written =
+            batch.parsed(cron_key, |text| text.parse::<Cron>().map_err(|fault| (fault.message, fault.remedy)));
+        if let Some(oddity) = written.as_ref().and_then(Cron::oddity) {
             batch.warn_at(&batch.pointer(cron_key), oddity, "use a step that divides the field");
         }
-        let needed = !chain || job == Job::Ingest;
+        if chain && batch.has(cron_key) && !matches!(job, Job::Ingest | Job::Train) {
+            let text = format!("has no effect: in the chain {job} runs as soon as the job before it is done");
+            batch.warn_at(&batch.pointer(cron_key), text, "write chain: false to run each job by its own cron");
+        }
         let runs = batch.choice(status_key, &[("RUNNING", true), ("STOPPED", false)]).unwrap_or(true);
         let disabled = batch.flag(disable_key).unwrap_or(false);
-        let cron = cron.or_else(|| default.parse().ok().filter(|_| needed));
-        schedules.insert(job, JobSchedule { cron, enabled: runs && !disabled });
+        if let Some(cron) = written.or_else(|| default.parse().ok()) {
+            schedules.insert(job, JobSchedule { cron, enabled: runs && !disabled });
+        }
     }
     schedules
 }

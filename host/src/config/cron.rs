@@ -4,10 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::DateTime;
-use chrono_tz::Tz;
 use croner::parser::{CronParser, Seconds, Year};
-
-use crate::series::Millis;
 
 /// A cron of five fields: minute, hour, day of the month, month, day of the week.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +23,19 @@ pub struct CronFault {
     pub remedy: String,
 }
 
-const FIELDS: [(&str, u32, u32); 5] =
-    [("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 7)];
+/// A field's unit, its largest step, what a larger one means, and what to write.
+const STEPS: [(&str, u32, &str, &str); 5] = [
+    ("minutes", 59, "minute 0 of each hour", "for more than 59 minutes write an hour step: 0 */2 * * *"),
+    ("hours", 23, "hour 0 of each day", "for more than 23 hours write a day step: 0 0 */2 * *"),
+    ("days", 31, "day 1 of each month", "write the days: 0 0 1,15 * *"),
+    ("months", 12, "January of each year", "write the months: 0 0 1 1,7 *"),
+    ("days", 7, "each Sunday", "write the days of the week: 0 0 * * MON,THU"),
+];
 
 impl Cron {
-    /// The first tick after `now`, by the wall clocks of `zone`; `None` when there is none.
-    /// A tick that a clock change skips runs just after it, one that it repeats runs once.
-    pub fn next_after(&self, now: Millis, zone: Tz) -> Option<Millis> {
-        let now = DateTime::from_timestamp_millis(now)?.with_timezone(&zone);
-        self.pattern.find_next_occurrence(&now, false).ok().map(|next| next.timestamp_millis())
+    /// To ask for its instants.
+    pub fn pattern(&self) -> &croner::Cron {
+        &self.pattern
     }
 
     /// As it was written.
@@ -65,29 +66,16 @@ impl FromStr for Cron {
     fn from_str(text: &str) -> Result<Self, CronFault> {
         let fault = |message: String, remedy: &str| Err(CronFault { message, remedy: remedy.to_owned() });
         let fields: Vec<_> = text.split_whitespace().collect();
-        if fields.len() != FIELDS.len() {
+        if fields.len() != STEPS.len() {
             return fault(
                 format!("\"{text}\" has {} of the five fields of a cron", fields.len()),
                 "write minute, hour, day of the month, month, day of the week: */5 * * * *",
             );
         }
-        for (field, (name, low, high)) in fields.iter().zip(FIELDS) {
-            for step in
-                field.split(',').filter_map(|part| part.split_once('/')).filter_map(|(_, s)| s.parse::<u32>().ok())
-            {
-                if step > high {
-                    let remedy = match name {
-                        "minute" => "write an hour step, as in 0 */2 * * *, for more than 59 minutes",
-                        "hour" => "write a day step, as in 0 0 */2 * *, for more than 23 hours",
-                        _ => "write a smaller step",
-                    };
-                    return fault(
-                        format!(
-                            "{field} does not mean every {step}: a {name} is {low} to {high}, so it means {low} only"
-                        ),
-                        remedy,
-                    );
-                }
+        for (field, (unit, high, meaning, remedy)) in fields.iter().zip(STEPS) {
+            let steps = field.split(',').filter_map(|part| part.split_once('/'));
+            if let Some(step) = steps.filter_map(|(_, step)| step.parse::<u32>().ok()).find(|step| *step > high) {
+                return fault(format!("{field} is {meaning}, and not every {step} {unit}"), remedy);
             }
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
@@ -102,11 +90,10 @@ impl FromStr for Cron {
                 );
             }
         };
-        let cron = Self { text: fields.join(" "), pattern };
-        // From any day on there is a next tick within eight years, if there is one at all.
-        match cron.next_after(1_704_067_200_000, Tz::UTC) {
-            Some(_) => Ok(cron),
-            None => fault(format!("\"{text}\" never comes"), "write a day that its month has"),
+        // From any day on there is an instant within eight years, if there is one at all.
+        match pattern.find_next_occurrence(&DateTime::UNIX_EPOCH, false) {
+            Ok(_) => Ok(Self { text: fields.join(" "), pattern }),
+            Err(_) => fault(format!("\"{text}\" never comes"), "write a day that its month has"),
         }
     }
 }
@@ -123,8 +110,8 @@ mod tests {
     fn a_step_over_the_field_is_refused_with_its_meaning() {
         assert_eq!(
             fault("*/90 * * * *"),
-            "*/90 does not mean every 90: a minute is 0 to 59, so it means 0 only; \
-             write an hour step, as in 0 */2 * * *, for more than 59 minutes"
+            "*/90 is minute 0 of each hour, and not every 90 minutes; \
+             for more than 59 minutes write an hour step: 0 */2 * * *"
         );
         assert!(fault("0 */36 * * *").contains("write a day step"));
         assert!(fault("* * *").contains("has 3 of the five fields"));
@@ -139,14 +126,5 @@ mod tests {
         assert_eq!(oddity("*/5 */6 * * *"), None);
         assert!(oddity("*/45 * * * *").unwrap().contains("its last gap is 15 minutes, not 45"));
         assert!(oddity("0 */7 * * *").unwrap().contains("its last gap is 3 hours, not 7"));
-    }
-
-    #[test]
-    fn ticks_follow_the_wall_clock_of_the_zone() {
-        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis();
-        let six: Cron = "0 6 * * *".parse().unwrap();
-        // Six in Berlin is five in UTC in winter, four in summer.
-        assert_eq!(six.next_after(at("2024-03-29T12:00:00Z"), Tz::Europe__Berlin), Some(at("2024-03-30T05:00:00Z")));
-        assert_eq!(six.next_after(at("2024-03-30T12:00:00Z"), Tz::Europe__Berlin), Some(at("2024-03-31T04:00:00Z")));
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
 
 use super::environment::Environment;
@@ -76,26 +76,32 @@ pub(super) struct Document {
 
 impl Document {
     /// Reads a file of at most `limit` bytes.
-    pub fn read(path: &Path, limit: usize) -> Result<Self, Problem> {
-        let io = |error: &std::io::Error| unreadable(path, error);
-        let size = std::fs::metadata(path).map_err(|e| io(&e))?;
-        if !size.is_file() {
-            return Err(Problem::error(Place::start(path), "", "is not a file", "name a YAML file"));
+    pub fn read(path: &Path, limit: usize) -> Result<Self, Problems> {
+        let refuse =
+            |message: String, remedy: &str| Err(Problem::error(Place::start(path), "", message, remedy).into());
+        let about = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+        if !about.is_file() {
+            return refuse("is not a file".to_owned(), "name a YAML file");
         }
-        if size.len() > limit as u64 {
-            return Err(Problem::error(
-                Place::start(path),
-                "",
-                format!("has {} bytes, more than the {limit} that a configuration may have", size.len()),
-                "split it, or raise limits.config_bytes in anomd.yaml",
-            ));
+        if about.len() > limit as u64 {
+            let message = format!("has {} bytes, more than the {limit} that are read", about.len());
+            return refuse(message, "split it, or raise limits.config_bytes in anomd.yaml");
         }
-        Self::parse(path, &std::fs::read_to_string(path).map_err(|e| io(&e))?)
+        Self::parse(path, &std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?)
     }
 
     /// Reads a text; `path` is what it is called.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, Problem> {
-        let mut document = Self::empty(path);
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Problems> {
+        let mut marks =
+            Marks { document: Self::empty(path), open: Vec::new(), documents: 0, problems: Problems::default() };
+        // Where this parser stops, serde_yaml says what is wrong.
+        for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+            marks.note(event, span);
+        }
+        if marks.problems.has_errors() {
+            return Err(marks.problems);
+        }
+        let mut document = marks.document;
         let value = serde_yaml::from_str(text).and_then(|mut value: serde_yaml::Value| {
             value.apply_merge()?;
             Ok(value)
@@ -103,17 +109,11 @@ impl Document {
         let value = value.map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
             let text = error.to_string();
-            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-            Problem::error(
-                Place { line, column, ..Place::start(path) },
-                "",
-                format!("is not YAML: {text}"),
-                "mind indentation (spaces, no tabs), a space after each colon, and quotes round texts with \": \" or \"#\"",
-            )
+            let text = text.split(" at line ").next().unwrap_or_default();
+            let remedy = "look at its indentation (spaces, no tabs), the space after each colon, and quotes round \
+                          texts with \": \" or \" #\" in them";
+            Problem::error(Place { line, column, ..Place::start(path) }, "", format!("is not YAML: {text}"), remedy)
         })?;
-        let mut marks = Marks { document: &mut document, open: Vec::new(), done: false };
-        // What serde_yaml has read and this parser does not, has places as far as it came.
-        let _ = Parser::new_from_str(text).load(&mut marks, false);
         document.value = json(value, "").map_err(|(pointer, message, remedy)| {
             Problem::error(document.spans.locate(&pointer), pointer, message, remedy)
         })?;
@@ -254,10 +254,12 @@ fn json(value: serde_yaml::Value, at: &str) -> Result<Value, Fault> {
 }
 
 /// Follows the parser's events through the nesting and notes where each part begins.
-struct Marks<'a> {
-    document: &'a mut Document,
+struct Marks {
+    document: Document,
     open: Vec<Open>,
-    done: bool,
+    /// How many documents have begun.
+    documents: usize,
+    problems: Problems,
 }
 
 enum Open {
@@ -267,65 +269,73 @@ enum Open {
     List(String, usize),
 }
 
-impl Marks<'_> {
-    /// Notes a node that begins; gives its pointer, or `None` for a key.
-    fn begin(&mut self, key: Option<&str>, span: Span) -> Option<String> {
+impl Marks {
+    fn note(&mut self, event: Event<'_>, span: Span) {
         let place =
             Place { line: span.start.line(), column: span.start.col() + 1, ..self.document.spans.start.clone() };
-        let places = &mut self.document.spans.places;
-        match self.open.last_mut() {
-            None => {
-                places.insert(String::new(), place);
-                Some(String::new())
-            }
-            Some(Open::List(at, index)) => {
-                let pointer = format!("{at}/{index}");
-                *index += 1;
-                places.insert(pointer.clone(), place);
-                Some(pointer)
-            }
-            Some(Open::Mapping(at, member)) => match member.take() {
-                Some(pointer) => Some(pointer),
-                None => {
-                    // A key that is no scalar is refused later; its mapping is the nearest place.
-                    let pointer = key.map_or_else(|| at.clone(), |key| pointer::child(at, key));
-                    places.entry(pointer.clone()).or_insert(place);
-                    *member = Some(pointer);
-                    None
-                }
-            },
-        }
-    }
-}
-
-impl<'input> SpannedEventReceiver<'input> for Marks<'_> {
-    fn on_event(&mut self, event: Event<'input>, span: Span) {
-        if self.done {
-            return;
-        }
         match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents == 2 {
+                    let remedy = "put each batch into a file of its own";
+                    self.problems.push(Problem::error(place, "", "a second document begins", remedy));
+                }
+            }
+            _ if self.documents > 1 => {}
             Event::Scalar(text, style, ..) => {
-                let pointer = self.begin(Some(&text), span);
+                let pointer = self.begin(Some(&text), place);
                 if let Some(pointer) = pointer.filter(|_| style != ScalarStyle::Plain) {
                     self.document.quoted.insert(pointer);
                 }
             }
             Event::Alias(_) => {
-                self.begin(None, span);
+                self.begin(None, place);
             }
             Event::MappingStart(..) => {
-                let pointer = self.begin(None, span).unwrap_or_default();
+                let pointer = self.begin(None, place).unwrap_or_default();
                 self.open.push(Open::Mapping(pointer, None));
             }
             Event::SequenceStart(..) => {
-                let pointer = self.begin(None, span).unwrap_or_default();
+                let pointer = self.begin(None, place).unwrap_or_default();
                 self.open.push(Open::List(pointer, 0));
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 self.open.pop();
             }
-            Event::DocumentEnd => self.done = true,
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {}
+            Event::DocumentEnd | Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
         }
+    }
+
+    /// Notes a node that begins; gives its pointer, or `None` for a key.
+    fn begin(&mut self, key: Option<&str>, place: Place) -> Option<String> {
+        let places = &mut self.document.spans.places;
+        let (at, member) = match self.open.last_mut() {
+            None => {
+                places.insert(String::new(), place);
+                return Some(String::new());
+            }
+            Some(Open::List(at, index)) => {
+                let pointer = format!("{at}/{index}");
+                *index += 1;
+                places.insert(pointer.clone(), place);
+                return Some(pointer);
+            }
+            Some(Open::Mapping(at, member)) => (at, member),
+        };
+        if let Some(pointer) = member.take() {
+            return Some(pointer);
+        }
+        // A key that is no scalar is refused later; its mapping is the nearest place.
+        let pointer = key.map_or_else(|| at.clone(), |key| pointer::child(at, key));
+        *member = Some(pointer.clone());
+        match places.get(&pointer) {
+            Some(first) if key.is_some() => {
+                let message = format!("stands here again, after line {}", first.line);
+                self.problems.push(Problem::error(place, pointer, message, "remove one of the two"));
+            }
+            Some(_) => {}
+            None => drop(places.insert(pointer, place)),
+        }
+        None
     }
 }

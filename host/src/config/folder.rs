@@ -58,7 +58,10 @@ pub fn load_batches(folder: &Path, node: &Node, environment: &Environment) -> Lo
         }
     };
     for path in files.into_iter().filter(|path| !is_defaults(path)) {
-        let (file, problems) = load(&path, folder, node, environment);
+        let (file, problems) = match read_over_defaults(&path, folder, node) {
+            Ok(document) => batch_file::read(document, &path, environment),
+            Err(problems) => (BatchFile::Faulty, problems),
+        };
         loaded.problems.extend(problems);
         match file {
             BatchFile::Batch(batch) => drop(loaded.batches.insert(path, *batch)),
@@ -70,24 +73,18 @@ pub fn load_batches(folder: &Path, node: &Node, environment: &Environment) -> Lo
     loaded
 }
 
-/// Reads one batch file, over the defaults beside it. `None` with errors, or when the
-/// batch is disabled.
-pub fn load_batch(path: &Path, node: &Node, environment: &Environment) -> (Option<Batch>, Problems) {
+/// Reads one batch file, over the defaults beside it. Whoever names a file means it:
+/// `disable_batch` keeps a batch out of [`load_batches`] alone.
+pub fn load_batch(path: &Path, node: &Node, environment: &Environment) -> Result<Batch, Problems> {
     let beside = path.parent().unwrap_or(Path::new(""));
     let root = if beside.starts_with(&node.batches) { node.batches.as_path() } else { beside };
-    let (file, problems) = load(path, root, node, environment);
-    (batch_of(file), problems)
+    let document = read_over_defaults(path, root, node)?;
+    batch_of(batch_file::read_anyway(document, path, environment))
 }
 
 /// Reads a batch from a text that is called `path`.
-pub fn load_batch_text(path: &Path, text: &str, environment: &Environment) -> (Option<Batch>, Problems) {
-    match Document::parse(path, text) {
-        Ok(document) => {
-            let (file, problems) = batch_file::read(document, path, environment);
-            (batch_of(file), problems)
-        }
-        Err(problem) => (None, problem.into()),
-    }
+pub fn load_batch_text(path: &Path, text: &str, environment: &Environment) -> Result<Batch, Problems> {
+    batch_of(batch_file::read_anyway(Document::parse(path, text)?, path, environment))
 }
 
 /// A digest of each YAML file of a folder: equal as long as nothing changes. Files that
@@ -101,31 +98,24 @@ pub fn fingerprint(folder: &Path) -> BTreeMap<PathBuf, String> {
     files.into_iter().filter_map(digest).collect()
 }
 
-fn batch_of(file: BatchFile) -> Option<Batch> {
+fn batch_of((file, problems): (BatchFile, Problems)) -> Result<Batch, Problems> {
     match file {
-        BatchFile::Batch(batch) => Some(*batch),
-        BatchFile::Disabled | BatchFile::Faulty => None,
+        BatchFile::Batch(batch) => Ok(*batch),
+        BatchFile::Disabled | BatchFile::Faulty => Err(problems),
     }
 }
 
-fn load(path: &Path, root: &Path, node: &Node, environment: &Environment) -> (BatchFile, Problems) {
-    let faulty = |problem: Problem| (BatchFile::Faulty, Problems::from(problem));
-    let mut document = match Document::read(path, node.limits.config_bytes) {
-        Ok(document) => document,
-        Err(problem) => return faulty(problem),
-    };
+fn read_over_defaults(path: &Path, root: &Path, node: &Node) -> Result<Document, Problems> {
+    let mut document = Document::read(path, node.limits.config_bytes)?;
     if document.value.is_null() {
         // Laid over defaults it would become a batch that nobody wrote.
-        return batch_file::read(document, path, environment);
+        return Ok(document);
     }
     let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(root));
     for defaults in folders.map(|folder| folder.join(DEFAULTS)).filter(|defaults| defaults.exists()) {
-        match Document::read(&defaults, node.limits.config_bytes) {
-            Ok(defaults) => document = document.over(defaults),
-            Err(problem) => return faulty(problem),
-        }
+        document = document.over(Document::read(&defaults, node.limits.config_bytes)?);
     }
-    batch_file::read(document, path, environment)
+    Ok(document)
 }
 
 fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, Problem> {

@@ -149,3 +149,103 @@ fn recipients(config: &Value) -> Vec<String> {
 fn unique(items: impl Iterator<Item = String>) -> Vec<String> {
     items.collect::<BTreeSet<_>>().into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{Environment, Tenant, load_batch_text, load_node};
+    use super::*;
+
+    fn batch(text: &str) -> Batch {
+        let text = format!("metric_batch: b\ningest_fn: prometheus\n{text}");
+        load_batch_text("b.yaml".as_ref(), &text, &Environment::default()).unwrap()
+    }
+
+    fn node() -> Node {
+        load_node(None, &Environment::default()).unwrap()
+    }
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_default_tenant_gets_what_its_batch_names_and_private_addresses() {
+        let batch = batch("");
+        let config = json!({
+            "url": "http://localhost:9090/prometheus", "other": ["https://example.com:443/x"], "to": ["ops@example.com"],
+            "text": "see https://not.example.com", "file": "file:///etc/passwd",
+        });
+        let (grants, secrets) = batch.grants_for("prometheus", &config, Wishes::default(), &node());
+        assert_eq!(grants.origins, ["http://localhost:9090", "https://example.com"]);
+        assert_eq!(grants.recipients, ["ops@example.com"]);
+        assert!(secrets.is_empty());
+        let may_connect = |address: &str| {
+            let address: std::net::IpAddr = address.parse().unwrap();
+            grants.networks.iter().any(|network| network.contains(&address))
+        };
+        for address in ["127.0.0.1", "::1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"] {
+            assert!(may_connect(address), "{address}");
+        }
+        for address in ["169.254.169.254", "fe80::1", "172.32.0.1", "8.8.8.8", "0.0.0.0"] {
+            assert!(!may_connect(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn another_tenant_gets_what_the_operator_grants_and_no_more() {
+        let mut batch = batch("secrets: {token: t}");
+        batch.key.tenant = "shop".to_owned();
+        let mut node = node();
+        let granted = Grants { origins: texts(&["https://metrics.example.com"]), ..Grants::default() };
+        let tenant = Tenant { grants: [("prometheus".to_owned(), granted.clone())].into(), ..Tenant::default() };
+        node.tenants.insert("shop".to_owned(), tenant);
+        let config = json!({"url": "http://169.254.169.254/", "to": "root@example.com"});
+        let wishes = Wishes { origins: &texts(&["https://slack.com"]), slots: &texts(&["token"]) };
+        assert_eq!(batch.grants_for("prometheus", &config, wishes, &node).0, granted);
+        assert_eq!(batch.grants_for("slack", &config, wishes, &node).0, Grants::default());
+    }
+
+    #[test]
+    fn a_secret_goes_to_its_own_plugin_and_where_it_belongs() {
+        let batch =
+            batch("secrets: {token: shared, slack: {token: xoxb, webhook: 'https://hooks.slack.com/services/T/B'}}");
+        let mut node = node();
+        let listed = (Secret::new("tenant's"), texts(&["https://a.example.com"]));
+        if let Some(tenant) = node.tenants.get_mut(DEFAULT_TENANT) {
+            tenant.secrets = [("token".to_owned(), listed.clone()), ("other".to_owned(), listed)].into();
+        }
+        let told = |plugin: &str, config: Value, wishes| {
+            let (grants, secrets) = batch.grants_for(plugin, &config, wishes, &node);
+            let secrets: Vec<_> = secrets
+                .into_iter()
+                .map(|(slot, (secret, origins))| (slot, secret.expose().to_owned(), origins))
+                .collect();
+            (grants.origins, secrets)
+        };
+        let of_slack = Wishes {
+            origins: &texts(&["https://slack.com", "{{config.url}}", "https://slack.com/api"]),
+            slots: &texts(&["token", "webhook"]),
+        };
+        let (origins, secrets) = told("slack", json!({}), of_slack);
+        assert_eq!(origins, ["https://hooks.slack.com", "https://slack.com"]);
+        let both = texts(&["https://hooks.slack.com", "https://slack.com"]);
+        let expected = [
+            ("token".to_owned(), "xoxb".to_owned(), texts(&["https://slack.com"])),
+            ("webhook".to_owned(), "https://hooks.slack.com/services/T/B".to_owned(), both),
+        ];
+        assert_eq!(secrets, expected);
+
+        // A plugin without such a slot gets nothing; one with it the shared secret, for its own server.
+        let url = json!({"url": "http://localhost:9090"});
+        assert_eq!(told("prometheus", url.clone(), Wishes::default()).1, []);
+        let slots = texts(&["token", "other"]);
+        let (_, secrets) = told("prometheus", url, Wishes { slots: &slots, origins: &[] });
+        let expected = [
+            ("other".to_owned(), "tenant's".to_owned(), texts(&["https://a.example.com"])),
+            ("token".to_owned(), "shared".to_owned(), texts(&["http://localhost:9090"])),
+        ];
+        assert_eq!(secrets, expected);
+    }
+}

@@ -35,6 +35,9 @@ fn read(mut document: Document, folder: &Path, environment: &Environment) -> Res
     let top = Section::top(&document, &problems);
     let path = |key, default: &str| tidy(&folder.join(top.text(key).unwrap_or(default)));
 
+    if !document.value.is_object() && !document.value.is_null() {
+        top.fault_at("", "is not a mapping", "write `key: value` lines");
+    }
     let mut node = Node {
         listen: top.parsed("listen", address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8700))),
         data: path("data", "data"),
@@ -184,4 +187,109 @@ fn limits(section: Section<'_>) -> Limits {
         }
     }
     serde_json::from_value(Value::Object(written)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str) -> Result<Node, Problems> {
+        let environment = Environment::from([("SMTP_PASSWORD", "hunter2")]);
+        read(Document::parse(Path::new("etc/anomd.yaml"), text)?, Path::new("etc"), &environment)
+    }
+
+    fn faults(text: &str) -> String {
+        node(text).unwrap_err().to_string().replace("etc/anomd.yaml:", "")
+    }
+
+    #[test]
+    fn an_empty_file_is_a_whole_node() {
+        let node = node("").unwrap();
+        assert_eq!(node.listen.to_string(), "127.0.0.1:8700");
+        assert_eq!((node.data, node.batches, node.plugins), ("etc/data".into(), "etc/batches".into(), None));
+        assert!(node.mail.is_none());
+        assert_eq!(node.tenants.keys().collect::<Vec<_>>(), ["default"]);
+        assert_eq!(node.limits, Limits::default());
+    }
+
+    #[test]
+    fn every_key_is_taken_and_paths_are_relative_to_the_file() {
+        let node = node(
+            "listen: localhost:9000\ndata: /var/lib/anomd\nbatches: ../batches\nplugins: ./plugins\n\
+             smtp: {host: mail.example.com, security: TLS, username: anomd, password: \"${SMTP_PASSWORD}\",\n  \
+                    from: anomd@example.com, ca_file: ca.pem}\n\
+             tenants:\n  shop:\n    secrets:\n      token: {value: abc, origins: [https://hooks.slack.com/]}\n    \
+             grants:\n      slack:\n        origins: https://*.slack.com\n        networks: [10.1.0.0/16, 10.2.0.1]\n        \
+             recipients: ['*@example.com', ops@example.org]\n\
+             limits: {run_attempts: 5, http_total_ms: 1000}\n",
+        )
+        .unwrap();
+        assert_eq!(node.listen.to_string(), "127.0.0.1:9000");
+        assert_eq!(node.data, Path::new("/var/lib/anomd"));
+        assert_eq!(node.batches, Path::new("etc/../batches"));
+        assert_eq!(node.plugins.as_deref(), Some(Path::new("etc/plugins")));
+        let mail = node.mail.unwrap();
+        assert_eq!((mail.host.as_str(), mail.port, mail.security), ("mail.example.com", 465, MailSecurity::Tls));
+        assert_eq!(
+            mail.login.map(|(name, password)| (name, password.expose().to_owned())),
+            Some(("anomd".into(), "hunter2".into()))
+        );
+        assert_eq!(mail.ca_file.as_deref(), Some(Path::new("etc/ca.pem")));
+        let shop = &node.tenants["shop"];
+        assert_eq!(shop.secrets["token"].1, ["https://hooks.slack.com"]);
+        let slack = &shop.grants["slack"];
+        assert_eq!(slack.origins, ["https://*.slack.com"]);
+        assert_eq!(slack.networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.1.0.0/16", "10.2.0.1/32"]);
+        assert_eq!(slack.recipients, ["*@example.com", "ops@example.org"]);
+        assert!(node.tenants.contains_key(DEFAULT_TENANT));
+        let limits = Limits { run_attempts: 5, http_total_ms: 1_000, ..Limits::default() };
+        assert_eq!(node.limits, limits);
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        assert_eq!(
+            faults(
+                "listen: 8700\nlimit: {}\nsmtp: {host: h, username: u, port: 0}\nlimits: {run_attemps: 1, kv_bytes: -1, warm_calls: 0}\n"
+            ),
+            "1:1: listen (/listen): is a number and not a text; put a text in quotes\n\
+             2:1: limit (/limit): is not a key; did you mean limits?\n\
+             3:1: from (/smtp/from): is missing; write from: anomd@example.com\n\
+             3:1: password (/smtp/password): is missing; set it beside username, or remove username\n\
+             3:30: port (/smtp/port): 0 is out of range; write a whole number from 1 to 65535\n\
+             4:10: run_attemps (/limits/run_attemps): is not a limit; did you mean run_attempts?\n\
+             4:26: kv_bytes (/limits/kv_bytes): -1 cannot be this limit; write a whole number above 0; the unit is in the name\n\
+             4:40: warm_calls (/limits/warm_calls): 0 cannot be this limit; write a whole number above 0; the unit is in the name"
+        );
+    }
+
+    #[test]
+    fn grants_that_reach_too_far_are_refused() {
+        let grant =
+            |key: &str, value: &str| faults(&format!("tenants: {{t: {{grants: {{p: {{{key}: ['{value}']}}}}}}}}"));
+        assert!(grant("networks", "0.0.0.0/0").contains("reaches into 169.254.0.0/16, where clouds keep credentials"));
+        assert!(grant("networks", "169.254.169.254").contains("reaches into 169.254.0.0/16"));
+        assert!(grant("networks", "fe80::/64").contains("reaches into fe80::/10"));
+        assert!(grant("networks", "intranet").contains("is not a network; write it as 10.0.0.0/8"));
+        assert!(
+            grant("origins", "https://hooks.slack.com/services")
+                .contains("more than an origin; write https://hooks.slack.com")
+        );
+        assert!(grant("origins", "https://*").contains("too wide"));
+        assert!(grant("origins", "https://*.com").contains("too wide"));
+        assert!(grant("origins", "ftp://example.com").contains("not an http or https origin"));
+        assert!(grant("recipients", "*@*").contains("is not a mail address"));
+        assert!(faults("tenants: {t: {secrets: {s: {value: v}}}}").contains("list where it may be sent to"));
+    }
+
+    #[test]
+    fn a_file_that_is_named_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("anomd.yaml");
+        let fault = load_node(Some(&path), &Environment::default()).unwrap_err().to_string();
+        assert!(fault.contains("cannot be read") && fault.ends_with("create it, or name another one"), "{fault}");
+        std::fs::write(&path, "data: store").unwrap();
+        let node = load_node(Some(&path), &Environment::default()).unwrap();
+        assert_eq!(node.data, folder.path().join("store"));
+    }
 }

@@ -32,7 +32,7 @@ impl<'a> Section<'a> {
 
     fn new(document: &'a Document, problems: &'a RefCell<Problems>, pointer: String, value: &'a Value) -> Self {
         let section = Self { document, problems, pointer, members: value.as_object(), known: RefCell::new(Vec::new()) };
-        if section.members.is_none() && !value.is_null() {
+        if section.members.is_none() && !value.is_null() && !section.pointer.is_empty() {
             section.fault_at(
                 &section.pointer,
                 format!("{} is not a mapping", shown(value)),
@@ -89,7 +89,8 @@ impl<'a> Section<'a> {
     fn text_at(&self, pointer: &str, value: &'a Value) -> Option<&'a str> {
         let text = self.document.text(pointer, value);
         if text.is_none() {
-            self.fault_at(pointer, format!("{} is not a text", shown(value)), "put it in quotes");
+            // Not shown: it may be a secret.
+            self.fault_at(pointer, format!("is {} and not a text", kind(value)), "put a text in quotes");
         }
         text
     }
@@ -134,7 +135,7 @@ impl<'a> Section<'a> {
         let number = value.as_u64().filter(|number| range.contains(number));
         if number.is_none() {
             let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
-            self.fault(key, format!("{} is out of range", shown(value)), remedy);
+            self.fault(key, misfit(value), remedy);
         }
         number
     }
@@ -150,7 +151,7 @@ impl<'a> Section<'a> {
         let number = value.as_f64().filter(|number| range.contains(number));
         if number.is_none() {
             let remedy = format!("write a number from {} to {}", range.start(), range.end());
-            self.fault(key, format!("{} is out of range", shown(value)), remedy);
+            self.fault(key, misfit(value), remedy);
         }
         number
     }
@@ -261,11 +262,27 @@ pub(super) fn split_list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
+/// Why a value is not the number that is wanted.
+fn misfit(value: &Value) -> String {
+    let why = if value.is_number() { "out of range" } else { "not a number" };
+    format!("{} is {why}", shown(value))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
+
 /// A value in a message: short, and never a mapping's contents.
 fn shown(value: &Value) -> impl Display {
     match value {
-        Value::Object(_) => "a mapping".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) | Value::Array(_) => kind(value).to_owned(),
         Value::String(text) if text.chars().count() > 60 => "a long text".to_owned(),
         other => other.to_string(),
     }

@@ -44,16 +44,15 @@ impl Folder {
 const SMALL: &str = "metric_batch: small\ningest_fn: prometheus\n";
 
 fn batch_with(text: &str, environment: &Environment) -> Batch {
-    let (batch, problems) = load_batch_text(Path::new("b.yaml"), &format!("{SMALL}{text}"), environment);
-    batch.unwrap_or_else(|| panic!("{problems}"))
+    load_batch_text(Path::new("b.yaml"), &format!("{SMALL}{text}"), environment).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn batch(text: &str) -> Batch {
     batch_with(text, &Environment::default())
 }
 
-fn said_of(text: &str) -> String {
-    load_batch_text(Path::new("b.yaml"), &format!("{SMALL}{text}"), &Environment::default()).1.to_string()
+fn warnings_of(text: &str) -> String {
+    batch(text).warnings.to_string()
 }
 
 fn repository(path: &str) -> PathBuf {
@@ -77,9 +76,8 @@ fn broken_batches_are_refused_with_file_line_key_and_remedy() {
                 continue;
             }
             Some("yaml") => {
-                let (batch, problems) = load_batch(&path, &node, &Environment::default());
-                assert!(batch.is_none() && problems.has_errors(), "{} is sound", path.display());
-                problems
+                let problems = load_batch(&path, &node, &Environment::default()).err();
+                problems.unwrap_or_else(|| panic!("{} is sound", path.display()))
             }
             _ => {
                 let loaded = load_batches(&path, &node, &Environment::default());
@@ -124,8 +122,7 @@ fn a_batch_of_two_lines_has_every_default() {
     assert_eq!((batch.train.max_n, batch.train.min_n), (None, 14));
     assert_eq!((batch.alert.threshold, batch.alert.smooth_n, batch.alert.snooze_n), (0.8, 1, 3));
     assert!(batch.alert.notifiers.is_empty());
-    assert_eq!(batch.schedules[&Job::Ingest].cron.as_ref().map(Cron::as_str), Some("*/3 * * * *"));
-    assert_eq!(Job::ALL.map(|job| batch.chains(job)), [false, true, true, true, true]);
+    assert!(batch.chain && Job::ALL.iter().all(|job| batch.runs(*job)));
 }
 
 #[test]
@@ -192,19 +189,22 @@ secrets: {token: "0123", slack: {token: xoxb}}
         batch.alert.metric_tags["up"],
         BTreeMap::from([("team".into(), "web".into()), ("tier".into(), "1".into())])
     );
-    assert_eq!(batch.schedules[&Job::Train].cron.as_ref().map(Cron::as_str), Some("0 * * * *"));
-    // A job with its own cron leaves the chain; one that is off does not run in it.
-    assert_eq!(Job::ALL.map(|job| batch.chains(job)), [false, false, false, false, true]);
-    assert_eq!(Job::ALL.map(|job| batch.schedules[&job].enabled), [true, true, false, false, true]);
+    let crons = Job::ALL.map(|job| batch.schedules[&job].cron.as_str());
+    assert_eq!(crons, ["*/3 * * * *", "0 * * * *", "*/4 * * * *", "*/5 * * * *", "* * * * *"]);
+    assert_eq!(Job::ALL.map(|job| batch.runs(job)), [true, true, false, false, true]);
     assert_eq!(batch.secrets.get("slack", "token").map(Secret::expose), Some("xoxb"));
     assert_eq!(batch.secrets.get("prometheus", "token").map(Secret::expose), Some("0123"));
 }
 
 #[test]
-fn without_the_chain_each_job_has_anomstacks_cron() {
-    let batch = batch("chain: false");
-    let crons = Job::ALL.map(|job| batch.schedules[&job].cron.as_ref().unwrap().to_string());
-    assert_eq!(crons, ["*/3 * * * *", "*/5 * * * *", "*/4 * * * *", "*/5 * * * *", "* * * * *"]);
+fn crons_of_the_chain_are_those_of_ingest_and_train() {
+    let crons = "ingest_cron_schedule: '* * * * *'\ntrain_cron_schedule: 0 * * * *\nscore_cron_schedule: 0 * * * *\n";
+    assert_eq!(
+        warnings_of(crons),
+        "b.yaml:5:1: warning: score_cron_schedule (/score_cron_schedule): has no effect: in the chain score runs as \
+         soon as the job before it is done; write chain: false to run each job by its own cron"
+    );
+    assert_eq!(warnings_of(&format!("chain: false\n{crons}")), "");
 }
 
 #[test]
@@ -273,6 +273,7 @@ fn the_environment_of_the_founding_document_fills_what_the_file_leaves_open() {
     assert_eq!(open.secrets.get("prometheus", "token").map(Secret::expose), Some("bearer"));
     assert!(open.secrets.get("slack", "token").is_none());
 
+    assert_eq!(open.ingest.config.get("auth"), None);
     let file = "step: 1m\ningest_params: {url: 'http://prometheus:9090/', username: me, timeout: 5s, metrics: [up]}\n\
                 secrets: {password: mine}\n";
     let closed = batch_with(file, &environment);
@@ -296,10 +297,17 @@ fn credentials_of_the_environment_go_to_its_own_server_only() {
 }
 
 #[test]
+fn a_token_of_the_environment_means_bearer_unless_a_user_name_says_basic() {
+    let bearer = batch_with("", &Environment::from([("PROMETHEUS_TOKEN", "t")]));
+    assert_eq!(bearer.ingest.config, json!({"auth": "bearer"}));
+    let basic = batch_with("ingest_params: {username: me}\n", &Environment::from([("PROMETHEUS_TOKEN", "t")]));
+    assert_eq!(basic.ingest.config, json!({"username": "me"}));
+}
+
+#[test]
 fn a_wrong_variable_of_the_environment_is_named() {
     let environment = Environment::from([("PROMETHEUS_TIMEOUT", "soon")]);
-    let (batch, problems) = load_batch_text(Path::new("b.yaml"), SMALL, &environment);
-    assert!(batch.is_none());
+    let problems = load_batch_text(Path::new("b.yaml"), SMALL, &environment).unwrap_err();
     assert_eq!(
         problems.to_string(),
         "b.yaml:1:1: ingest_params (/ingest_params): the environment variable PROMETHEUS_TIMEOUT is wrong: \
@@ -309,22 +317,23 @@ fn a_wrong_variable_of_the_environment_is_named() {
 
 #[test]
 fn anomstacks_other_keys_warn_unless_they_ask_for_what_is() {
-    let said =
-        said_of("db: duckdb\nchange_threshold: 3.5\ndisable_llmalert: true\nplot_default_schedule_status: STOPPED\n");
+    let said = warnings_of(
+        "db: duckdb\nchange_threshold: 3.5\ndisable_llmalert: true\nplot_default_schedule_status: STOPPED\n",
+    );
     assert_eq!(
         said,
         "b.yaml:3:1: warning: db (/db): has no effect: anomd keeps metrics, scores and models in its own store\n\
          b.yaml:4:1: warning: change_threshold (/change_threshold): has no effect: change detection is not built yet"
     );
-    assert!(said_of("disable_tholdalert: false\n").contains("threshold alerts are not built yet"));
+    assert!(warnings_of("disable_tholdalert: false\n").contains("threshold alerts are not built yet"));
 }
 
 #[test]
 fn what_has_no_effect_is_told() {
-    assert!(said_of("preprocess_params: {lags_n: 5}\n").contains("neither is in model_configs"));
-    assert!(said_of("alert_params: {slack: {channel: ops}}\n").contains("alert_methods does not name slack"));
-    assert!(said_of("ingest_cron_schedule: '*/45 * * * *'\n").contains("its last gap is 15 minutes, not 45"));
-    assert!(said_of("ingest_params: {url: 'http://me:pw@host:9090'}\n").contains("a user name or password in it"));
+    assert!(warnings_of("preprocess_params: {lags_n: 5}\n").contains("neither is in model_configs"));
+    assert!(warnings_of("alert_params: {slack: {channel: ops}}\n").contains("alert_methods does not name slack"));
+    assert!(warnings_of("ingest_cron_schedule: '*/45 * * * *'\n").contains("its last gap is 15 minutes, not 45"));
+    assert!(warnings_of("ingest_params: {url: 'http://me:pw@host:9090'}\n").contains("a user name or password in it"));
 }
 
 #[test]
@@ -402,4 +411,52 @@ fn a_fingerprint_changes_with_what_a_file_says_and_with_nothing_else() {
     let after = fingerprint(folder.dir.path());
     assert_ne!(after[&folder.path("a.yaml")], before[&folder.path("a.yaml")]);
     assert_eq!(after[&folder.path("sub/defaults.yaml")], before[&folder.path("sub/defaults.yaml")]);
+}
+
+#[test]
+fn anchors_and_merge_keys_are_understood_and_faults_in_them_are_found() {
+    let text = "metric_batch: b\ningest_fn: prometheus\nmodel_configs:\n  - &first\n    model_name: knn\n    model_params: {n_neighbors: 5}\n  - <<: *first\n    model_tag: second\n";
+    let batch = load_batch_text(Path::new("b.yaml"), text, &Environment::default()).unwrap();
+    let second = &batch.detectors[1];
+    assert_eq!(
+        (second.plugin.as_str(), second.tag.as_str(), &second.config["n_neighbors"]),
+        ("knn", "second", &json!(5))
+    );
+    // What an anchor brought stands where it was brought to.
+    assert_eq!(batch.spans.locate("/model_configs/1/model_params/n_neighbors").line, 7);
+}
+
+#[test]
+fn a_batch_that_is_disabled_is_read_when_it_is_named() {
+    let folder = Folder::new(&[("off.yaml", "metric_batch: off\ningest_fn: prometheus\ndisable_batch: true\n")]);
+    assert!(folder.load(&Environment::default()).batches.is_empty());
+    let batch = load_batch(&folder.path("off.yaml"), &folder.node, &Environment::default()).unwrap();
+    assert_eq!(batch.key.batch, "off");
+}
+
+#[test]
+fn a_file_that_is_too_large_or_no_file_is_refused() {
+    let folder = Folder::new(&[("big.yaml", &format!("{SMALL}# {}", "x".repeat(1 << 20)))]);
+    let fault = load_batch(&folder.path("big.yaml"), &folder.node, &Environment::default()).unwrap_err();
+    assert!(fault.to_string().contains("raise limits.config_bytes in anomd.yaml"), "{fault}");
+    let fault = load_batch(folder.dir.path(), &folder.node, &Environment::default()).unwrap_err();
+    assert!(fault.to_string().contains("is not a file"), "{fault}");
+}
+
+proptest::proptest! {
+    /// Whatever is in a file, it is read or refused, and each problem is at a place of it.
+    #[test]
+    fn no_text_is_too_odd(cuts in proptest::collection::vec((0_usize..2_000, "[-:{}\\[\\]&*!|>'\"%@`#,?~<$ \n\ta0é]{0,6}"), 1..6)) {
+        let mut text = include_str!("../../../batches/prometheus.yaml").to_owned();
+        for (at, inserted) in cuts {
+            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+            text.insert_str(at, &inserted);
+        }
+        let read = load_batch_text(Path::new("b.yaml"), &text, &Environment::default());
+        let problems = read.map_or_else(|problems| problems, |batch| batch.warnings);
+        for problem in problems.iter() {
+            let line = text.lines().nth(problem.place.line - 1).unwrap_or_default();
+            proptest::prop_assert!(problem.place.column <= line.chars().count() + 1, "{problem}\n{line}");
+        }
+    }
 }
