@@ -3,10 +3,12 @@
 //!
 //! The modules are layers: each uses only those below it in this list, which a test keeps.
 //! `cli` → `demo` → `web` → `node` → `schedule` → `pipeline` → `alert` → [`plugin`] →
-//! `capability` → `engine` → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
+//! [`capability`] → [`engine`] → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
 
+pub mod capability;
 pub mod config;
 pub mod demo;
+pub mod engine;
 pub mod fault;
 pub mod message;
 pub mod plugin;

@@ -115,7 +115,12 @@ pub struct Limits {
     pub instances: u32,
     /// Calls that a warm instance serves before it is retired.
     pub warm_calls: u32,
-    /// Bytes that may cross from guest to host in one call.
+    /// How long a warm instance waits for another call, in milliseconds.
+    pub warm_idle_ms: u64,
+    /// A warm instance that has more memory than this is retired, in bytes.
+    pub warm_memory_bytes: usize,
+    /// Bytes that may cross from guest to host at once: what an export returns, or what
+    /// is passed to one function of the host.
     pub crossing_bytes: usize,
     /// Matrix, models and states of one detector call, in bytes.
     pub detector_call_bytes: usize,
@@ -133,6 +138,12 @@ pub struct Limits {
     pub http_connect_ms: u64,
     /// Requests of one call.
     pub http_requests_per_call: u32,
+    /// Messages that one call may mail.
+    pub mail_messages_per_call: u32,
+    /// Bytes of one mail, attachments included.
+    pub mail_message_bytes: usize,
+    /// Time to hand one mail to the server, in milliseconds.
+    pub mail_total_ms: u64,
     /// Lines that one call may log.
     pub log_lines_per_call: usize,
     /// Bytes of one log line.
@@ -175,6 +186,8 @@ impl Default for Limits {
             call_wall_ms: 120_000,
             instances: 64,
             warm_calls: 1_000,
+            warm_idle_ms: 60_000,
+            warm_memory_bytes: 64 << 20,
             crossing_bytes: 64 << 20,
             detector_call_bytes: 4 << 20,
             detector_call_rows: 1_000,
@@ -184,6 +197,9 @@ impl Default for Limits {
             http_total_ms: 30_000,
             http_connect_ms: 5_000,
             http_requests_per_call: 256,
+            mail_messages_per_call: 100,
+            mail_message_bytes: 10 << 20,
+            mail_total_ms: 60_000,
             log_lines_per_call: 100,
             log_line_bytes: 4 << 10,
             ingest_pages: 1_000,

@@ -1,9 +1,31 @@
 //! Components as the rest of the host sees them: a trait a role, and faults with blame.
 //!
-//! Nothing of wasmtime or of the generated bindings leaves this module.
+//! Nothing of wasmtime or of the generated bindings leaves this module. What a component
+//! may do is decided three times: by its role, when it is loaded; by its own imports, which
+//! alone are linked; and by the grants of the tenant, when it is bound to a use.
 
+mod binding;
+mod catalogue;
+mod checked;
+mod descriptor;
+mod detect;
+mod fault;
+mod grants;
+mod imports;
+mod load;
+mod manifest;
 mod role;
+mod runtime;
+mod schema;
+mod v0_1;
 
+pub use crate::capability::LogSink;
+pub use catalogue::Catalogue;
+pub use descriptor::SecretSlot;
+pub use grants::Use;
+pub use load::{Plugin, inspect};
+pub use manifest::{Import, Inspection};
 pub use role::{
-    Call, Cause, Detect, Fitted, Ingest, LogSink, Loss, Needs, Notify, Page, Problem, Scored, Skip, Term, Window,
+    Call, Cause, Detect, Fitted, Ingest, Loss, Needs, Notify, Page, Problem, Role, Scored, Skip, Term, Window,
 };
+pub use runtime::Runtime;

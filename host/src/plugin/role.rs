@@ -4,15 +4,57 @@
 //! What these calls return has been checked against what they were asked: lengths fit,
 //! numbers are finite where they must be, texts are bounded.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::capability::LogSink;
 use crate::fault::{Fault, PluginError};
 use crate::message::Alert;
 use crate::series::{Matrix, Millis, Samples};
+
+/// What a component is for; it has one role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Pulls samples out of some other system.
+    Ingester,
+    /// Learns from history, scores new points.
+    Detector,
+    /// Tells people.
+    Notifier,
+    /// Explains, or finds by reading.
+    Analyst,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 4] = [Self::Ingester, Self::Detector, Self::Notifier, Self::Analyst];
+
+    /// The interface that a component of this role exports.
+    pub fn export(self) -> &'static str {
+        match self {
+            Self::Ingester => "ingest",
+            Self::Detector => "detect",
+            Self::Notifier => "notify",
+            Self::Analyst => "analyse",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ingester => "ingester",
+            Self::Detector => "detector",
+            Self::Notifier => "notifier",
+            Self::Analyst => "analyst",
+        })
+    }
+}
 
 /// What a call is made for; the same call gives the same clock and the same random numbers.
 #[derive(Clone, Debug)]
@@ -24,12 +66,6 @@ pub struct Call {
     pub subject: String,
     /// Takes each line that the plugin logs, already bounded in length and number.
     pub log: Arc<dyn LogSink>,
-}
-
-/// Where the log lines of a call go.
-pub trait LogSink: Send + Sync + std::fmt::Debug {
-    /// One line.
-    fn line(&self, level: tracing::Level, plugin: &str, line: &str);
 }
 
 /// The half-open span to fetch.

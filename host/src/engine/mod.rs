@@ -1,0 +1,214 @@
+//! WebAssembly, and nothing of metrics: an engine that runs foreign code within limits.
+//!
+//! What it holds against a component that means harm: its memory ends at a limit summed
+//! over all its memories and tables; its CPU time and its wall-clock time end, in guest
+//! code and in host calls alike; it yields every tick, on threads of its own, so that it
+//! slows nobody else down; no single value larger than a limit crosses to the host; a
+//! store that trapped is never used again. It does not hold against a fault in the
+//! compiler: a tenant who must be kept apart by law gets a process of their own.
+
+mod cache;
+mod call;
+mod epoch;
+mod executor;
+mod limiter;
+mod pool;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Component;
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Store, WasmBacktraceDetails};
+
+use crate::config::Limits;
+
+pub use cache::{Cache, Source};
+pub use call::{Failure, Refusal, Stop, within};
+pub use executor::{Executor, Lost};
+pub use pool::{Alive, Place, Pool, Taken};
+
+/// What a store holds: the meters of its limits, and the data of whoever uses the engine.
+pub struct Cell<T> {
+    memory: limiter::Memory,
+    cpu: epoch::Cpu,
+    /// What the host functions see.
+    pub data: T,
+}
+
+/// A wasmtime engine with our limits, its compile cache and its executor.
+pub struct Engine {
+    wasm: wasmtime::Engine,
+    cache: Cache,
+    executor: Executor,
+    /// Compiling takes all cores for a while: one at a time leaves some to others.
+    compiling: Arc<tokio::sync::Semaphore>,
+    limits: Limits,
+}
+
+impl Engine {
+    /// An engine that keeps what it compiles in `cache_dir`.
+    pub fn new(limits: &Limits, cache_dir: &Path) -> Result<Self, String> {
+        let wasm = match wasmtime::Engine::new(&config(limits, pooled(limits))) {
+            Ok(wasm) => wasm,
+            Err(error) => {
+                tracing::warn!(
+                    "no address space for {} pooled instances, so each call allocates its own memory, which is \
+                     slower: raise the limit of virtual memory (ulimit -v), or lower limits.instances ({error:#})",
+                    limits.instances
+                );
+                wasmtime::Engine::new(&config(limits, InstanceAllocationStrategy::OnDemand))
+                    .map_err(|e| format!("the WebAssembly engine does not start: {e:#}"))?
+            }
+        };
+        let cache = Cache::open(cache_dir, &wasm)
+            .map_err(|e| format!("cannot use {} for compiled components: {e}", cache_dir.display()))?;
+        let executor = Executor::new().map_err(|e| format!("cannot start threads for guests: {e}"))?;
+        epoch::start(&wasm).map_err(|e| format!("cannot start the thread that ticks: {e}"))?;
+        Ok(Self {
+            wasm,
+            cache,
+            executor,
+            compiling: Arc::new(tokio::sync::Semaphore::new(1)),
+            limits: limits.clone(),
+        })
+    }
+
+    /// The wasmtime engine, for linking.
+    pub fn wasm(&self) -> &wasmtime::Engine {
+        &self.wasm
+    }
+
+    /// What was compiled before.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Where guest code runs.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// The compiled form of a component, from the cache or made now. `digest` is the
+    /// sha256 of `bytes` in hex.
+    pub async fn compile(&self, bytes: Arc<[u8]>, digest: &str) -> Result<(Component, Source), String> {
+        if let Some(component) = self.cache.get(&self.wasm, digest) {
+            return Ok((component, Source::Cache));
+        }
+        let permit = Arc::clone(&self.compiling).acquire_owned().await.map_err(|e| e.to_string())?;
+        let (wasm, cache, digest) = (self.wasm.clone(), self.cache.clone(), digest.to_owned());
+        let compile = move || {
+            let _permit = permit;
+            // Another load of the same bytes may have been faster.
+            if let Some(component) = cache.get(&wasm, &digest) {
+                return Ok((component, Source::Cache));
+            }
+            let compiled = wasm.precompile_component(&bytes).map_err(|e| format!("{e:#}"))?;
+            if let Err(error) = cache.put(&digest, &compiled) {
+                tracing::warn!("cannot keep a compiled component, so the next start compiles it again: {error}");
+            }
+            match cache.get(&wasm, &digest) {
+                Some(component) => Ok((component, Source::Compiled)),
+                None => Component::new(&wasm, &bytes).map(|c| (c, Source::Compiled)).map_err(|e| format!("{e:#}")),
+            }
+        };
+        self.executor.block(compile).await.map_err(|lost| lost.to_string())?
+    }
+
+    /// A store whose limits act.
+    pub fn store<T: Send + 'static>(&self, data: T) -> Store<Cell<T>> {
+        let cell = Cell {
+            memory: limiter::Memory::new(self.limits.instance_memory_bytes),
+            cpu: epoch::Cpu::new(Duration::from_millis(self.limits.call_cpu_ms)),
+            data,
+        };
+        let mut store = Store::new(&self.wasm, cell);
+        store.limiter(|cell| &mut cell.memory);
+        store.set_max_component_handles(1_000);
+        epoch::watch(&mut store, |cell| &mut cell.cpu);
+        self.arm(&mut store);
+        store
+    }
+
+    /// Gives a store the limits of a new call.
+    pub fn arm<T: 'static>(&self, store: &mut Store<Cell<T>>) {
+        store.set_hostcall_fuel(self.limits.crossing_bytes);
+        store.set_epoch_deadline(1);
+        store.data_mut().cpu.reset();
+    }
+
+    /// Bytes of memories and tables that a store has.
+    pub fn memory_of<T>(store: &Store<Cell<T>>) -> usize {
+        store.data().memory.used()
+    }
+}
+
+/// The language, the limits and the memory layout of guests.
+fn config(limits: &Limits, allocation: InstanceAllocationStrategy) -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.max_wasm_stack(512 << 10);
+    // Above the guest's own by what host functions use.
+    config.async_stack_size(2 << 20);
+    // Stacks are pooled, and a pooled stack goes from one tenant to another.
+    config.async_stack_zeroing(true);
+
+    // The least language that Rust, Python and JavaScript guests need. What is off here is
+    // code that cannot be attacked.
+    config.concurrency_support(false);
+    config.gc_support(false);
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.wasm_relaxed_simd(false);
+    config.wasm_tail_call(false);
+    config.wasm_component_model_implements(false);
+    config.shared_memory(false);
+    // No bit pattern of a NaN reaches a score, and canonical ones would cost a third of
+    // the speed of vector loops.
+    config.cranelift_nan_canonicalization(false);
+
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config.native_unwind_info(false);
+
+    config.memory_init_cow(true);
+    // A Python guest starts from an image of 13 to 30 MB.
+    config.memory_guaranteed_dense_image_size(64 << 20);
+    config.memory_guard_size(32 << 20);
+    config.guard_before_linear_memory(true);
+    if matches!(allocation, InstanceAllocationStrategy::OnDemand) {
+        // Without the reservations of the pool: for machines with little address space.
+        config.memory_reservation(limits.instance_memory_bytes as u64);
+    }
+    config.allocation_strategy(allocation);
+    config
+}
+
+/// Slots for `limits.instances` instances, made once and used again.
+fn pooled(limits: &Limits) -> InstanceAllocationStrategy {
+    let instances = limits.instances.max(1);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances);
+    // A Python guest has 39 core modules; this only counts.
+    pool.total_core_instances(instances.saturating_mul(48));
+    pool.total_memories(instances.saturating_mul(2));
+    pool.total_tables(instances.saturating_mul(4));
+    pool.total_stacks(instances);
+    pool.max_memory_size(limits.instance_memory_bytes);
+    // JavaScript starts at 7 689 and Python grows its own.
+    pool.table_elements(100_000);
+    pool.max_component_instance_size(10 << 20);
+    pool.max_core_instance_size(10 << 20);
+    pool.max_core_instances_per_component(100);
+    pool.max_memories_per_component(8);
+    pool.max_tables_per_component(16);
+    pool.max_memories_per_module(1);
+    pool.max_tables_per_module(2);
+    pool.max_unused_warm_slots(instances / 4);
+    pool.linear_memory_keep_resident(512 << 10);
+    pool.table_keep_resident(64 << 10);
+    pool.async_stack_keep_resident(64 << 10);
+    pool.decommit_batch_size(8);
+    InstanceAllocationStrategy::Pooling(pool)
+}

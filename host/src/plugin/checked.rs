@@ -1,0 +1,330 @@
+//! What plugins return, checked before anything else sees it.
+//!
+//! A text says what was wrong and where, for the author. Texts of plugins are cut and
+//! cleaned of control characters rather than refused.
+
+use std::collections::HashSet;
+
+use super::{Cause, Fitted, Loss, Needs, Page, Problem, Scored, Skip};
+use crate::capability::log::{cut, printable};
+use crate::config::Limits;
+use crate::fault::PluginError;
+use crate::series::{Kind, Labels, Millis, Samples};
+
+/// Bytes of an error or a receipt.
+const TEXT_BYTES: usize = 4 << 10;
+/// Bytes of a reason for one row, of the name of a part.
+const REASON_BYTES: usize = 500;
+/// Losses of one page.
+const LOSSES: usize = 1_000;
+/// Bytes of a cursor.
+const CURSOR_BYTES: usize = 64 << 10;
+/// Labels of one series.
+const LABELS: usize = 64;
+/// Bytes of a label's name, of its value.
+const LABEL_BYTES: (usize, usize) = (256, 4 << 10);
+/// Terms of a score.
+const TERMS: usize = 32;
+/// Bytes of a term's name.
+const TERM_BYTES: usize = 64;
+/// The last instant of the year 9999.
+const LATEST: Millis = 253_402_300_799_999;
+/// How far rounding may carry a score beyond 1.
+const SLACK: f64 = 1e-9;
+/// Problems of a configuration.
+const PROBLEMS: usize = 100;
+
+/// Why an answer is refused.
+pub(super) type Checked<T> = Result<T, String>;
+
+/// Cut to a bound, without control characters.
+pub(super) fn text(text: &str, bytes: usize) -> String {
+    let kept = cut(text, bytes);
+    let ellipsis = if kept.len() < text.len() { "…" } else { "" };
+    format!("{}{ellipsis}", printable(kept))
+}
+
+/// An error with bounded texts.
+pub(super) fn error(error: PluginError) -> PluginError {
+    let bounded = |message: String| text(&message, TEXT_BYTES);
+    match error {
+        PluginError::BadConfig(message) => PluginError::BadConfig(bounded(message)),
+        PluginError::Unauthorized(message) => PluginError::Unauthorized(bounded(message)),
+        PluginError::Busy(after) => PluginError::Busy(after),
+        PluginError::Unavailable(message) => PluginError::Unavailable(bounded(message)),
+        PluginError::Unsupported(message) => PluginError::Unsupported(bounded(message)),
+        PluginError::Internal(message) => PluginError::Internal(bounded(message)),
+    }
+}
+
+/// The columns of a page as they crossed.
+pub(super) struct RawPage {
+    pub keys: Vec<Vec<(String, String)>>,
+    pub kinds: Vec<Kind>,
+    pub offsets: Vec<u32>,
+    pub timestamps: Vec<i64>,
+    pub values: Vec<f64>,
+    pub lost: Vec<Loss>,
+    pub next: Option<Vec<u8>>,
+}
+
+/// A page of samples.
+pub(super) fn page(raw: RawPage, limits: &Limits) -> Checked<Page> {
+    if raw.keys.len() > limits.series_per_batch {
+        return Err(format!(
+            "{} series, where {} are allowed (limits.series_per_batch in anomd.yaml)",
+            raw.keys.len(),
+            limits.series_per_batch
+        ));
+    }
+    let keys = raw.keys.into_iter().map(labels).collect::<Checked<Vec<_>>>()?;
+    if let Some(time) = raw.timestamps.iter().find(|time| !(0..=LATEST).contains(*time)) {
+        return Err(format!("timestamp {time} is not within the years 1970 to 9999; the unit is milliseconds"));
+    }
+    if let Some(index) = raw.values.iter().position(|value| value.is_infinite()) {
+        return Err(format!("value {index} is infinite; NaN stands for a value that is missing"));
+    }
+    let offsets = raw.offsets.into_iter().map(|offset| offset as usize).collect();
+    let samples =
+        Samples::new(keys, raw.kinds, offsets, raw.timestamps, raw.values).map_err(|why| text(&why.to_string(), TEXT_BYTES))?;
+    if raw.lost.len() > LOSSES {
+        return Err(format!("{} losses in one page, where {LOSSES} are allowed", raw.lost.len()));
+    }
+    let lost = raw.lost.into_iter();
+    let lost = lost.map(|loss| Loss { part: text(&loss.part, REASON_BYTES), error: error(loss.error) }).collect();
+    if let Some(next) = &raw.next
+        && next.len() > CURSOR_BYTES
+    {
+        return Err(format!("a cursor of {} bytes, where {CURSOR_BYTES} are allowed", next.len()));
+    }
+    Ok(Page { samples, lost, next: raw.next })
+}
+
+fn labels(pairs: Vec<(String, String)>) -> Checked<Labels> {
+    if pairs.len() > LABELS {
+        return Err(format!("a series of {} labels, where {LABELS} are allowed", pairs.len()));
+    }
+    for (name, value) in &pairs {
+        if name.len() > LABEL_BYTES.0 || value.len() > LABEL_BYTES.1 {
+            return Err(format!(
+                "label {:?} has a name of {} bytes and a value of {}, where {} and {} are allowed",
+                text(name, 60),
+                name.len(),
+                value.len(),
+                LABEL_BYTES.0,
+                LABEL_BYTES.1
+            ));
+        }
+        if name.chars().chain(value.chars()).any(char::is_control) {
+            return Err(format!("label {:?} has a control character", text(name, 60)));
+        }
+    }
+    Labels::new(pairs).map_err(|why| why.to_string())
+}
+
+/// What a detector wants.
+pub(super) fn needs(needs: Needs, limits: &Limits) -> Checked<Needs> {
+    let most = limits.detector_call_bytes / size_of::<f64>();
+    let wanted = needs.history.max(needs.context);
+    if wanted > most {
+        return Err(format!(
+            "it wants {wanted} columns at once, where {most} fit into a call (limits.detector_call_bytes in anomd.yaml)"
+        ));
+    }
+    if needs.history == 0 {
+        return Err("it wants 0 columns of history".into());
+    }
+    Ok(needs)
+}
+
+/// One model a row.
+pub(super) fn fitted(fitted: Fitted, rows: usize, limits: &Limits) -> Checked<Fitted> {
+    if fitted.models.len() != rows {
+        return Err(format!("{} models for {rows} rows", fitted.models.len()));
+    }
+    if let Some((row, model)) = fitted.models.iter().enumerate().find(|(_, model)| model.len() > limits.model_bytes) {
+        return Err(format!(
+            "the model of row {row} has {} bytes, where {} are allowed (limits.model_bytes in anomd.yaml)",
+            model.len(),
+            limits.model_bytes
+        ));
+    }
+    Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped, rows)? })
+}
+
+/// Columns of `rows * tail` cells.
+pub(super) fn scored(mut scored: Scored, rows: usize, tail: usize) -> Checked<Scored> {
+    let cells = rows.saturating_mul(tail);
+    scored.skipped = skipped(scored.skipped, rows)?;
+    let without: HashSet<usize> = scored.skipped.iter().map(|skip| skip.row).collect();
+    if scored.scores.len() != cells {
+        return Err(format!("{} scores for {rows} rows of {tail} columns", scored.scores.len()));
+    }
+    for (name, column) in [("expected", &scored.expected), ("lower", &scored.lower), ("upper", &scored.upper)] {
+        if !column.is_empty() {
+            finite(name, column, cells, tail, &without)?;
+        }
+    }
+    if scored.terms.len() > TERMS {
+        return Err(format!("{} terms, where {TERMS} are allowed", scored.terms.len()));
+    }
+    let mut names = HashSet::new();
+    for term in &scored.terms {
+        let sound = !term.name.is_empty() && term.name.len() <= TERM_BYTES && !term.name.chars().any(char::is_control);
+        if !sound {
+            return Err(format!("{:?} is no name of a term: 1 to {TERM_BYTES} bytes", text(&term.name, TERM_BYTES)));
+        }
+        if !names.insert(&term.name) {
+            return Err(format!("the term {:?} stands twice", term.name));
+        }
+        finite(&format!("term {:?}", term.name), &term.values, cells, tail, &without)?;
+    }
+    for (cell, score) in scored.scores.iter_mut().enumerate() {
+        let row = cell / tail.max(1);
+        if without.contains(&row) {
+            *score = f64::NAN;
+        } else if !score.is_nan() {
+            if !(-SLACK..=1.0 + SLACK).contains(score) {
+                return Err(format!("the score of row {row}, column {}, is {score}, not 0 to 1", cell % tail.max(1)));
+            }
+            *score = score.clamp(0.0, 1.0);
+        }
+    }
+    Ok(scored)
+}
+
+fn finite(name: &str, values: &[f64], cells: usize, tail: usize, without: &HashSet<usize>) -> Checked<()> {
+    if values.len() != cells {
+        return Err(format!("{name} has {} values for {cells} scores", values.len()));
+    }
+    let tail = tail.max(1);
+    match values.iter().enumerate().find(|(cell, value)| value.is_infinite() && !without.contains(&(cell / tail))) {
+        Some((cell, value)) => {
+            Err(format!("{name} of row {}, column {}, is {value}; NaN stands for none", cell / tail, cell % tail))
+        }
+        None => Ok(()),
+    }
+}
+
+fn skipped(skips: Vec<Skip>, rows: usize) -> Checked<Vec<Skip>> {
+    let mut seen = HashSet::new();
+    let mut checked = Vec::with_capacity(skips.len().min(rows));
+    for skip in skips {
+        if skip.row >= rows {
+            return Err(format!("it skips row {} of {rows}", skip.row));
+        }
+        if !seen.insert(skip.row) {
+            return Err(format!("it skips row {} twice", skip.row));
+        }
+        let cause = match skip.cause {
+            Cause::Warming => Cause::Warming,
+            Cause::Failed(why) => Cause::Failed(text(&why, REASON_BYTES)),
+        };
+        checked.push(Skip { row: skip.row, cause });
+    }
+    Ok(checked)
+}
+
+/// One result an alert.
+pub(super) fn delivered(
+    results: Vec<Result<String, PluginError>>,
+    alerts: usize,
+) -> Checked<Vec<Result<String, PluginError>>> {
+    if results.len() != alerts {
+        return Err(format!("{} results for {alerts} alerts", results.len()));
+    }
+    Ok(results.into_iter().map(|result| result.map(|said| text(&said, TEXT_BYTES)).map_err(error)).collect())
+}
+
+/// Faults that a plugin found in its configuration.
+pub(super) fn problems(problems: Vec<Problem>) -> Vec<Problem> {
+    let bounded = |problem: Problem| {
+        let pointer = text(&problem.pointer, REASON_BYTES);
+        // A pointer that is none would lead nowhere: the whole configuration, then.
+        let pointer = if pointer.is_empty() || pointer.starts_with('/') { pointer } else { String::new() };
+        Problem { pointer, message: text(&problem.message, TEXT_BYTES) }
+    };
+    problems.into_iter().take(PROBLEMS).map(bounded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::Term;
+
+    fn limits() -> Limits {
+        Limits { series_per_batch: 3, model_bytes: 8, detector_call_bytes: 800, ..Limits::default() }
+    }
+
+    fn raw() -> RawPage {
+        RawPage {
+            keys: vec![vec![("__name__".into(), "up".into())]],
+            kinds: vec![],
+            offsets: vec![0, 2],
+            timestamps: vec![1, 2],
+            values: vec![1.0, f64::NAN],
+            lost: vec![],
+            next: None,
+        }
+    }
+
+    #[test]
+    fn pages_that_lie_are_refused_with_what_is_wrong() {
+        assert!(page(raw(), &limits()).is_ok());
+        let label = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        let errors: Vec<String> = [
+            RawPage { offsets: vec![0, 1_000_000_000], ..raw() },
+            RawPage { offsets: vec![0], ..raw() },
+            RawPage { timestamps: vec![2, 1], ..raw() },
+            RawPage { timestamps: vec![-1, 1], ..raw() },
+            RawPage { values: vec![1.0, f64::INFINITY], ..raw() },
+            RawPage { kinds: vec![Kind::Gauge; 2], ..raw() },
+            RawPage { keys: vec![label("a\u{7}", "b")], ..raw() },
+            RawPage { keys: vec![label("a", &"b".repeat(5_000))], ..raw() },
+            RawPage { keys: vec![vec![]; 4], ..raw() },
+            RawPage { keys: vec![label("a", "b"); 2], offsets: vec![0, 1, 2], ..raw() },
+            RawPage { next: Some(vec![0; 70_000]), ..raw() },
+        ]
+        .into_iter()
+        .map(|page| super::page(page, &limits()).map(|_| ()).unwrap_err())
+        .collect();
+        insta::assert_snapshot!(errors.join("\n"), @"");
+    }
+
+    #[test]
+    fn scores_that_lie_are_refused_with_what_is_wrong() {
+        let sound = Scored { scores: vec![0.0, 1.0, f64::NAN, 1.0 + 1e-12], ..Scored::default() };
+        assert_eq!(scored(sound.clone(), 2, 2).unwrap().scores[3], 1.0);
+        let term = |name: &str, values: Vec<f64>| Term { name: name.into(), values };
+        let skip = |row| Skip { row, cause: Cause::Warming };
+        let errors: Vec<String> = [
+            Scored { scores: vec![0.0; 3], ..sound.clone() },
+            Scored { scores: vec![0.0, 1.0, 0.0, 1.5], ..sound.clone() },
+            Scored { scores: vec![0.0, 1.0, f64::NEG_INFINITY, 0.5], ..sound.clone() },
+            Scored { lower: vec![0.0; 3], ..sound.clone() },
+            Scored { upper: vec![0.0, 0.0, 0.0, f64::INFINITY], ..sound.clone() },
+            Scored { terms: vec![term("", vec![0.0; 4])], ..sound.clone() },
+            Scored { terms: vec![term("a", vec![0.0; 4]), term("a", vec![0.0; 4])], ..sound.clone() },
+            Scored { terms: vec![term("a", vec![0.0; 5])], ..sound.clone() },
+            Scored { skipped: vec![skip(2)], ..sound.clone() },
+            Scored { skipped: vec![skip(1), skip(1)], ..sound.clone() },
+        ]
+        .into_iter()
+        .map(|scored| super::scored(scored, 2, 2).unwrap_err())
+        .collect();
+        insta::assert_snapshot!(errors.join("\n"), @"");
+        // What stands in a skipped row does not matter, and is not passed on.
+        let skipped = Scored { scores: vec![7.0, 9.0, 0.1, 0.2], skipped: vec![skip(0)], ..Scored::default() };
+        assert!(scored(skipped, 2, 2).unwrap().scores[1].is_nan());
+    }
+
+    #[test]
+    fn models_needs_and_receipts_have_bounds() {
+        let fit = |models: Vec<Vec<u8>>| fitted(Fitted { models, skipped: vec![] }, 1, &limits()).unwrap_err();
+        let want = |history| needs(Needs { history, context: 0, refit: 0, joint: false }, &limits()).unwrap_err();
+        let receipts = delivered(vec![], 1).unwrap_err();
+        let errors = [fit(vec![]), fit(vec![vec![0; 9]]), want(101), want(0), receipts];
+        insta::assert_snapshot!(errors.join("\n"), @"");
+        assert_eq!(delivered(vec![Ok("ok\u{1b}".into())], 1).unwrap(), [Ok("ok\u{fffd}".to_owned())]);
+    }
+}

@@ -1,0 +1,203 @@
+//! What all plugins of a node share: the engine, its places for instances, and the way a
+//! call takes through them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use wasmtime::Store;
+
+use super::checked;
+use super::fault::Site;
+use super::v0_1::{Guest, Prepared};
+use crate::capability::kv::{InMemory, KeyValue};
+use crate::capability::{Granted, Holder, LogSink, Open, Ungranted, http, kv, log, mail};
+use crate::config::{Grants, Limits, Mail, Secret};
+use crate::engine::{Alive, Cell, Engine, Pool, Taken, within};
+use crate::fault::{Blame, Fault, PluginError};
+use crate::series::Millis;
+
+/// A guest's call: an instance and its store are lent to it.
+pub(super) type Work<T> = Box<
+    dyn for<'a> FnOnce(&'a Guest, &'a mut Store<Cell<Open>>) -> BoxFuture<'a, wasmtime::Result<Outcome<T>>> + Send,
+>;
+
+/// What a call gave that came back.
+pub(super) type Outcome<T> = Result<T, Complaint>;
+
+/// Why what came back is no result.
+#[derive(Debug)]
+pub(super) enum Complaint {
+    /// The plugin says so.
+    Answered(PluginError),
+    /// The contract does not allow it; the instance is not used again.
+    Forbidden(String),
+}
+
+impl From<PluginError> for Complaint {
+    fn from(error: PluginError) -> Self {
+        Self::Answered(error)
+    }
+}
+
+struct Instance {
+    store: Store<Cell<Open>>,
+    guest: Guest,
+}
+
+/// The engine and all that plugins share.
+pub struct Runtime {
+    pub(super) engine: Engine,
+    pub(super) limits: Arc<Limits>,
+    pool: Pool<Instance>,
+    net: http::Net,
+    bindings: AtomicU64,
+}
+
+/// What a call is made with.
+pub(super) struct Request<T> {
+    pub prepared: Arc<Prepared>,
+    pub granted: Granted,
+    /// The binding whose warm instances may serve it.
+    pub warm: Option<u64>,
+    pub now: Millis,
+    pub subject: String,
+    pub sink: Arc<dyn LogSink>,
+    pub site: Site,
+    pub work: Work<T>,
+}
+
+impl Runtime {
+    /// Starts the engine; compiled components are kept in `cache_dir`.
+    pub fn new(limits: &Limits, cache_dir: &Path) -> Result<Arc<Self>, Fault> {
+        Self::with_net(limits, cache_dir, http::Net::default())
+    }
+
+    /// The same with another way to resolve names.
+    pub fn with_net(limits: &Limits, cache_dir: &Path, net: http::Net) -> Result<Arc<Self>, Fault> {
+        let engine = Engine::new(limits, cache_dir).map_err(|why| {
+            Site::loading("").fault(Blame::Host, why, "see that the folder of the data can be written")
+        })?;
+        Ok(Arc::new(Self {
+            engine,
+            limits: Arc::new(limits.clone()),
+            pool: Pool::new(limits.instances, Duration::from_millis(limits.warm_idle_ms)),
+            net,
+            bindings: AtomicU64::new(0),
+        }))
+    }
+
+    /// A key for the warm instances of one binding.
+    pub(super) fn binding(&self) -> u64 {
+        self.bindings.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Drops the warm instances of a binding that is gone.
+    pub(super) fn forget(&self, binding: u64) {
+        self.pool.forget(binding);
+    }
+
+    /// Checks what the operator grants.
+    pub(super) fn grant(
+        &self,
+        holder: Holder,
+        grants: &Grants,
+        secrets: std::collections::BTreeMap<String, (Secret, Vec<String>)>,
+        mail: Option<Mail>,
+        store: Arc<dyn KeyValue>,
+    ) -> Result<Granted, Ungranted> {
+        let holder = Arc::new(holder);
+        Ok(Granted {
+            http: http::Grant::new(Arc::clone(&holder), grants, secrets, &self.net, &self.limits)?,
+            kv: kv::Grant::new(Arc::clone(&holder), store, &self.limits),
+            mail: mail::Grant::new(Arc::clone(&holder), grants, mail, &self.limits)?,
+            log: log::Grant::new(&self.limits),
+            holder,
+        })
+    }
+
+    /// Grants nothing: for what a plugin says about itself.
+    pub(super) fn grant_nothing(&self, plugin: &str) -> Result<Granted, Ungranted> {
+        let holder = Holder { tenant: String::new(), plugin: plugin.to_owned() };
+        let store: Arc<dyn KeyValue> = Arc::new(InMemory::default());
+        self.grant(holder, &Grants::default(), Default::default(), None, store)
+    }
+
+    /// Makes a call on the executor of guests. Dropping the future cancels it.
+    pub(super) async fn call<T: Send + 'static>(self: &Arc<Self>, request: Request<T>) -> Result<T, Fault> {
+        let runtime = Arc::clone(self);
+        let site = request.site.clone();
+        match self.engine.executor().run(async move { runtime.serve(request).await }).await {
+            Ok(result) => result,
+            Err(lost) => Err(site.fault(Blame::Host, lost.to_string(), "")),
+        }
+    }
+
+    async fn serve<T>(&self, request: Request<T>) -> Result<T, Fault> {
+        let Request { prepared, granted, warm, now, subject, sink, site, work } = request;
+        let open = granted.open(now, &subject, sink);
+        // Dropped from the last to the first: the place is free when the memory is.
+        let (place, calls, mut store, guest) = match self.pool.take(warm).await {
+            Taken::Warm(Alive { instance: Instance { mut store, guest }, calls, place }) => {
+                store.data_mut().data = open;
+                self.engine.arm(&mut store);
+                (place, calls, store, Some(guest))
+            }
+            Taken::Empty(place) => (place, 0, self.engine.store(open), None),
+        };
+        let wall = Duration::from_millis(self.limits.call_wall_ms);
+        let result = within(wall, async {
+            let guest = match guest {
+                Some(guest) => guest,
+                // Start functions run here, so it is within the limits of the call.
+                None => prepared.instantiate(&mut store).await?,
+            };
+            let outcome = work(&guest, &mut store).await?;
+            Ok((guest, outcome))
+        })
+        .await;
+        // What is kept in an idle instance must not keep the sink of a finished run alive.
+        let closed = granted.open(0, "", Arc::new(Silent));
+        let log_tail = std::mem::replace(&mut store.data_mut().data, closed).log.close();
+        let fault = match result {
+            Ok((guest, Ok(value))) => {
+                self.park(warm, calls, place, store, guest);
+                return Ok(value);
+            }
+            Ok((guest, Err(Complaint::Answered(error)))) => {
+                self.park(warm, calls, place, store, guest);
+                site.answered(checked::error(error))
+            }
+            Ok((_, Err(Complaint::Forbidden(what)))) => site.forbidden(what),
+            Err(failure) => site.stopped(failure.explain(&store), &self.limits),
+        };
+        Err(Fault { log_tail, ..fault })
+    }
+
+    fn park(
+        &self,
+        warm: Option<u64>,
+        calls: u32,
+        place: crate::engine::Place,
+        store: Store<Cell<Open>>,
+        guest: Guest,
+    ) {
+        let calls = calls.saturating_add(1);
+        if let Some(key) = warm
+            && calls < self.limits.warm_calls
+            && Engine::memory_of(&store) <= self.limits.warm_memory_bytes
+        {
+            self.pool.park(key, Alive { instance: Instance { store, guest }, calls, place });
+        }
+    }
+}
+
+/// Hears nothing.
+#[derive(Debug)]
+pub(super) struct Silent;
+
+impl LogSink for Silent {
+    fn line(&self, _: tracing::Level, _: &str, _: &str) {}
+}
