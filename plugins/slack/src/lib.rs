@@ -1,26 +1,137 @@
-//! Placeholder.
+//! Tells a Slack channel: as a bot (`chat.postMessage`) or through an incoming webhook.
+//!
+//! A guest cannot see whether a secret slot is filled, so the configuration says which way
+//! is taken. Slack has no idempotency key: an attempt whose answer was lost is repeated, and
+//! the channel may see a message twice. A resolved alert is a message of its own.
 
-use anomd_notifier::{Alert, Descriptor, Error, Notifier, export_notifier};
+mod answer;
+mod message;
+mod mrkdwn;
 
-struct Stub;
+use anomd_notifier::http::{Auth, Method, Request, Target};
+use anomd_notifier::{Alert, Descriptor, Error, Notifier, Problem, SecretSlot, clock, export_notifier, http};
+use serde::Deserialize;
 
-impl Notifier for Stub {
-    type Config = serde_json::Value;
+/// The component.
+pub struct Slack;
 
-    fn describe() -> Descriptor {
-        Descriptor {
-            name: "slack".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: "placeholder".into(),
-            config_schema: r#"{"type":"object"}"#.into(),
-            origins: vec![],
-            secrets: vec![],
-        }
-    }
+/// Its configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Which way is taken.
+    pub via: Via,
+    /// Where a bot posts: a name or an id.
+    pub channel: Option<String>,
+    /// Where Slack's methods are.
+    pub api_url: String,
+}
 
-    fn deliver(_: &Self::Config, _: &Alert) -> Result<String, Error> {
-        Err(Error::Unsupported("placeholder".into()))
+impl Default for Config {
+    fn default() -> Self {
+        Self { via: Via::Bot, channel: None, api_url: "https://slack.com/api".into() }
     }
 }
 
-export_notifier!(Stub);
+/// A way to a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// A bot token, and a channel by name.
+    Bot,
+    /// An incoming webhook, which has its channel.
+    Webhook,
+}
+
+const NO_CHANNEL: &str = "a bot needs a channel: add channel, or set via: webhook";
+
+impl Config {
+    /// The request that delivers an alert; the same for every attempt.
+    fn request(&self, alert: &Alert) -> Result<Request, Error> {
+        let (target, auth, channel) = match self.via {
+            Via::Webhook => (Target::Secret("webhook_url".into()), None, None),
+            Via::Bot => {
+                let channel = self.channel.as_deref().ok_or_else(|| Error::BadConfig(NO_CHANNEL.into()))?;
+                let url = format!("{}/chat.postMessage", self.api_url.trim_end_matches('/'));
+                (Target::Url(url), Some(Auth::Bearer("bot_token".into())), Some(channel))
+            }
+        };
+        Ok(Request {
+            method: Method::Post,
+            target,
+            headers: vec![("Content-Type".into(), "application/json; charset=utf-8".into())],
+            auth,
+            blanks: vec![],
+            body: message::json(alert, channel),
+            timeout_ms: None,
+        })
+    }
+}
+
+impl Notifier for Slack {
+    type Config = Config;
+
+    fn describe() -> Descriptor {
+        let slot = |name: &str, purpose: &str| SecretSlot { name: name.into(), purpose: purpose.into() };
+        Descriptor {
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "Tells a Slack channel, as a bot or through an incoming webhook".into(),
+            config_schema: include_str!("schema.json").into(),
+            origins: ["https://slack.com", "https://hooks.slack.com", "{{config.api_url}}"].map(Into::into).into(),
+            secrets: vec![
+                slot("bot_token", "A bot token (xoxb-…) with the scope chat:write; used with via: bot"),
+                slot("webhook_url", "The URL of an incoming webhook; used with via: webhook"),
+            ],
+        }
+    }
+
+    fn check(config: &Config) -> Vec<Problem> {
+        let problem = |message: &str| vec![Problem { pointer: "/channel".into(), message: message.into() }];
+        match (config.via, &config.channel) {
+            (Via::Bot, None) => problem(NO_CHANNEL),
+            (Via::Webhook, Some(_)) => problem("an incoming webhook has its own channel: remove channel, or via"),
+            (Via::Bot, Some(_)) | (Via::Webhook, None) => Vec::new(),
+        }
+    }
+
+    fn deliver(config: &Config, alert: &Alert) -> Result<String, Error> {
+        let response = http::send(&config.request(alert)?)?;
+        match (config.via, &config.channel) {
+            (Via::Bot, channel) => answer::of_api(&response, channel.as_deref().unwrap_or_default(), clock::now()),
+            (Via::Webhook, _) => answer::of_webhook(&response, clock::now()),
+        }
+    }
+}
+
+export_notifier!(Slack);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str) -> Config {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_bot_posts_to_its_channel_and_a_webhook_to_its_secret() {
+        let alert = message::tests::alert();
+        let bot = config(r##"{"channel": "#ops"}"##).request(&alert).unwrap();
+        assert_eq!(bot.target, Target::Url("https://slack.com/api/chat.postMessage".into()));
+        assert_eq!(bot.auth, Some(Auth::Bearer("bot_token".into())));
+        let elsewhere = config(r#"{"channel": "ops", "api_url": "http://127.0.0.1:9/api/"}"#).request(&alert).unwrap();
+        assert_eq!(elsewhere.target, Target::Url("http://127.0.0.1:9/api/chat.postMessage".into()));
+        let webhook = config(r#"{"via": "webhook"}"#).request(&alert).unwrap();
+        assert_eq!((webhook.target, webhook.auth), (Target::Secret("webhook_url".into()), None));
+    }
+
+    #[test]
+    fn the_channel_belongs_to_the_bot() {
+        let pointers = |json| Slack::check(&config(json)).into_iter().map(|p| p.pointer).collect::<Vec<_>>();
+        assert_eq!(pointers("{}"), ["/channel"]);
+        assert_eq!(pointers(r#"{"via": "webhook", "channel": "ops"}"#), ["/channel"]);
+        assert!(pointers(r#"{"channel": "ops"}"#).is_empty());
+        assert!(config("{}").request(&message::tests::alert()).is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! The message: Block Kit, and a line of text for what shows no blocks.
+//!
+//! Lengths are Slack's: 150 characters in a header, 3000 in a section, 2000 in a field.
+
+use anomd_notifier::text::{came, duration, expected, headline, score, series, time};
+use anomd_notifier::{Alert, Finding};
+use serde_json::{Value, json};
+
+use crate::mrkdwn::{escaped, link, of_markdown, shortened};
+
+/// Series that are named; the rest are counted.
+const SERIES: usize = 10;
+
+/// The body of the request; a webhook has no channel.
+pub fn json(alert: &Alert, channel: Option<&str>) -> Vec<u8> {
+    let mut message = json!({
+        "text": fallback(alert),
+        "blocks": blocks(alert),
+        "unfurl_links": false,
+        "unfurl_media": false,
+    });
+    if let Some(channel) = channel {
+        message["channel"] = channel.into();
+    }
+    message.to_string().into_bytes()
+}
+
+/// What a phone shows before it is unlocked.
+fn fallback(alert: &Alert) -> String {
+    let headline = headline(alert);
+    match alert.findings.first() {
+        Some(worst) => escaped(&format!("{headline}: {}", in_a_line(worst))),
+        None => escaped(&headline),
+    }
+}
+
+fn blocks(alert: &Alert) -> Vec<Value> {
+    let section = |text: String| json!({"type": "section", "text": {"type": "mrkdwn", "text": shortened(&text, 3000)}});
+    let title = shortened(&headline(alert), 150);
+    let mut blocks = vec![json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}})];
+    let body = of_markdown(&shortened(&alert.body, 2500));
+    if !body.is_empty() {
+        blocks.push(section(body));
+    }
+    if let Some((worst, others)) = alert.findings.split_first() {
+        blocks.push(details(worst));
+        let mut lines: Vec<String> = others.iter().take(SERIES - 1).map(|f| format!("• {}", brief(f))).collect();
+        if let more @ 1.. = others.len().saturating_sub(lines.len()) {
+            lines.push(format!("and {more} more series"));
+        }
+        if !lines.is_empty() {
+            blocks.push(section(lines.join("\n")));
+        }
+    }
+    let open = alert.link.iter().map(|url| link(url, "Open"));
+    let links: Vec<String> = open.chain(alert.actions.iter().map(|action| link(&action.url, &action.name))).collect();
+    if !links.is_empty() {
+        blocks.push(section(links.join(" · ")));
+    }
+    blocks
+}
+
+/// A series with all that is known of it.
+fn details(finding: &Finding) -> Value {
+    let mut fields = vec![("Came", escaped(&came(finding)))];
+    fields.extend(expected(finding).map(|expected| ("Expected", escaped(&expected))));
+    fields.push(("Score", escaped(&score(finding))));
+    fields.push(match finding.ended {
+        None => ("Since", local_time(finding.started)),
+        Some(ended) => (
+            "Lasted",
+            format!("{} from {}", duration(ended.saturating_sub(finding.started)), local_time(finding.started)),
+        ),
+    });
+    let fields: Vec<Value> = fields
+        .into_iter()
+        .map(|(name, text)| json!({"type": "mrkdwn", "text": shortened(&format!("*{name}*\n{text}"), 2000)}))
+        .collect();
+    json!({"type": "section", "text": {"type": "mrkdwn", "text": name(finding)}, "fields": fields})
+}
+
+/// A series in a line.
+fn brief(finding: &Finding) -> String {
+    let expected = expected(finding).map(|expected| format!(", expected {expected}")).unwrap_or_default();
+    let numbers = format!("{}{expected}, score {:.2}", came(finding), finding.score);
+    format!("{}: {}", name(finding), escaped(&numbers))
+}
+
+fn in_a_line(finding: &Finding) -> String {
+    let expected = expected(finding).map(|expected| format!(", expected {expected}")).unwrap_or_default();
+    format!("{} came as {}{expected}", shortened(&series(&finding.labels), 200), came(finding))
+}
+
+fn name(finding: &Finding) -> String {
+    format!("`{}`", escaped(&shortened(&series(&finding.labels), 200)).replace('`', "'"))
+}
+
+/// An instant in the reader's own time zone, and in UTC where Slack cannot.
+fn local_time(millis: i64) -> String {
+    format!("<!date^{}^{{date_short_pretty}} {{time}}|{}>", millis.div_euclid(1000), time(millis))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use anomd_notifier::State;
+
+    use super::*;
+
+    pub fn alert() -> Alert {
+        let finding = |name: &str, value: f64| Finding {
+            labels: vec![("__name__".into(), name.into()), ("instance".into(), "<demo>:1".into())],
+            value,
+            expected: 0.13,
+            lower: 0.1,
+            upper: 0.2,
+            score: 0.934,
+            terms: vec![("level".into(), 0.8)],
+            started: 1_767_621_780_000,
+            ended: None,
+        };
+        Alert {
+            id: "a1".into(),
+            incident: "i1".into(),
+            state: State::Firing,
+            title: "cpu is unusual".into(),
+            body: "**High** load".into(),
+            link: Some("https://anomd.example/alerts/a1".into()),
+            actions: vec![],
+            chart: None,
+            findings: vec![finding("cpu", 0.97), finding("load", 12.0)],
+        }
+    }
+
+    #[test]
+    fn a_message_says_what_came_what_was_expected_and_why() {
+        let message: Value = serde_json::from_slice(&json(&alert(), Some("#ops"))).unwrap();
+        assert_eq!(message["channel"], "#ops");
+        assert_eq!(
+            message["text"],
+            "cpu is unusual: cpu{instance=\"&lt;demo&gt;:1\"} came as 0.97, expected 0.1 to 0.2, most likely 0.13"
+        );
+        let blocks = message["blocks"].as_array().unwrap();
+        assert_eq!(blocks[0]["text"]["text"], "cpu is unusual");
+        assert_eq!(blocks[1]["text"]["text"], "*High* load");
+        assert_eq!(blocks[2]["text"]["text"], "`cpu{instance=\"&lt;demo&gt;:1\"}`");
+        let fields: Vec<&str> =
+            blocks[2]["fields"].as_array().unwrap().iter().filter_map(|f| f["text"].as_str()).collect();
+        let expected = [
+            "*Came*\n0.97",
+            "*Expected*\n0.1 to 0.2, most likely 0.13",
+            "*Score*\n0.93 (level 0.80)",
+            "*Since*\n<!date^1767621780^{date_short_pretty} {time}|2026-01-05 14:03 UTC>",
+        ];
+        assert_eq!(fields, expected);
+        assert!(blocks[3]["text"]["text"].as_str().unwrap().starts_with("• `load{"));
+        assert_eq!(blocks[4]["text"]["text"], "<https://anomd.example/alerts/a1|Open>");
+    }
+
+    #[test]
+    fn a_resolved_alert_says_how_long_it_lasted() {
+        let mut alert = alert();
+        alert.state = State::Resolved;
+        alert.findings[0].ended = Some(1_767_621_780_000 + 4_020_000);
+        let message: Value = serde_json::from_slice(&json(&alert, None)).unwrap();
+        assert!(message.get("channel").is_none());
+        assert_eq!(message["blocks"][0]["text"]["text"], "Resolved: cpu is unusual");
+        let lasted = message["blocks"][2]["fields"][3]["text"].as_str().unwrap();
+        assert!(lasted.starts_with("*Lasted*\n1 hour 7 minutes from <!date^"), "{lasted}");
+    }
+
+    #[test]
+    fn no_alert_is_too_large_for_slack() {
+        let mut large = alert();
+        large.title = "t".repeat(1000);
+        large.body = "<&>".repeat(10_000);
+        large.findings = vec![large.findings[0].clone(); 500];
+        large.findings[0].labels[0].1 = "`<n>`".repeat(5000);
+        let message: Value = serde_json::from_slice(&json(&large, Some("#ops"))).unwrap();
+        let blocks = message["blocks"].as_array().unwrap();
+        assert!(blocks.len() <= 50);
+        assert!(blocks[0]["text"]["text"].as_str().unwrap().chars().count() <= 150);
+        for text in blocks[1..].iter().filter_map(|block| block["text"]["text"].as_str()) {
+            assert!(text.chars().count() <= 3000);
+        }
+        assert!(blocks[3]["text"]["text"].as_str().unwrap().ends_with("and 490 more series"));
+    }
+
+    #[test]
+    fn an_alert_without_series_is_still_told() {
+        let mut bare = alert();
+        bare.findings.clear();
+        bare.body.clear();
+        bare.link = None;
+        let message: Value = serde_json::from_slice(&json(&bare, None)).unwrap();
+        assert_eq!(message["text"], "cpu is unusual");
+        assert_eq!(message["blocks"].as_array().unwrap().len(), 1);
+    }
+}
