@@ -18,9 +18,10 @@ use super::batch::{
 use super::document::Document;
 use super::environment::Environment;
 use super::grant::{DEFAULT_TENANT, urls};
+use super::name::{component, name};
 use super::problem::{Problems, nearest};
 use super::section::Section;
-use super::{BatchKey, Cron, Job, Secret, prometheus};
+use super::{BatchKey, Cron, Job, Secret, pointer, prometheus};
 use crate::series::{MetricName, Millis};
 
 /// What a file holds.
@@ -246,11 +247,11 @@ fn notifiers(batch: &Section<'_>) -> Vec<NotifierUse> {
             let text = format!("has no effect: alert_methods does not name {name}");
             batch.warn_at(&params.own_pointer(), text, format!("add {name} to alert_methods"));
         }
-        configs.insert(name.to_owned(), params.members().map(|(key, value)| (key.to_owned(), value.clone())).collect());
+        configs.insert(name.to_owned(), params.to_object());
     }
     let use_of = |plugin: String| {
         let config = Value::Object(configs.remove(&plugin).unwrap_or_default());
-        let pointer = super::problem::pointer::child(&batch.pointer("alert_params"), &plugin);
+        let pointer = pointer::child(&batch.pointer("alert_params"), &plugin);
         warn_of_credentials(batch, &pointer, &config);
         NotifierUse { plugin, config, pointer }
     };
@@ -325,39 +326,6 @@ fn warn_of_credentials(batch: &Section<'_>, at: &str, config: &Value) {
     }
 }
 
-/// A name that keys of the store and addresses are made of.
-pub(super) fn name(text: &str) -> Checked<String> {
-    let sound = text.len() <= 100
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    if sound {
-        return Ok(text.to_owned());
-    }
-    let remedy = "use up to 100 letters, digits, `_`, `-` and `.`, with a letter or digit first";
-    Err((format!("{text:?} cannot be a name"), remedy.to_owned()))
-}
-
-/// A component's name; `prometheus.py` means the component `prometheus`.
-pub(super) fn component(text: &str) -> Checked<String> {
-    let text = text.trim();
-    if text.contains('\n') || text.contains("{%") {
-        return Err((
-            "is source code or a template of it, which anomd does not run".to_owned(),
-            "name a component: prometheus".to_owned(),
-        ));
-    }
-    let stem =
-        text.rsplit_once('.').filter(|(_, end)| matches!(*end, "py" | "js" | "wasm")).map_or(text, |(stem, _)| stem);
-    let stem = stem.to_lowercase();
-    let sound = stem.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && stem.len() <= 64
-        && stem.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    match sound {
-        true => Ok(stem),
-        false => Err((format!("{text:?} is not a component's name"), "use letters, digits, `-` and `_`".to_owned())),
-    }
-}
-
 fn zone(text: &str) -> Checked<Tz> {
     text.parse().map_err(|_| {
         let near = nearest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
@@ -390,4 +358,23 @@ fn is_template(text: &str) -> bool {
         rest = after;
     }
     !rest.contains('}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_names_every_key_and_limit() {
+        let documentation = include_str!("../../../docs/configuration.md");
+        let document = Document::parse(Path::new("b.yaml"), "metric_batch: b\ningest_fn: prometheus\n").unwrap();
+        let problems = RefCell::default();
+        let batch = Section::top(&document, &problems);
+        read_keys(&batch, Path::new("b.yaml"), &Environment::default());
+        let limits = serde_json::to_value(crate::config::Limits::default()).unwrap();
+        let rows = limits.as_object().unwrap().iter().map(|(name, value)| format!("| `{name}` | {value} |"));
+        for text in batch.known().into_iter().map(|key| format!("`{key}`")).chain(rows) {
+            assert!(documentation.contains(&text), "docs/configuration.md lacks {text}");
+        }
+    }
 }

@@ -11,7 +11,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
 
 use super::environment::Environment;
-use super::problem::{Place, Problem, Problems, pointer, unreadable};
+use super::pointer;
+use super::problem::{Place, Problem, Problems, unreadable};
 
 /// Where the parts of a batch were written: JSON pointer to place. A part may stand in
 /// another file than the rest, `defaults.yaml`.
@@ -178,6 +179,8 @@ impl Document {
                 Err(fault) => {
                     let (message, remedy) = fault.texts();
                     problems.push(Problem::error(self.spans.locate(at), at, message, remedy));
+                    // One fault is enough: what reads this value finds none.
+                    *value = Value::Null;
                 }
             },
             Value::Null | Value::Bool(_) | Value::Number(_) => {}

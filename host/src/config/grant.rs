@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 use url::Url;
 
-use super::problem::pointer;
+use super::pointer;
 use super::{Batch, Grants, Node, Secret};
 
 /// The tenant that is there when none is configured.
@@ -174,7 +174,9 @@ mod tests {
     fn the_default_tenant_gets_what_its_batch_names_and_private_addresses() {
         let batch = batch("");
         let config = json!({
-            "url": "http://localhost:9090/prometheus", "other": ["https://example.com:443/x"], "to": ["ops@example.com"],
+            "url": "http://localhost:9090/prometheus",
+            "other": ["https://example.com:443/x"],
+            "to": ["ops@example.com"],
             "text": "see https://not.example.com", "file": "file:///etc/passwd",
         });
         let (grants, secrets) = batch.grants_for("prometheus", &config, Wishes::default(), &node());

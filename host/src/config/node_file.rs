@@ -3,16 +3,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::batch_file::{component, name};
 use super::document::Document;
 use super::environment::Environment;
 use super::grant::{DEFAULT_TENANT, parse_network, parse_origin};
+use super::name::{component, name};
 use super::node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
-use super::problem::{Problems, tidy};
+use super::problem::{Problems, nearest};
 use super::section::Section;
 
 /// The file that is read when none is named and it is there.
@@ -55,6 +55,12 @@ fn read(mut document: Document, folder: &Path, environment: &Environment) -> Res
     top.finish();
     let problems = problems.into_inner();
     if problems.has_errors() { Err(problems) } else { Ok(node) }
+}
+
+/// A path without the `./` that joining leaves in it.
+fn tidy(path: &Path) -> PathBuf {
+    let tidy: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+    if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy }
 }
 
 fn address(text: &str) -> Result<SocketAddr, (String, String)> {
@@ -171,7 +177,7 @@ fn limits(section: Section<'_>) -> Limits {
     let mut written = Map::new();
     for (name, value) in section.members() {
         if !names.contains_key(name) {
-            let near = super::problem::nearest(name, names.keys().map(String::as_str));
+            let near = nearest(name, names.keys().map(String::as_str));
             let remedy = near
                 .map_or("docs/configuration.md lists the limits".to_owned(), |near| format!("did you mean {near}?"));
             section.fault(name, "is not a limit", remedy);
@@ -182,7 +188,7 @@ fn limits(section: Section<'_>) -> Limits {
         if value.as_u64() != Some(0) && serde_json::from_value::<Limits>(Value::Object(tried.clone())).is_ok() {
             written = tried;
         } else {
-            let remedy = "write a whole number above 0; the unit is in the name";
+            let remedy = "write a whole number above 0, in the unit of the name";
             section.fault(name, format!("{value} cannot be this limit"), remedy);
         }
     }
@@ -219,8 +225,8 @@ mod tests {
              smtp: {host: mail.example.com, security: TLS, username: anomd, password: \"${SMTP_PASSWORD}\",\n  \
                     from: anomd@example.com, ca_file: ca.pem}\n\
              tenants:\n  shop:\n    secrets:\n      token: {value: abc, origins: [https://hooks.slack.com/]}\n    \
-             grants:\n      slack:\n        origins: https://*.slack.com\n        networks: [10.1.0.0/16, 10.2.0.1]\n        \
-             recipients: ['*@example.com', ops@example.org]\n\
+             grants:\n      slack:\n        origins: https://*.slack.com\n        \
+             networks: [10.1.0.0/16, 10.2.0.1]\n        recipients: ['*@example.com', ops@example.org]\n\
              limits: {run_attempts: 5, http_total_ms: 1000}\n",
         )
         .unwrap();
@@ -250,7 +256,8 @@ mod tests {
     fn all_faults_are_told_at_once() {
         assert_eq!(
             faults(
-                "listen: 8700\nlimit: {}\nsmtp: {host: h, username: u, port: 0}\nlimits: {run_attemps: 1, kv_bytes: -1, warm_calls: 0}\n"
+                "listen: 8700\nlimit: {}\nsmtp: {host: h, username: u, port: 0}\n\
+                 limits: {run_attemps: 1, kv_bytes: -1, warm_calls: 0}\n"
             ),
             "1:1: listen (/listen): is a number and not a text; put a text in quotes\n\
              2:1: limit (/limit): is not a key; did you mean limits?\n\
@@ -258,8 +265,10 @@ mod tests {
              3:1: password (/smtp/password): is missing; set it beside username, or remove username\n\
              3:30: port (/smtp/port): 0 is out of range; write a whole number from 1 to 65535\n\
              4:10: run_attemps (/limits/run_attemps): is not a limit; did you mean run_attempts?\n\
-             4:26: kv_bytes (/limits/kv_bytes): -1 cannot be this limit; write a whole number above 0; the unit is in the name\n\
-             4:40: warm_calls (/limits/warm_calls): 0 cannot be this limit; write a whole number above 0; the unit is in the name"
+             4:26: kv_bytes (/limits/kv_bytes): -1 cannot be this limit; \
+             write a whole number above 0, in the unit of the name\n\
+             4:40: warm_calls (/limits/warm_calls): 0 cannot be this limit; \
+             write a whole number above 0, in the unit of the name"
         );
     }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::pointer;
+
 /// A place in a file; lines and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
@@ -193,24 +195,6 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::error(Place::start(path), "", format!("cannot be read: {error}"), remedy)
 }
 
-/// RFC 6901 pointers.
-pub(super) mod pointer {
-    /// The pointer to a member of what `parent` points to.
-    pub fn child(parent: &str, name: &str) -> String {
-        format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
-    }
-
-    /// The pointer to what holds this; `None` at the top.
-    pub fn parent(pointer: &str) -> Option<&str> {
-        pointer.rsplit_once('/').map(|(parent, _)| parent)
-    }
-
-    /// A name as it was before [`child`] wrote it.
-    pub fn unescape(token: &str) -> String {
-        token.replace("~1", "/").replace("~0", "~")
-    }
-}
-
 /// The known name that is nearest to a mistyped one, if one is near.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
@@ -220,12 +204,6 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .min()
         .filter(|(distance, candidate)| *distance <= candidate.len().min(name.len()).div_ceil(3))
         .map(|(_, candidate)| candidate)
-}
-
-/// A path without the `./` that joining leaves in it.
-pub(super) fn tidy(path: &Path) -> PathBuf {
-    let tidy: PathBuf = path.components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect();
-    if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy }
 }
 
 #[cfg(test)]

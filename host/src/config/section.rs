@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use super::document::Document;
 use super::duration::parse_span;
-use super::problem::{Problem, Problems, nearest, pointer};
+use super::pointer;
+use super::problem::{Problem, Problems, nearest};
 use crate::series::Millis;
 
 /// A mapping of a document that is being read.
@@ -184,7 +185,7 @@ impl<'a> Section<'a> {
         let at = self.pointer(key);
         match value {
             Value::Array(items) => {
-                let items = items.iter().enumerate();
+                let items = items.iter().enumerate().filter(|(_, item)| !item.is_null());
                 items.filter_map(|(i, item)| self.text_at(&format!("{at}/{i}"), item)).map(str::to_owned).collect()
             }
             _ => match self.document.text(&at, value) {
@@ -225,12 +226,18 @@ impl<'a> Section<'a> {
 
     /// A mapping that a plugin's schema will judge; `{}` if absent.
     pub fn object(&self, key: &'static str) -> Map<String, Value> {
-        self.section(key).members.cloned().unwrap_or_default()
+        self.section(key).to_object()
     }
 
-    /// The members of this mapping.
+    /// The members of this mapping that have a value.
     pub fn members(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
-        self.members.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+        let members = self.members.into_iter().flatten().filter(|(_, value)| !value.is_null());
+        members.map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// This mapping, for a plugin's schema to judge.
+    pub fn to_object(&self) -> Map<String, Value> {
+        self.members.cloned().unwrap_or_default()
     }
 
     /// The text of a member of this mapping.
@@ -241,6 +248,12 @@ impl<'a> Section<'a> {
     /// A member of this mapping that is a mapping.
     pub fn member_section(&self, name: &str, value: &'a Value) -> Self {
         Self::new(self.document, self.problems, self.pointer(name), value)
+    }
+
+    /// The keys that were asked for.
+    #[cfg(test)]
+    pub fn known(&self) -> Vec<&'static str> {
+        self.known.borrow().clone()
     }
 
     /// Refuses the keys that nobody took.

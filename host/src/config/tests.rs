@@ -210,7 +210,8 @@ fn crons_of_the_chain_are_those_of_ingest_and_train() {
 #[test]
 fn places_are_those_of_the_file_and_fall_back_to_what_holds_them() {
     let batch = batch(
-        "ingest_params:\n  queries:\n    - up\n    - name: cpu\n      query: x\nmodel_configs:\n- model_name: knn\n  model_params: {k: 5}\n\
+        "ingest_params:\n  queries:\n    - up\n    - name: cpu\n      query: x\n\
+         model_configs:\n- model_name: knn\n  model_params: {k: 5}\n\
          preprocess_params:\n  lags_n: 5\n",
     );
     let line_column = |pointer: &str| {
@@ -235,7 +236,8 @@ fn variables_are_filled_in_and_typed_unless_quoted() {
     let environment = Environment::from([("PORT", "9090"), ("ON", "true"), ("STEP", "5m"), ("DIGITS", "0123")]);
     let batch = batch_with(
         "step: ${STEP}\nalert_always: ${ON}\ntrain_min_n: ${MIN:-30}\n\
-         ingest_params:\n  port: ${PORT}\n  text: \"${PORT}\"\n  url: http://localhost:${PORT}\n  cost: $$5\nsecrets: {password: '${DIGITS}', token: \"${DIGITS}\"}\n",
+         ingest_params:\n  port: ${PORT}\n  text: \"${PORT}\"\n  url: http://localhost:${PORT}\n  cost: $$5\n\
+         secrets: {password: '${DIGITS}', token: \"${DIGITS}\"}\n",
         &environment,
     );
     assert_eq!((batch.step_ms, batch.alert.always, batch.train.min_n), (300_000, true, 30));
@@ -362,6 +364,18 @@ fn defaults_lie_under_the_batches_of_their_folder_and_below() {
     assert_eq!(loaded.batches.len(), 2);
 }
 
+/// Kubernetes mounts a ConfigMap as links into a hidden folder, which it replaces as a whole.
+#[cfg(unix)]
+#[test]
+fn a_mounted_config_map_is_read_once() {
+    let folder = Folder::new(&[("..2026_01_01/small.yaml", SMALL)]);
+    std::os::unix::fs::symlink("..2026_01_01", folder.path("..data")).unwrap();
+    std::os::unix::fs::symlink("..data/small.yaml", folder.path("small.yaml")).unwrap();
+    let loaded = folder.load(&Environment::default());
+    assert_eq!(loaded.batches.keys().collect::<Vec<_>>(), [&folder.path("small.yaml")]);
+    assert_eq!(fingerprint(folder.dir.path()).len(), 1);
+}
+
 #[test]
 fn a_fault_in_the_defaults_is_told_once_and_where_it_is() {
     let folder = Folder::new(&[
@@ -415,8 +429,10 @@ fn a_fingerprint_changes_with_what_a_file_says_and_with_nothing_else() {
 
 #[test]
 fn anchors_and_merge_keys_are_understood_and_faults_in_them_are_found() {
-    let text = "metric_batch: b\ningest_fn: prometheus\nmodel_configs:\n  - &first\n    model_name: knn\n    model_params: {n_neighbors: 5}\n  - <<: *first\n    model_tag: second\n";
-    let batch = load_batch_text(Path::new("b.yaml"), text, &Environment::default()).unwrap();
+    let batch = batch(
+        "model_configs:\n  - &first\n    model_name: knn\n    model_params: {n_neighbors: 5}\n  \
+         - <<: *first\n    model_tag: second\n",
+    );
     let second = &batch.detectors[1];
     assert_eq!(
         (second.plugin.as_str(), second.tag.as_str(), &second.config["n_neighbors"]),
@@ -443,10 +459,13 @@ fn a_file_that_is_too_large_or_no_file_is_refused() {
     assert!(fault.to_string().contains("is not a file"), "{fault}");
 }
 
+/// What YAML gives a meaning to.
+const ODD: &str = "[-:{}\\[\\]&*!|>'\"%@`#,?~<$ \n\ta0é]{0,6}";
+
 proptest::proptest! {
     /// Whatever is in a file, it is read or refused, and each problem is at a place of it.
     #[test]
-    fn no_text_is_too_odd(cuts in proptest::collection::vec((0_usize..2_000, "[-:{}\\[\\]&*!|>'\"%@`#,?~<$ \n\ta0é]{0,6}"), 1..6)) {
+    fn no_text_is_too_odd(cuts in proptest::collection::vec((0_usize..2_000, ODD), 1..6)) {
         let mut text = include_str!("../../../batches/prometheus.yaml").to_owned();
         for (at, inserted) in cuts {
             let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
