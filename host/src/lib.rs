@@ -6,12 +6,17 @@
 //! [`capability`] → [`engine`] → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
 
 pub mod capability;
+pub mod alert;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod engine;
 pub mod fault;
 pub mod message;
+pub mod node;
+pub mod pipeline;
 pub mod plugin;
 pub mod schedule;
 pub mod series;
 pub mod store;
+pub mod web;

@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The `anomd` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    anomd::cli::main()
+}

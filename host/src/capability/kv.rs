@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Holder;
 use crate::config::Limits;
+use crate::store::{Database, StoreError};
 
 /// Bytes of one key at most.
 const KEY_BYTES: usize = 256;
@@ -47,6 +48,44 @@ pub trait KeyValue: Send + Sync {
 
     /// At most `limit` keys that begin with `prefix`, in order, those after `after`.
     fn keys(&self, holder: &Holder, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;
+}
+
+impl KeyValue for Database {
+    fn get(&self, holder: &Holder, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+        self.kv_get(&holder.tenant, &holder.plugin, key).map_err(Fault::from)
+    }
+
+    fn put(&self, holder: &Holder, key: &str, value: &[u8], _quota: usize) -> Result<(), Fault> {
+        self.kv_put(&holder.tenant, &holder.plugin, key, value.to_vec()).map_err(Fault::from)
+    }
+
+    fn swap(
+        &self,
+        holder: &Holder,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Option<&[u8]>,
+        _quota: usize,
+    ) -> Result<(), Fault> {
+        match self.kv_swap(&holder.tenant, &holder.plugin, key, expected, value.map(<[u8]>::to_vec)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Fault::Conflict),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn keys(&self, holder: &Holder, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        self.kv_keys(&holder.tenant, &holder.plugin, prefix, after, limit).map_err(Fault::from)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Quota { limit, .. } => Self::Quota(limit),
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
 }
 
 /// The right to keep bytes.

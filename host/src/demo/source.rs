@@ -1,5 +1,6 @@
 //! What the endpoint serves: series on a regular grid of scrapes.
 
+use super::history::History;
 use crate::series::{Kind, Labels, Millis};
 
 /// A metric, as `/api/v1/metadata` lists it.
@@ -31,4 +32,28 @@ pub trait Source: Send + Sync {
     /// `None`: the scrape failed, or did not have the series. As in Prometheus the series is
     /// then gone until its next sample, and not carried on.
     fn value(&self, series: usize, time: Millis) -> Option<f64>;
+}
+
+impl Source for History {
+    fn families(&self) -> Vec<Family> {
+        let family = |name: String, kind: Kind, help: &str| Family { name, kind, help: help.to_owned() };
+        let families = self.families().flat_map(|f| match f.kind {
+            "histogram" => ["_count", "_sum"].map(|part| family(format!("{}{part}", f.name), Kind::Counter, f.help)).to_vec(),
+            "counter" => vec![family(f.name.to_owned(), Kind::Counter, f.help)],
+            _ => vec![family(f.name.to_owned(), Kind::Gauge, f.help)],
+        });
+        families.collect()
+    }
+
+    fn series(&self) -> &[Labels] {
+        self.series()
+    }
+
+    fn step_ms(&self) -> u32 {
+        self.step_ms()
+    }
+
+    fn value(&self, series: usize, time: Millis) -> Option<f64> {
+        self.value(series, time)
+    }
 }

@@ -78,6 +78,11 @@ impl Catalogue {
     }
 }
 
+/// The bytes of a component that is bundled in this binary.
+pub fn bundled(name: &str) -> Option<&'static [u8]> {
+    BUNDLED.iter().find(|(bundled, _)| *bundled == name).map(|(_, bytes)| *bytes)
+}
+
 /// The components of a folder by the names of their files.
 fn files(folder: &Path) -> std::io::Result<Vec<(String, Bytes)>> {
     let mut files = Vec::new();

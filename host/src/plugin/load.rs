@@ -164,6 +164,16 @@ impl Plugin {
         self.role
     }
 
+    /// Whether it came with this binary.
+    pub fn bundled(&self) -> bool {
+        matches!(self.bytes, Bytes::Bundled(_))
+    }
+
+    /// Whether it imports an interface of the contract: `mail`, say.
+    pub fn imports_interface(&self, interface: &str) -> bool {
+        self.manifest.imports.iter().any(|import| import.name.interface == interface)
+    }
+
     /// What it imports: all that it can do.
     pub fn imports(&self) -> &[Import] {
         &self.manifest.imports

@@ -19,8 +19,8 @@ mod runtime;
 mod schema;
 mod v0_1;
 
-pub use crate::capability::LogSink;
-pub use catalogue::Catalogue;
+pub use crate::capability::{LogSink, kv::KeyValue};
+pub use catalogue::{Catalogue, bundled};
 pub use descriptor::SecretSlot;
 pub use grants::Use;
 pub use load::{Plugin, inspect};

@@ -1,5 +1,7 @@
 //! When: clocks, crons and what is due.
 
 mod clock;
+mod plan;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use plan::{Due, Instants};

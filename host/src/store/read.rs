@@ -52,6 +52,13 @@ pub struct DeliveryFilter {
     pub state: Option<String>,
 }
 
+impl DeliveryFilter {
+    /// What of a batch waits to be sent.
+    pub fn queued(key: &BatchKey) -> Self {
+        Self { key: Some(key.clone()), state: Some(QUEUED.to_owned()) }
+    }
+}
+
 impl Database {
     /// All batches that have ever had a commit, by tenant and name.
     pub fn batches(&self) -> Vec<BatchKey> {

@@ -1,0 +1,32 @@
+# The two that matter: `make demo` and `make test`. Each sets up what it needs.
+
+ARGS ?=
+CARGO ?= cargo
+export INSTA_UPDATE ?= no
+
+.PHONY: help demo test plugins bench lint
+
+help:
+	@echo 'make demo [ARGS=--once]   two weeks of a made-up system, seven incidents, and what anomd finds'
+	@echo 'make test                 all tests'
+	@echo 'make plugins              builds the components into plugins/dist'
+	@echo 'make bench                store, sandbox and detectors, as ratios'
+	@echo 'make lint                 formatting and clippy'
+
+plugins:
+	@plugins/build
+
+demo: plugins
+	@$(CARGO) run --quiet -p anomd -- demo $(ARGS)
+
+test: plugins
+	@tests/run
+
+bench: plugins
+	@$(CARGO) run --quiet -p anomd -- bench $(ARGS)
+
+lint:
+	$(CARGO) fmt --all --check
+	cd plugins && $(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd plugins && $(CARGO) clippy --workspace -- -D warnings

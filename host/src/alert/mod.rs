@@ -1,0 +1,9 @@
+//! From scores to messages: when an alert begins and ends, and what is said to whom.
+//!
+//! Everything here is pure: it is given points, policy and memory, and returns records.
+
+mod compose;
+mod event;
+
+pub use compose::{alert_id, compose, deliveries};
+pub use event::{Change, EventRule, Memory, Point};

@@ -1,0 +1,126 @@
+//! The command line: one file a command. Commands print to standard output what was asked
+//! for, and everything else to standard error.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where anomd speaks to a terminal")]
+
+mod bench;
+mod check;
+mod demo;
+mod error;
+mod export;
+mod open;
+mod output;
+mod plugin;
+mod query;
+mod run;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+pub use error::CliError;
+
+/// Anomaly detection for metrics.
+///
+/// You give anomd metric batches: YAML files that say what to fetch, how often, how to judge
+/// it and whom to tell. It fetches, learns, scores and alerts. Every source, detector and
+/// notifier is a sandboxed WebAssembly component.
+///
+/// Begin with `anomd demo`, then `anomd check` and `anomd run BATCH` on a batch of yours.
+///
+/// Exit codes: 0 done; 1 a run failed; 2 the command line is wrong; 3 the configuration is
+/// wrong; 4 the store cannot be used; 5 anything else.
+#[derive(Parser)]
+#[command(name = "anomd", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args)]
+pub(crate) struct Global {
+    /// The node's file; `anomd.yaml` in this folder where there is one.
+    #[arg(long, global = true, env = "ANOMD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder of the store, instead of the one in the node's file.
+    #[arg(long, global = true, env = "ANOMD_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// The folder of the batch files, instead of the one in the node's file.
+    #[arg(long, global = true, env = "ANOMD_BATCHES", value_name = "FOLDER")]
+    batches: Option<PathBuf>,
+    /// Prints JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Says more on standard error; twice says all.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the schedules of all batches until it is interrupted.
+    Serve(serve::ServeArgs),
+    /// Runs a batch now, once: its whole chain or one job.
+    Run(run::RunArgs),
+    /// Checks the node's file, the batches and their plugins' configuration. Touches nothing.
+    Check(check::CheckArgs),
+    /// Shows what is kept: series, values, scores, alerts, runs, deliveries.
+    Query(query::QueryArgs),
+    /// Writes samples, scores and alerts as rows of six columns, or the runs.
+    Export(export::ExportArgs),
+    /// Copies everything that is kept into one new file, consistently.
+    Backup(export::BackupArgs),
+    /// Makes a store of a backup.
+    Restore(export::RestoreArgs),
+    /// Lists plugins, and shows what one is and may do.
+    Plugin(plugin::PluginArgs),
+    /// Shows anomd at work on a made-up system with seven incidents.
+    Demo(demo::DemoArgs),
+    /// Measures the store and the sandbox on this machine.
+    Bench(bench::BenchArgs),
+}
+
+/// Parses the arguments, runs the command, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.global.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return CliError::other(format!("no runtime: {error}")).report(),
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => serve::serve(&cli.global, args).await,
+            Command::Run(args) => run::run(&cli.global, args).await,
+            Command::Check(args) => check::check(&cli.global, args).await,
+            Command::Query(args) => query::query(&cli.global, args),
+            Command::Export(args) => export::export(&cli.global, args),
+            Command::Backup(args) => export::backup(&cli.global, args),
+            Command::Restore(args) => export::restore(&cli.global, args),
+            Command::Plugin(args) => plugin::plugin(&cli.global, args).await,
+            Command::Demo(args) => demo::demo(&cli.global, args).await,
+            Command::Bench(args) => bench::bench(&cli.global, args).await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    let default = match verbose {
+        0 => "anomd=warn",
+        1 => "anomd=info",
+        _ => "anomd=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_env_var("ANOMD_LOG")
+        .try_from_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

@@ -1,0 +1,61 @@
+//! Tables for people, JSON for programs.
+
+use chrono::DateTime;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::CliError;
+use crate::series::Millis;
+
+/// A table with these columns.
+pub fn table<const N: usize>(columns: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(columns);
+    table
+}
+
+/// Prints a value as JSON.
+pub fn json(value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| CliError::other(e.to_string()))?;
+    println!("{text}");
+    Ok(())
+}
+
+/// An instant as people and programs read it.
+pub fn instant(time: Millis) -> String {
+    let time = DateTime::from_timestamp_millis(time).unwrap_or_default();
+    if time.timestamp_subsec_millis() == 0 {
+        time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    } else {
+        time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+}
+
+/// Reads an instant of the command line: RFC 3339, or milliseconds since the Unix epoch.
+pub fn parse_instant(text: &str) -> Result<Millis, String> {
+    if let Ok(millis) = text.parse() {
+        return Ok(millis);
+    }
+    let time = DateTime::parse_from_rfc3339(text);
+    time.map(|t| t.timestamp_millis()).map_err(|_| format!("`{text}` is no instant: write 2026-01-31T12:00:00Z"))
+}
+
+/// Reads a span of the command line: `90s`, `1h`, `7d`.
+pub fn parse_span(text: &str) -> Result<Millis, String> {
+    let span = humantime::parse_duration(text).map_err(|_| format!("`{text}` is no span: write 90s, 1h or 7d"))?;
+    Millis::try_from(span.as_millis()).map_err(|_| format!("`{text}` is too long"))
+}
+
+/// A span as people read it.
+pub fn span(millis: Millis) -> String {
+    let millis = u64::try_from(millis.max(0)).unwrap_or(0);
+    humantime::format_duration(std::time::Duration::from_millis(millis)).to_string()
+}
+
+/// A progress bar on standard error; invisible where that is no terminal.
+pub fn bar(steps: u64, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} % {eta:>4}");
+    ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
+}

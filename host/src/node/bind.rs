@@ -1,0 +1,176 @@
+//! Binding: a batch meets its plugins. What its file says to them is checked here, each
+//! fault with the line of the file, before anything runs.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::{
+    Batch, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Wishes, config_digest,
+};
+use crate::fault::Fault;
+use crate::pipeline::{BoundBatch, BoundDetector, BoundNotifier, RunLog};
+use crate::plugin::{Call, Catalogue, KeyValue, Plugin, Use};
+
+/// Checks a batch against its plugins and the grants, and touches nothing: no plugin is
+/// called but for what it says about itself and its configuration.
+pub async fn check(batch: &Batch, config: &NodeConfig, catalogue: &Catalogue) -> Problems {
+    let mut problems = Problems::default();
+    for entry in entries(batch) {
+        if let Err(found) = find(batch, entry, config, catalogue).await {
+            problems.extend(found);
+        }
+    }
+    problems
+}
+
+/// Binds a batch, or says all that is in the way.
+pub async fn bind(
+    batch: Batch,
+    config: &NodeConfig,
+    catalogue: &Catalogue,
+    kv: Arc<dyn KeyValue>,
+) -> Result<BoundBatch, Problems> {
+    let mut problems = Problems::default();
+    let (mut ingester, mut detectors, mut notifiers) = (None, Vec::new(), Vec::new());
+    for entry in entries(&batch) {
+        let plugin = match find(&batch, entry, config, catalogue).await {
+            Ok(plugin) => plugin,
+            Err(found) => {
+                problems.extend(found);
+                continue;
+            }
+        };
+        let grant = grant(&batch, entry, &plugin, config, kv.clone());
+        let bound = match entry {
+            Entry::Ingest(_) => plugin.ingester(grant).map(|bound| ingester = Some(bound)),
+            Entry::Detect(_, entry) => {
+                detector(&batch, entry, &plugin, grant).await.map(|bound| detectors.push(bound))
+            }
+            Entry::Notify(entry) => plugin.notifier(grant).map(|notify| {
+                notifiers.push(BoundNotifier { entry: entry.clone(), notify, config: entry.config.to_string() });
+            }),
+        };
+        if let Err(fault) = bound {
+            problems.push(at(&batch, &entry.named_at(), &fault));
+        }
+    }
+    match ingester {
+        Some(ingester) if !problems.has_errors() => Ok(BoundBatch { batch, ingester, detectors, notifiers }),
+        _ => Err(problems),
+    }
+}
+
+/// A plugin that a batch names.
+#[derive(Clone, Copy)]
+enum Entry<'a> {
+    Ingest(&'a IngestUse),
+    Detect(usize, &'a DetectorUse),
+    Notify(&'a NotifierUse),
+}
+
+fn entries(batch: &Batch) -> impl Iterator<Item = Entry<'_>> {
+    std::iter::once(Entry::Ingest(&batch.ingest))
+        .chain(batch.detectors.iter().enumerate().map(|(index, entry)| Entry::Detect(index, entry)))
+        .chain(batch.alert.notifiers.iter().map(Entry::Notify))
+}
+
+impl<'a> Entry<'a> {
+    fn plugin(self) -> &'a str {
+        match self {
+            Self::Ingest(entry) => &entry.plugin,
+            Self::Detect(_, entry) => &entry.plugin,
+            Self::Notify(entry) => &entry.plugin,
+        }
+    }
+
+    fn config(self) -> &'a Value {
+        match self {
+            Self::Ingest(entry) => &entry.config,
+            Self::Detect(_, entry) => &entry.config,
+            Self::Notify(entry) => &entry.config,
+        }
+    }
+
+    /// The pointer to its configuration in the batch's file.
+    fn config_at(self) -> &'a str {
+        match self {
+            Self::Ingest(entry) => &entry.pointer,
+            Self::Detect(_, entry) => &entry.pointer,
+            Self::Notify(entry) => &entry.pointer,
+        }
+    }
+
+    /// The pointer to its name.
+    fn named_at(self) -> String {
+        match self {
+            Self::Ingest(_) => "/ingest_fn".to_owned(),
+            Self::Detect(index, _) => format!("/model_configs/{index}/model_name"),
+            Self::Notify(_) => "/alert_methods".to_owned(),
+        }
+    }
+}
+
+/// The plugin of an entry, if its configuration is one that it takes.
+async fn find(
+    batch: &Batch,
+    entry: Entry<'_>,
+    config: &NodeConfig,
+    catalogue: &Catalogue,
+) -> Result<Arc<Plugin>, Problems> {
+    let plugin = catalogue.get(entry.plugin()).map_err(|fault| at(batch, &entry.named_at(), &fault))?;
+    let mut problems = Problems::default();
+    for found in plugin.check_config(entry.config()).await {
+        let pointer = format!("{}{}", entry.config_at(), found.pointer);
+        let message = format!("plugin {} {}: {}", plugin.name(), plugin.version(), found.message);
+        problems.push(batch.error_at(&pointer, message, ""));
+    }
+    if plugin.imports_interface("mail") && config.mail.is_none() {
+        let message = format!("plugin {} sends mail and the node has no mail account", plugin.name());
+        let remedy = "add `smtp` to anomd.yaml, or take it out of `alert_methods`";
+        problems.push(batch.error_at(&entry.named_at(), message, remedy));
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+}
+
+fn grant(batch: &Batch, entry: Entry<'_>, plugin: &Plugin, config: &NodeConfig, kv: Arc<dyn KeyValue>) -> Use {
+    // What a plugin wishes for is granted where it came with anomd; others ask the operator.
+    let origins = if plugin.bundled() { plugin.origins_with(entry.config()) } else { Vec::new() };
+    let slots: Vec<String> = plugin.secrets().iter().map(|slot| slot.name.clone()).collect();
+    let wishes = Wishes { origins: &origins, slots: &slots };
+    let (grants, secrets) = batch.grants_for(entry.plugin(), entry.config(), wishes, config);
+    Use {
+        tenant: batch.key.tenant.clone(),
+        batch: batch.key.batch.clone(),
+        grants,
+        secrets,
+        timezone: batch.timezone,
+        mail: config.mail.clone(),
+        kv,
+        warm: true,
+    }
+}
+
+async fn detector(
+    batch: &Batch,
+    entry: &DetectorUse,
+    plugin: &Arc<Plugin>,
+    grant: Use,
+) -> Result<BoundDetector, Fault> {
+    let detect = plugin.detector(grant)?;
+    let call = Call { now: 0, subject: format!("{}/plan", batch.key), log: RunLog::new(0) };
+    let config = entry.config.to_string();
+    let needs = detect.plan(&call, &config, batch.step_ms).await?;
+    Ok(BoundDetector {
+        entry: entry.clone(),
+        detect,
+        plugin_digest: plugin.digest().to_owned(),
+        config_digest: config_digest(&entry.config),
+        config,
+        needs,
+    })
+}
+
+fn at(batch: &Batch, pointer: &str, fault: &Fault) -> Problem {
+    batch.error_at(pointer, fault.message.clone(), fault.remedy.clone())
+}

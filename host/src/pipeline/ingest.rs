@@ -1,0 +1,113 @@
+//! Ingest: fetches what is new since the last run, page by page.
+//!
+//! The first run asks for the batch's history. A later one begins where the last ended, or
+//! where that one began if it lost a part, so that what was lost is asked for again for as
+//! long as [`RECOVERED_MS`]. Asking twice is harmless: the same sample twice is once.
+
+use std::collections::BTreeMap;
+
+use super::{JobContext, Outcome};
+use crate::config::Job;
+use crate::fault::{Blame, Fault};
+use crate::plugin::Window;
+use crate::series::{Kind, Labels, Millis};
+use crate::store::{Column, RunState};
+
+/// How far back a part that was lost is asked for again.
+const RECOVERED_MS: Millis = 24 * 3_600_000;
+
+pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
+    let ingest = &context.bound.batch.ingest;
+    let span = begin(context)?..context.grid_now();
+    if span.is_empty() {
+        return Ok(Outcome::skipped("no whole step has passed since the last run"));
+    }
+    let window = Window { span, step_ms: context.bound.batch.step_ms };
+    let config = ingest.config.to_string();
+    let mut series: BTreeMap<Labels, (Kind, Column)> = BTreeMap::new();
+    let mut outcome = Outcome::default();
+    let mut cursor = None;
+    for page_number in 1.. {
+        let call = context.call();
+        let page = context.bound.ingester.fetch(&call, &config, &window, cursor.take()).await?;
+        for loss in &page.lost {
+            context.log.lost(loss);
+        }
+        outcome.count("lost", page.lost.len());
+        outcome.count("pages", 1);
+        for (labels, kind, times, values) in page.samples.iter() {
+            let (_, column) = series.entry(labels.clone()).or_insert((kind, Column::default()));
+            let kept = times.iter().zip(values).filter(|(time, value)| {
+                window.span.contains(time) && value.is_finite() && column.timestamps.last().is_none_or(|last| *time > last)
+            });
+            let kept: Vec<_> = kept.map(|(time, value)| (*time, round(*value, ingest.rounding))).collect();
+            outcome.count("samples", kept.len());
+            outcome.count("dropped", values.len() - kept.len());
+            for (time, value) in kept {
+                column.timestamps.push(time);
+                column.values.push(value);
+            }
+        }
+        if series.len() > context.limits.series_per_batch {
+            return Err(too_many(context, "series", context.limits.series_per_batch, "series_per_batch"));
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+        if page_number >= context.limits.ingest_pages {
+            return Err(too_many(context, "pages", context.limits.ingest_pages, "ingest_pages"));
+        }
+    }
+    outcome.count("series", series.len());
+    for (what, time) in [("from", window.span.start), ("to", window.span.end)] {
+        outcome.counts.insert(what.to_owned(), u64::try_from(time).unwrap_or(0));
+    }
+    if outcome.counts.get("lost").is_some_and(|lost| *lost > 0) {
+        outcome.state = Some(RunState::Partial);
+    }
+    let name = |labels: &Labels| context.bound.batch.metric_name.render(labels);
+    outcome.samples =
+        series.into_iter().map(|(labels, (kind, column))| (labels.clone(), name(&labels), kind, column)).collect();
+    outcome.samples.retain(|(.., column)| !column.timestamps.is_empty());
+    Ok(outcome)
+}
+
+/// Where the window begins.
+fn begin(context: &JobContext<'_>) -> Result<Millis, Fault> {
+    let now = context.grid_now();
+    let series = context.store.series(context.key());
+    let last = series.iter().filter_map(|s| s.span).map(|(_, last)| last).max();
+    let Some(last) = last else {
+        return Ok(now - context.bound.batch.ingest.history_ms);
+    };
+    let after = last.div_euclid(context.step()) * context.step() + context.step();
+    let previous = context.store.last_run(context.key(), Job::Ingest).map_err(|e| context.store_fault(&e))?;
+    let lost_from = previous
+        .filter(|run| run.state == RunState::Partial)
+        .and_then(|run| run.counts.get("from").copied())
+        .and_then(|from| Millis::try_from(from).ok());
+    Ok(lost_from.map_or(after, |from| after.min(from.max(now - RECOVERED_MS))))
+}
+
+fn round(value: f64, decimals: Option<u8>) -> f64 {
+    decimals.map_or(value, |n| {
+        let scale = 10f64.powi(i32::from(n));
+        let rounded = (value * scale).round() / scale;
+        if rounded.is_finite() { rounded } else { value }
+    })
+}
+
+fn too_many(context: &JobContext<'_>, what: &str, most: usize, limit: &str) -> Fault {
+    Fault {
+        blame: Blame::Limit,
+        tenant: context.key().tenant.clone(),
+        plugin: context.bound.batch.ingest.plugin.clone(),
+        version: String::new(),
+        export: "fetch".to_owned(),
+        message: format!("batch {} gave more than {most} {what}", context.key().batch),
+        remedy: format!("ask for less in `ingest_params`, or raise `limits.{limit}` in anomd.yaml"),
+        log_tail: Vec::new(),
+        answer: None,
+    }
+}

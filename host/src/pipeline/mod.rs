@@ -1,0 +1,192 @@
+//! What the jobs of a batch do: a file a job, each from what the store holds to one commit.
+//!
+//! A job reads the store and its plugins, and returns an [`Outcome`]. It writes nothing:
+//! [`execute`] makes outcome and run record one commit, so that a job that is cut off
+//! anywhere has not happened, and one that is done twice is done once.
+
+mod alert;
+mod chain;
+mod deliver;
+mod execute;
+mod ingest;
+mod score;
+mod train;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+pub use chain::{ChainReport, run_chain};
+pub use execute::execute;
+
+use crate::config::{Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
+use crate::fault::{Blame, Fault};
+use crate::plugin::{Call, Detect, Ingest, LogSink, Loss, Needs, Notify};
+use crate::series::Millis;
+use crate::store::{AlertRecord, Column, Database, Delivery, ModelWrite, RunState, ScoreColumn, SeriesId, StoreError};
+
+/// A batch whose plugins have been found, granted and checked.
+pub struct BoundBatch {
+    /// The batch.
+    pub batch: Batch,
+    /// Its source.
+    pub ingester: Arc<dyn Ingest>,
+    /// Its detectors, in the order of `model_configs`.
+    pub detectors: Vec<BoundDetector>,
+    /// Its notifiers, in the order of `alert_methods`.
+    pub notifiers: Vec<BoundNotifier>,
+}
+
+/// A detector of a batch.
+pub struct BoundDetector {
+    /// Its entry in the batch.
+    pub entry: DetectorUse,
+    /// The component.
+    pub detect: Arc<dyn Detect>,
+    /// Sha-256 of the component, in hex.
+    pub plugin_digest: String,
+    /// Sha-256 of the configuration, in hex.
+    pub config_digest: String,
+    /// The configuration as it is passed.
+    pub config: String,
+    /// What it asked for at the batch's step.
+    pub needs: Needs,
+}
+
+/// A notifier of a batch.
+pub struct BoundNotifier {
+    /// Its entry in the batch.
+    pub entry: NotifierUse,
+    /// The component.
+    pub notify: Arc<dyn Notify>,
+    /// The configuration as it is passed.
+    pub config: String,
+}
+
+/// What a job is given.
+pub struct JobContext<'a> {
+    /// The batch.
+    pub bound: &'a BoundBatch,
+    /// The store.
+    pub store: &'a Database,
+    /// The node's limits.
+    pub limits: &'a Limits,
+    /// The run; its scheduled time is the job's now.
+    pub slot: Slot,
+    /// What the run says of itself.
+    pub log: Arc<RunLog>,
+}
+
+impl JobContext<'_> {
+    fn key(&self) -> &BatchKey {
+        &self.slot.key
+    }
+
+    fn now(&self) -> Millis {
+        self.slot.scheduled
+    }
+
+    fn step(&self) -> Millis {
+        Millis::from(self.bound.batch.step_ms)
+    }
+
+    /// The end of the newest column that is whole.
+    fn grid_now(&self) -> Millis {
+        (self.now() - self.bound.batch.ingest.delay_ms).div_euclid(self.step()) * self.step()
+    }
+
+    fn call(&self) -> Call {
+        Call { now: self.now(), subject: self.slot.to_string(), log: self.log.clone() }
+    }
+
+    /// A fault that no plugin had a part in.
+    fn store_fault(&self, error: &StoreError) -> Fault {
+        host_fault(&self.slot, error)
+    }
+}
+
+fn host_fault(slot: &Slot, error: &StoreError) -> Fault {
+    Fault {
+        blame: Blame::Host,
+        tenant: slot.key.tenant.clone(),
+        plugin: "store".to_owned(),
+        version: String::new(),
+        export: slot.job.name().to_owned(),
+        message: error.to_string(),
+        remedy: String::new(),
+        log_tail: Vec::new(),
+        answer: None,
+    }
+}
+
+/// What a job did, before it is committed.
+#[derive(Default)]
+pub struct Outcome {
+    /// How it ended; `None` is done.
+    pub state: Option<RunState>,
+    /// What it counted.
+    pub counts: BTreeMap<String, u64>,
+    /// Samples of series.
+    pub samples: Vec<(crate::series::Labels, String, crate::series::Kind, Column)>,
+    /// Scores.
+    pub scores: Vec<(SeriesId, ScoreColumn)>,
+    /// Models.
+    pub models: Vec<ModelWrite>,
+    /// Alerts that began, changed or ended.
+    pub alerts: Vec<AlertRecord>,
+    /// The event rule's memory.
+    pub watched: Vec<(SeriesId, Vec<u8>)>,
+    /// Deliveries that were queued or tried.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Outcome {
+    fn skipped(why: impl Into<String>) -> Self {
+        Self { state: Some(RunState::Skipped(why.into())), ..Self::default() }
+    }
+
+    fn count(&mut self, what: &str, n: usize) {
+        *self.counts.entry(what.to_owned()).or_default() += n as u64;
+    }
+}
+
+/// The lines of a run: what its plugins logged and what it says of itself, bounded.
+#[derive(Debug)]
+pub struct RunLog {
+    lines: Mutex<Vec<String>>,
+    most: usize,
+}
+
+impl RunLog {
+    /// A log that keeps so many lines.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { lines: Mutex::new(Vec::new()), most })
+    }
+
+    /// Adds a line of the job itself.
+    pub fn note(&self, line: impl Into<String>) {
+        let mut lines = self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match lines.len().cmp(&self.most) {
+            std::cmp::Ordering::Less => lines.push(line.into()),
+            std::cmp::Ordering::Equal => lines.push("further lines were dropped (limits.run_log_lines)".to_owned()),
+            std::cmp::Ordering::Greater => {}
+        }
+    }
+
+    /// A part of the source that gave nothing.
+    fn lost(&self, loss: &Loss) {
+        self.note(format!("lost {}: {}", loss.part, loss.error));
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+impl LogSink for RunLog {
+    fn line(&self, level: tracing::Level, plugin: &str, line: &str) {
+        tracing::debug!(plugin, plugin_level = %level, "{line}");
+        if level <= tracing::Level::INFO {
+            self.note(format!("{plugin} {}: {line}", level.as_str().to_lowercase()));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Train: fits a model of each series for each detector.
+//!
+//! A fit sees the history that ends at the scheduled time of its slot, and nothing later.
+//! Slots of fits lie on the grid ([`fit_slots`]), so a replay fits where the live run did.
+
+use std::sync::Arc;
+
+use super::{BoundDetector, JobContext, Outcome};
+use crate::config::Job;
+use crate::fault::Fault;
+use crate::plugin::Cause;
+use crate::schedule::Instants;
+use crate::series::{Grid, Matrix, Millis};
+use crate::store::{ModelRecord, ModelWrite, RunState, SeriesRecord};
+
+pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    let mut series = context.store.series(context.key());
+    series.retain(|s| !context.bound.batch.train.exclude.contains(&s.name, &s.labels));
+    for detector in &context.bound.detectors {
+        fit(context, detector, &series, &mut outcome).await?;
+    }
+    if outcome.models.is_empty() && outcome.counts.get("failed").is_none_or(|n| *n == 0) {
+        outcome.state = Some(RunState::Skipped("no series has enough history, or each has its model".to_owned()));
+    }
+    Ok(outcome)
+}
+
+async fn fit(
+    context: &JobContext<'_>,
+    detector: &BoundDetector,
+    series: &[SeriesRecord],
+    outcome: &mut Outcome,
+) -> Result<(), Fault> {
+    let policy = &context.bound.batch.train;
+    let slot = last_fit_slot(context.bound, detector, context.grid_now());
+    let ids: Vec<_> = series.iter().map(|s| s.id).collect();
+    let previous = context
+        .store
+        .models(context.key(), &detector.entry.tag, &ids)
+        .map_err(|e| context.store_fault(&e))?;
+    // A model that is current, or younger than the slot, is left alone.
+    let wanting: Vec<(&SeriesRecord, Option<ModelRecord>)> = series
+        .iter()
+        .zip(previous)
+        .filter(|(series, model)| {
+            series.span.is_some_and(|(first, _)| first < slot)
+                && !model.as_ref().is_some_and(|m| is_current(detector, m) && m.data.1 >= slot)
+        })
+        .collect();
+    if wanting.is_empty() {
+        return Ok(());
+    }
+    let columns = detector.needs.history.min(policy.max_n.unwrap_or(usize::MAX));
+    let oldest = (context.now() - policy.max_age_ms).max(slot - context.step() * columns as Millis);
+    let first = wanting.iter().filter_map(|(s, _)| s.span).map(|(first, _)| first).min().unwrap_or(slot);
+    let grid = Grid::spanning(first.max(oldest), slot, context.bound.batch.step_ms);
+    let ids: Vec<_> = wanting.iter().map(|(s, _)| s.id).collect();
+    let columns = context.store.values(context.key(), &ids, grid.start..grid.end()).map_err(|e| context.store_fault(&e))?;
+
+    let mut rows = Vec::new();
+    let mut values = Vec::new();
+    for ((series, model), column) in wanting.into_iter().zip(columns) {
+        if column.values.len() < policy.min_n.max(1) {
+            outcome.count("warming", 1);
+            continue;
+        }
+        values.extend(grid.lay(&column.timestamps, &column.values));
+        let keep = model.filter(|m| is_current(detector, m)).map_or_else(|| Arc::from([]), |m| m.bytes);
+        rows.push((series, keep));
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let matrix = Matrix { grid, rows: rows.len(), values };
+    let keeps: Vec<Arc<[u8]>> = rows.iter().map(|(_, keep)| keep.clone()).collect();
+    let fitted = detector.detect.fit(&context.call(), &detector.config, &matrix, &keeps).await?;
+    let mut skipped = std::collections::BTreeMap::new();
+    for skip in fitted.skipped {
+        skipped.insert(skip.row, skip.cause);
+    }
+    for (index, ((series, _), bytes)) in rows.into_iter().zip(fitted.models).enumerate() {
+        match skipped.get(&index) {
+            Some(Cause::Warming) => outcome.count("warming", 1),
+            Some(Cause::Failed(why)) => {
+                outcome.count("failed", 1);
+                outcome.state = Some(RunState::Partial);
+                context.log.note(format!("{}: {} was not fit: {why}", detector.entry.tag, series.name));
+            }
+            None => {
+                outcome.count("models", 1);
+                outcome.models.push(ModelWrite {
+                    series: series.id,
+                    tag: detector.entry.tag.clone(),
+                    plugin: detector.entry.plugin.clone(),
+                    plugin_digest: detector.plugin_digest.clone(),
+                    config_digest: detector.config_digest.clone(),
+                    data: (grid.start, grid.end()),
+                    bytes,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a model can be used: the same component wrote it with the same configuration.
+pub(super) fn is_current(detector: &BoundDetector, model: &ModelRecord) -> bool {
+    model.plugin_digest == detector.plugin_digest && model.config_digest == detector.config_digest
+}
+
+/// The slots of a detector's fits in `after..=until`, without `after`: whole multiples of
+/// its refit span on the grid, or, where it leaves that to the batch, the instants of the
+/// batch's train cron, rounded down to the step.
+pub(super) fn fit_slots(
+    bound: &super::BoundBatch,
+    detector: &BoundDetector,
+    after: Millis,
+    until: Millis,
+) -> Vec<Millis> {
+    let step = Millis::from(bound.batch.step_ms);
+    if detector.needs.refit > 0 {
+        return multiples(step * detector.needs.refit as Millis, after, until);
+    }
+    let Some(schedule) = bound.batch.schedules.get(&Job::Train) else { return Vec::new() };
+    let instants = Instants::new(&schedule.cron, bound.batch.timezone).between(after, until);
+    let mut slots: Vec<_> = instants.map(|at| at.div_euclid(step) * step).filter(|slot| *slot > after).collect();
+    slots.dedup();
+    slots
+}
+
+fn multiples(span: Millis, after: Millis, until: Millis) -> Vec<Millis> {
+    (after.div_euclid(span) + 1..=until.div_euclid(span)).map(|n| n * span).collect()
+}
+
+/// The newest slot at or before `end`; `end` itself where there is none.
+pub(super) fn last_fit_slot(bound: &super::BoundBatch, detector: &BoundDetector, end: Millis) -> Millis {
+    let step = Millis::from(bound.batch.step_ms);
+    if detector.needs.refit > 0 {
+        let span = step * detector.needs.refit as Millis;
+        return end.div_euclid(span) * span;
+    }
+    // A day is enough to look at: a batch that trains more seldom is fit by its cron's own slot.
+    fit_slots(bound, detector, end - 86_400_000, end).last().copied().unwrap_or(end)
+}

@@ -1,0 +1,56 @@
+//! The layers of the house: each module uses only those below it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the top to the bottom.
+const LAYERS: [&str; 16] = [
+    "main", "cli", "demo", "web", "node", "schedule", "pipeline", "alert", "plugin", "capability", "engine", "store",
+    "config", "message", "fault", "series",
+];
+
+/// `schedule::Clock` and `schedule::Instants` are values that are passed down.
+const PASSED_DOWN: [(&str, &str); 1] = [("pipeline", "schedule")];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_import_runs_up_the_house() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let rank = |layer: &str| LAYERS.iter().position(|l| *l == layer);
+    let mut wrong = Vec::new();
+    for file in files {
+        let relative = file.strip_prefix(&root).unwrap();
+        let first = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let Some(own) = rank(&first) else {
+            assert_eq!(first, "lib", "{} is in no layer: add it to the list", relative.display());
+            continue;
+        };
+        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for used in code.split("crate::").skip(1) {
+                let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let above = rank(&used).is_some_and(|used| used < own);
+                if above && !PASSED_DOWN.contains(&(first.as_str(), used.as_str())) {
+                    wrong.push(format!("{}:{}: {first} uses {used}", relative.display(), number + 1));
+                }
+            }
+            let generated = code.contains("bindgen!") || code.contains("exports::anomd");
+            if generated && !relative.ends_with("plugin/v0_1.rs") {
+                wrong.push(format!("{}:{}: bindings outside plugin/v0_1.rs", relative.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
