@@ -103,7 +103,7 @@ impl fmt::Display for PluginError {
 pub struct Fault {
     /// Who has to act.
     pub blame: Blame,
-    /// The tenant for whom the call was made.
+    /// The tenant for whom the call was made; empty when it was nobody's: while loading.
     pub tenant: String,
     /// The plugin's name.
     pub plugin: String,
@@ -136,7 +136,10 @@ impl std::error::Error for Fault {}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tenant {}: plugin {}", self.tenant, self.plugin)?;
+        if !self.tenant.is_empty() {
+            write!(f, "tenant {}: ", self.tenant)?;
+        }
+        write!(f, "plugin {}", self.plugin)?;
         if !self.version.is_empty() {
             write!(f, " {}", self.version)?;
         }

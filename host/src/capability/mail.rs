@@ -324,7 +324,10 @@ mod tests {
         let Err(Fault::Denied(no_account)) = grant(None).open(0).send(message("a@example.com")).await else { panic!() };
         let mut open = grant(Some(mail)).open(0);
         let Err(Fault::Denied(not_granted)) = open.send(message("Boss <boss@example.org>")).await else { panic!() };
-        insta::assert_snapshot!(format!("{no_account}\n{not_granted}"), @"");
+        insta::assert_snapshot!(format!("{no_account}\n{not_granted}"), @r#"
+        no mail account: add smtp to anomd.yaml
+        boss@example.org is not granted to plugin "email" for tenant "acme": add "boss@example.org" to tenants.acme.grants.email.recipients in anomd.yaml
+        "#);
         // Granted, so the connection is tried.
         for to in ["a@EXAMPLE.com", "ops@example.org"] {
             assert!(matches!(open.send(message(to)).await, Err(Fault::Transport(_))));

@@ -212,3 +212,42 @@ fn pooled(limits: &Limits) -> InstanceAllocationStrategy {
     pool.decommit_batch_size(8);
     InstanceAllocationStrategy::Pooling(pool)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A core module of these sections.
+    fn module(sections: &[&[u8]]) -> Vec<u8> {
+        [b"\0asm\x01\0\0\0", sections.concat().as_slice()].concat()
+    }
+
+    /// Features of Cargo are united over a build: whatever another crate switches on, the
+    /// language of guests stays this.
+    #[test]
+    fn the_language_of_guests_is_small() {
+        let engine = wasmtime::Engine::new(&config(&Limits::default(), InstanceAllocationStrategy::OnDemand)).unwrap();
+        let accepts = |sections: &[&[u8]]| wasmtime::Module::validate(&engine, &module(sections)).is_ok();
+        // A function of type () -> (), and one of two vectors to one.
+        let (plain, vectors): (&[u8], &[u8]) =
+            (&[1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0], &[1, 7, 1, 0x60, 2, 0x7b, 0x7b, 1, 0x7b, 3, 2, 1, 0]);
+        assert!(accepts(&[&[5, 3, 1, 0, 0]]), "a memory");
+        assert!(accepts(&[vectors, &[10, 10, 1, 8, 0, 0x20, 0, 0x20, 1, 0xfd, 0x0e, 0x0b]]), "SIMD");
+        assert!(!accepts(&[&[5, 3, 1, 4, 0]]), "64-bit memory");
+        assert!(!accepts(&[&[5, 4, 1, 3, 0, 1]]), "shared memory");
+        assert!(!accepts(&[&[5, 5, 2, 0, 0, 0, 0]]), "two memories");
+        assert!(!accepts(&[plain, &[10, 6, 1, 4, 0, 0x12, 0, 0x0b]]), "tail calls");
+        assert!(!accepts(&[plain, &[10, 4, 1, 2, 0, 0x0b], &[13, 3, 1, 0, 0]]), "exceptions");
+        assert!(!accepts(&[&[1, 3, 1, 0x5f, 0]]), "garbage collection");
+        assert!(!accepts(&[vectors, &[10, 11, 1, 9, 0, 0x20, 0, 0x20, 1, 0xfd, 0x80, 2, 0x0b]]), "relaxed SIMD");
+    }
+
+    #[test]
+    fn without_address_space_for_a_pool_the_engine_starts_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        // 200 000 memories of 4 GiB are more than a process can address.
+        let limits = Limits { instances: 100_000, ..Limits::default() };
+        assert!(wasmtime::Engine::new(&config(&limits, pooled(&limits))).is_err());
+        Engine::new(&limits, folder.path()).map(|_| ()).unwrap();
+    }
+}

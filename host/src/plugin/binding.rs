@@ -29,6 +29,8 @@ pub(super) struct Binding {
     warm: bool,
     // The last configuration, as it was given and as plugins get it.
     config: Mutex<Option<(String, Arc<str>)>>,
+    // Whether rows stay together, with the configuration and the step that it holds for.
+    joint: Mutex<Option<(Arc<str>, u32, bool)>>,
 }
 
 impl Binding {
@@ -40,7 +42,7 @@ impl Binding {
             Site { version: plugin.version().to_owned(), ..site }.ungranted(why)
         })?;
         let key = runtime.binding();
-        Ok(Self { runtime, plugin, tenant, granted, timezone, key, warm, config: Mutex::new(None) })
+        Ok(Self { runtime, plugin, tenant, granted, timezone, key, warm, config: Mutex::new(None), joint: Mutex::new(None) })
     }
 
     pub(super) fn limits(&self) -> &Arc<Limits> {
@@ -82,6 +84,17 @@ impl Binding {
         let passed: Arc<str> = with_timezone(&config, self.timezone).into();
         *last = Some((text.to_owned(), Arc::clone(&passed)));
         Ok(passed)
+    }
+
+    /// What the last plan said of rows that belong together, if it was for this.
+    pub(super) fn joint(&self, config: &str, step_ms: u32) -> Option<bool> {
+        let last = self.joint.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(of, step, _)| **of == *config && *step == step_ms).map(|(_, _, joint)| *joint)
+    }
+
+    pub(super) fn set_joint(&self, config: &Arc<str>, step_ms: u32, joint: bool) {
+        let mut last = self.joint.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((Arc::clone(config), step_ms, joint));
     }
 
     /// Makes a call.

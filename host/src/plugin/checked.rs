@@ -35,7 +35,30 @@ const SLACK: f64 = 1e-9;
 const PROBLEMS: usize = 100;
 
 /// Why an answer is refused.
-pub(super) type Checked<T> = Result<T, String>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// What is wrong with it.
+    pub what: String,
+    /// The limit that it is over, if that is all: its key in `limits` of `anomd.yaml`.
+    pub limit: Option<&'static str>,
+}
+
+impl From<String> for Wrong {
+    fn from(what: String) -> Self {
+        Self { what, limit: None }
+    }
+}
+
+/// An answer, or why it is refused.
+pub(super) type Checked<T> = Result<T, Wrong>;
+
+fn wrong<T>(what: String) -> Checked<T> {
+    Err(what.into())
+}
+
+fn over<T>(limit: &'static str, what: String) -> Checked<T> {
+    Err(Wrong { what, limit: Some(limit) })
+}
 
 /// Cut to a bound, without control characters.
 pub(super) fn text(text: &str, bytes: usize) -> String {
@@ -71,42 +94,39 @@ pub(super) struct RawPage {
 /// A page of samples.
 pub(super) fn page(raw: RawPage, limits: &Limits) -> Checked<Page> {
     if raw.keys.len() > limits.series_per_batch {
-        return Err(format!(
-            "{} series, where {} are allowed (limits.series_per_batch in anomd.yaml)",
-            raw.keys.len(),
-            limits.series_per_batch
-        ));
+        let what = format!("it gave {} series, where {} are allowed", raw.keys.len(), limits.series_per_batch);
+        return over("series_per_batch", what);
     }
     let keys = raw.keys.into_iter().map(labels).collect::<Checked<Vec<_>>>()?;
     if let Some(time) = raw.timestamps.iter().find(|time| !(0..=LATEST).contains(*time)) {
-        return Err(format!("timestamp {time} is not within the years 1970 to 9999; the unit is milliseconds"));
+        return wrong(format!("timestamp {time} is not within the years 1970 to 9999; the unit is milliseconds"));
     }
     if let Some(index) = raw.values.iter().position(|value| value.is_infinite()) {
-        return Err(format!("value {index} is infinite; NaN stands for a value that is missing"));
+        return wrong(format!("value {index} is infinite; NaN stands for a value that is missing"));
     }
     let offsets = raw.offsets.into_iter().map(|offset| offset as usize).collect();
     let samples =
         Samples::new(keys, raw.kinds, offsets, raw.timestamps, raw.values).map_err(|why| text(&why.to_string(), TEXT_BYTES))?;
     if raw.lost.len() > LOSSES {
-        return Err(format!("{} losses in one page, where {LOSSES} are allowed", raw.lost.len()));
+        return wrong(format!("{} losses in one page, where {LOSSES} are allowed", raw.lost.len()));
     }
     let lost = raw.lost.into_iter();
     let lost = lost.map(|loss| Loss { part: text(&loss.part, REASON_BYTES), error: error(loss.error) }).collect();
     if let Some(next) = &raw.next
         && next.len() > CURSOR_BYTES
     {
-        return Err(format!("a cursor of {} bytes, where {CURSOR_BYTES} are allowed", next.len()));
+        return wrong(format!("a cursor of {} bytes, where {CURSOR_BYTES} are allowed", next.len()));
     }
     Ok(Page { samples, lost, next: raw.next })
 }
 
 fn labels(pairs: Vec<(String, String)>) -> Checked<Labels> {
     if pairs.len() > LABELS {
-        return Err(format!("a series of {} labels, where {LABELS} are allowed", pairs.len()));
+        return wrong(format!("a series of {} labels, where {LABELS} are allowed", pairs.len()));
     }
     for (name, value) in &pairs {
         if name.len() > LABEL_BYTES.0 || value.len() > LABEL_BYTES.1 {
-            return Err(format!(
+            return wrong(format!(
                 "label {:?} has a name of {} bytes and a value of {}, where {} and {} are allowed",
                 text(name, 60),
                 name.len(),
@@ -116,10 +136,10 @@ fn labels(pairs: Vec<(String, String)>) -> Checked<Labels> {
             ));
         }
         if name.chars().chain(value.chars()).any(char::is_control) {
-            return Err(format!("label {:?} has a control character", text(name, 60)));
+            return wrong(format!("label {:?} has a control character", text(name, 60)));
         }
     }
-    Labels::new(pairs).map_err(|why| why.to_string())
+    Ok(Labels::new(pairs).map_err(|why| why.to_string())?)
 }
 
 /// What a detector wants.
@@ -127,12 +147,10 @@ pub(super) fn needs(needs: Needs, limits: &Limits) -> Checked<Needs> {
     let most = limits.detector_call_bytes / size_of::<f64>();
     let wanted = needs.history.max(needs.context);
     if wanted > most {
-        return Err(format!(
-            "it wants {wanted} columns at once, where {most} fit into a call (limits.detector_call_bytes in anomd.yaml)"
-        ));
+        return over("detector_call_bytes", format!("it wants {wanted} columns at once, where {most} fit into a call"));
     }
     if needs.history == 0 {
-        return Err("it wants 0 columns of history".into());
+        return wrong("it wants 0 columns of history".into());
     }
     Ok(needs)
 }
@@ -140,14 +158,11 @@ pub(super) fn needs(needs: Needs, limits: &Limits) -> Checked<Needs> {
 /// One model a row.
 pub(super) fn fitted(fitted: Fitted, rows: usize, limits: &Limits) -> Checked<Fitted> {
     if fitted.models.len() != rows {
-        return Err(format!("{} models for {rows} rows", fitted.models.len()));
+        return wrong(format!("{} models for {rows} rows", fitted.models.len()));
     }
     if let Some((row, model)) = fitted.models.iter().enumerate().find(|(_, model)| model.len() > limits.model_bytes) {
-        return Err(format!(
-            "the model of row {row} has {} bytes, where {} are allowed (limits.model_bytes in anomd.yaml)",
-            model.len(),
-            limits.model_bytes
-        ));
+        let what = format!("the model of row {row} has {} bytes, where {} are allowed", model.len(), limits.model_bytes);
+        return over("model_bytes", what);
     }
     Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped, rows)? })
 }
@@ -158,7 +173,7 @@ pub(super) fn scored(mut scored: Scored, rows: usize, tail: usize) -> Checked<Sc
     scored.skipped = skipped(scored.skipped, rows)?;
     let without: HashSet<usize> = scored.skipped.iter().map(|skip| skip.row).collect();
     if scored.scores.len() != cells {
-        return Err(format!("{} scores for {rows} rows of {tail} columns", scored.scores.len()));
+        return wrong(format!("{} scores for {rows} rows of {tail} columns", scored.scores.len()));
     }
     for (name, column) in [("expected", &scored.expected), ("lower", &scored.lower), ("upper", &scored.upper)] {
         if !column.is_empty() {
@@ -166,16 +181,16 @@ pub(super) fn scored(mut scored: Scored, rows: usize, tail: usize) -> Checked<Sc
         }
     }
     if scored.terms.len() > TERMS {
-        return Err(format!("{} terms, where {TERMS} are allowed", scored.terms.len()));
+        return wrong(format!("{} terms, where {TERMS} are allowed", scored.terms.len()));
     }
     let mut names = HashSet::new();
     for term in &scored.terms {
         let sound = !term.name.is_empty() && term.name.len() <= TERM_BYTES && !term.name.chars().any(char::is_control);
         if !sound {
-            return Err(format!("{:?} is no name of a term: 1 to {TERM_BYTES} bytes", text(&term.name, TERM_BYTES)));
+            return wrong(format!("{:?} is no name of a term: 1 to {TERM_BYTES} bytes", text(&term.name, TERM_BYTES)));
         }
         if !names.insert(&term.name) {
-            return Err(format!("the term {:?} stands twice", term.name));
+            return wrong(format!("the term {:?} stands twice", term.name));
         }
         finite(&format!("term {:?}", term.name), &term.values, cells, tail, &without)?;
     }
@@ -185,7 +200,7 @@ pub(super) fn scored(mut scored: Scored, rows: usize, tail: usize) -> Checked<Sc
             *score = f64::NAN;
         } else if !score.is_nan() {
             if !(-SLACK..=1.0 + SLACK).contains(score) {
-                return Err(format!("the score of row {row}, column {}, is {score}, not 0 to 1", cell % tail.max(1)));
+                return wrong(format!("the score of row {row}, column {}, is {score}, not 0 to 1", cell % tail.max(1)));
             }
             *score = score.clamp(0.0, 1.0);
         }
@@ -195,12 +210,12 @@ pub(super) fn scored(mut scored: Scored, rows: usize, tail: usize) -> Checked<Sc
 
 fn finite(name: &str, values: &[f64], cells: usize, tail: usize, without: &HashSet<usize>) -> Checked<()> {
     if values.len() != cells {
-        return Err(format!("{name} has {} values for {cells} scores", values.len()));
+        return wrong(format!("{name} has {} values for {cells} scores", values.len()));
     }
     let tail = tail.max(1);
     match values.iter().enumerate().find(|(cell, value)| value.is_infinite() && !without.contains(&(cell / tail))) {
         Some((cell, value)) => {
-            Err(format!("{name} of row {}, column {}, is {value}; NaN stands for none", cell / tail, cell % tail))
+            wrong(format!("{name} of row {}, column {}, is {value}; NaN stands for none", cell / tail, cell % tail))
         }
         None => Ok(()),
     }
@@ -211,10 +226,10 @@ fn skipped(skips: Vec<Skip>, rows: usize) -> Checked<Vec<Skip>> {
     let mut checked = Vec::with_capacity(skips.len().min(rows));
     for skip in skips {
         if skip.row >= rows {
-            return Err(format!("it skips row {} of {rows}", skip.row));
+            return wrong(format!("it skips row {} of {rows}", skip.row));
         }
         if !seen.insert(skip.row) {
-            return Err(format!("it skips row {} twice", skip.row));
+            return wrong(format!("it skips row {} twice", skip.row));
         }
         let cause = match skip.cause {
             Cause::Warming => Cause::Warming,
@@ -231,7 +246,7 @@ pub(super) fn delivered(
     alerts: usize,
 ) -> Checked<Vec<Result<String, PluginError>>> {
     if results.len() != alerts {
-        return Err(format!("{} results for {alerts} alerts", results.len()));
+        return wrong(format!("{} results for {alerts} alerts", results.len()));
     }
     Ok(results.into_iter().map(|result| result.map(|said| text(&said, TEXT_BYTES)).map_err(error)).collect())
 }
@@ -286,9 +301,21 @@ mod tests {
             RawPage { next: Some(vec![0; 70_000]), ..raw() },
         ]
         .into_iter()
-        .map(|page| super::page(page, &limits()).map(|_| ()).unwrap_err())
+        .map(|page| super::page(page, &limits()).map(|_| ()).unwrap_err().what)
         .collect();
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        the offsets of series 0 are not in order
+        1 series have 0 kinds, 1 offsets, 2 timestamps and 2 values
+        the timestamps of series up do not ascend
+        timestamp -1 is not within the years 1970 to 9999; the unit is milliseconds
+        value 1 is infinite; NaN stands for a value that is missing
+        1 series have 2 kinds, 2 offsets, 2 timestamps and 2 values
+        label "a�" has a control character
+        label "a" has a name of 1 bytes and a value of 5000, where 256 and 4096 are allowed
+        it gave 4 series, where 3 are allowed
+        series {a="b"} stands twice
+        a cursor of 70000 bytes, where 65536 are allowed
+        "#);
     }
 
     #[test]
@@ -310,9 +337,20 @@ mod tests {
             Scored { skipped: vec![skip(1), skip(1)], ..sound.clone() },
         ]
         .into_iter()
-        .map(|scored| super::scored(scored, 2, 2).unwrap_err())
+        .map(|scored| super::scored(scored, 2, 2).unwrap_err().what)
         .collect();
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        3 scores for 2 rows of 2 columns
+        the score of row 1, column 1, is 1.5, not 0 to 1
+        the score of row 1, column 0, is -inf, not 0 to 1
+        lower has 3 values for 4 scores
+        upper of row 1, column 1, is inf; NaN stands for none
+        "" is no name of a term: 1 to 64 bytes
+        the term "a" stands twice
+        term "a" has 5 values for 4 scores
+        it skips row 2 of 2
+        it skips row 1 twice
+        "#);
         // What stands in a skipped row does not matter, and is not passed on.
         let skipped = Scored { scores: vec![7.0, 9.0, 0.1, 0.2], skipped: vec![skip(0)], ..Scored::default() };
         assert!(scored(skipped, 2, 2).unwrap().scores[1].is_nan());
@@ -320,11 +358,17 @@ mod tests {
 
     #[test]
     fn models_needs_and_receipts_have_bounds() {
-        let fit = |models: Vec<Vec<u8>>| fitted(Fitted { models, skipped: vec![] }, 1, &limits()).unwrap_err();
-        let want = |history| needs(Needs { history, context: 0, refit: 0, joint: false }, &limits()).unwrap_err();
-        let receipts = delivered(vec![], 1).unwrap_err();
+        let fit = |models: Vec<Vec<u8>>| fitted(Fitted { models, skipped: vec![] }, 1, &limits()).unwrap_err().what;
+        let want = |history| needs(Needs { history, context: 0, refit: 0, joint: false }, &limits()).unwrap_err().what;
+        let receipts = delivered(vec![], 1).unwrap_err().what;
         let errors = [fit(vec![]), fit(vec![vec![0; 9]]), want(101), want(0), receipts];
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        0 models for 1 rows
+        the model of row 0 has 9 bytes, where 8 are allowed
+        it wants 101 columns at once, where 100 fit into a call
+        it wants 0 columns of history
+        0 results for 1 alerts
+        ");
         assert_eq!(delivered(vec![Ok("ok\u{1b}".into())], 1).unwrap(), [Ok("ok\u{fffd}".to_owned())]);
     }
 }

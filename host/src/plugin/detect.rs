@@ -25,17 +25,19 @@ const RESULT_COLUMNS: usize = 16;
 impl Detect for Binding {
     async fn plan(&self, call: &Call, config: &str, step_ms: u32) -> Result<Needs, Fault> {
         let config = self.config(config, "plan")?;
-        let limits = Arc::clone(self.limits());
+        let (limits, passed) = (Arc::clone(self.limits()), Arc::clone(&config));
         let work: Work<Needs> = Box::new(move |guest, store| {
             Box::pin(async move {
-                let needs = match guest.plan(store, &config, step_ms).await? {
+                let needs = match guest.plan(store, &passed, step_ms).await? {
                     Ok(needs) => needs,
                     Err(error) => return Ok(Err(error.into())),
                 };
                 Ok(checked::needs(needs, &limits).map_err(Complaint::Forbidden))
             })
         });
-        self.call(call, "plan", work).await
+        let needs = self.call(call, "plan", work).await?;
+        self.set_joint(&config, step_ms, needs.joint);
+        Ok(needs)
     }
 
     async fn fit(&self, call: &Call, config: &str, history: &Matrix, previous: &[Arc<[u8]>]) -> Result<Fitted, Fault> {
@@ -45,7 +47,7 @@ impl Detect for Binding {
             return Ok(Fitted { models: vec![Vec::new(); history.rows], skipped });
         }
         let passed = self.config(config, "fit")?;
-        let cuts = if self.plan(call, config, history.grid.step_ms).await?.joint {
+        let cuts = if self.belong_together(call, config, &passed, history.grid.step_ms).await? {
             vec![0..history.rows]
         } else {
             cuts(history, previous, returned_by_fit(previous, self.limits()), self.limits())
@@ -92,7 +94,7 @@ impl Detect for Binding {
             return Ok(Scored::default());
         }
         let passed = self.config(config, "score")?;
-        let cuts = if self.plan(call, config, recent.grid.step_ms).await?.joint {
+        let cuts = if self.belong_together(call, config, &passed, recent.grid.step_ms).await? {
             vec![0..recent.rows]
         } else {
             cuts(recent, models, tail.saturating_mul(RESULT_COLUMNS * size_of::<f64>()), self.limits())
@@ -119,6 +121,13 @@ impl Detect for Binding {
 }
 
 impl Binding {
+    async fn belong_together(&self, call: &Call, config: &str, passed: &str, step_ms: u32) -> Result<bool, Fault> {
+        match self.joint(passed, step_ms) {
+            Some(joint) => Ok(joint),
+            None => Ok(self.plan(call, config, step_ms).await?.joint),
+        }
+    }
+
     fn sound(&self, matrix: &Matrix, models: &[Arc<[u8]>], export: &'static str) -> Result<(), Fault> {
         let Matrix { grid, rows, values } = matrix;
         if rows.saturating_mul(grid.columns) == values.len() && models.len() == *rows {
@@ -231,7 +240,7 @@ mod tests {
         assert_eq!(cuts(&matrix(4, 10), &models, 1, &limits), [0..1, 1..2, 2..3, 3..4]);
         // 2 500 bytes come back for each row, and 5 000 may.
         assert_eq!(cuts(&matrix(4, 10), &vec![model(0); 4], 2_500, &limits), [0..2, 2..4]);
-        assert_eq!(cuts(&matrix(0, 10), &[], 1, &limits), []);
+        assert!(cuts(&matrix(0, 10), &[], 1, &limits).is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checked::Wrong;
 use crate::capability::Ungranted;
 use crate::config::Limits;
 use crate::engine::Stop;
@@ -41,7 +42,6 @@ impl Site {
 
     /// The call did not come back.
     pub(super) fn stopped(&self, stop: Stop, limits: &Limits) -> Fault {
-        let raise = |key: &str| format!("raise limits.{key} in anomd.yaml, or let the plugin need less");
         let (blame, message, remedy) = match stop {
             Stop::Memory(limit) => (
                 Blame::Limit,
@@ -69,7 +69,7 @@ impl Site {
                 "tell the plugin's author: a recursion without an end, or very large local arrays".to_owned(),
             ),
             Stop::Trap { cause, frames } => {
-                let frames: Vec<_> = frames.into_iter().take(FRAMES).collect();
+                let frames = shown(frames);
                 let within = if frames.is_empty() { String::new() } else { format!(", in {}", frames.join(" < ")) };
                 (
                     Blame::Plugin,
@@ -86,9 +86,15 @@ impl Site {
         self.fault(blame, message, remedy)
     }
 
-    /// It answered what the contract forbids.
-    pub(super) fn forbidden(&self, what: String) -> Fault {
-        self.fault(Blame::Plugin, format!("it answered what the contract forbids: {what}"), "tell the plugin's author")
+    /// It answered what the contract or a limit forbids.
+    pub(super) fn forbidden(&self, wrong: impl Into<Wrong>) -> Fault {
+        match wrong.into() {
+            Wrong { what, limit: Some(key) } => self.fault(Blame::Limit, what, raise(key)),
+            Wrong { what, limit: None } => {
+                let what = format!("it answered what the contract forbids: {what}");
+                self.fault(Blame::Plugin, what, "tell the plugin's author")
+            }
+        }
     }
 
     /// It answered with an error.
@@ -109,8 +115,22 @@ impl Site {
     }
 }
 
+fn raise(key: &str) -> String {
+    format!("raise limits.{key} in anomd.yaml, or let the plugin need less")
+}
+
+/// The names that an author knows: not those of Rust's own way from a panic to a trap.
+fn shown(frames: Vec<String>) -> Vec<String> {
+    let machinery = ["__rustc", "__rust_", "rust_", "std::", "core::", "alloc::", "dlmalloc::"];
+    let (machinery, own): (Vec<_>, Vec<_>) =
+        frames.into_iter().partition(|frame| machinery.iter().any(|prefix| frame.starts_with(prefix)));
+    let mut shown = if own.is_empty() { machinery } else { own };
+    shown.truncate(FRAMES);
+    shown
+}
+
 /// `64 MiB`, or bytes where it is no whole number of MiB.
-fn bytes(count: usize) -> String {
+pub(super) fn bytes(count: usize) -> String {
     match count {
         0 => "0 bytes".to_owned(),
         count if count.is_multiple_of(1 << 20) => format!("{} MiB", count >> 20),

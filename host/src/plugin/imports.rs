@@ -59,7 +59,7 @@ fn import(import: &Import, role: Role) -> Result<(), Refusal> {
         return Err(Refusal {
             message: format!(
                 "it is {} and imports {name}, which this role is never granted; it may import {}",
-                article(role),
+                role.with_article(),
                 offered(role)
             ),
             remedy: format!("do without {} here, or make it a component of another role", name.interface),
@@ -88,9 +88,56 @@ fn offered(role: Role) -> String {
     format!("{PACKAGE}/{{{}}}@{VERSION}", names.join(","))
 }
 
-fn article(role: Role) -> String {
-    match role {
-        Role::Ingester | Role::Analyst => format!("an {role}"),
-        Role::Detector | Role::Notifier => format!("a {role}"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::grants;
+    use crate::plugin::manifest::Name;
+
+    fn manifest(imports: &[(&str, &[&str])]) -> Manifest {
+        let imports = imports.iter().map(|(name, functions)| {
+            let name = Name::parse(name);
+            let roles = grants::roles(&name);
+            Import { name, functions: functions.iter().map(|f| (*f).to_owned()).collect(), roles }
+        });
+        let exports = ["anomd:plugin/about@0.1.0", "anomd:plugin/detect@0.1.0"];
+        Manifest { imports: imports.collect(), exports: exports.map(Name::parse).into(), ..Manifest::default() }
+    }
+
+    #[test]
+    fn a_newer_or_older_plugin_fits_as_long_as_the_functions_are_there() {
+        let imports: &[(&str, &[&str])] =
+            &[("anomd:plugin/types@0.1.3", &[]), ("anomd:plugin/log@0.1.7", &["write"])];
+        assert_eq!(check(&manifest(imports), Role::Detector, "0.1.2"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_not_offered_is_refused_with_what_is() {
+        let refused = |role, contract: &str, import: (&str, &[&str])| {
+            let Refusal { message, remedy } = check(&manifest(&[import]), role, contract).unwrap_err();
+            format!("{message}\n  {remedy}")
+        };
+        let texts = [
+            refused(Role::Detector, "0.1.0", ("anomd:plugin/http@0.1.0", &["send"])),
+            refused(Role::Ingester, "0.1.0", ("wasi:sockets/tcp@0.2.0", &[])),
+            refused(Role::Ingester, "0.1.0", ("anomd:plugin/http@0.2.0", &["send"])),
+            refused(Role::Ingester, "0.1.0", ("anomd:plugin/http@0.1.4", &["send", "stream"])),
+            refused(Role::Ingester, "0.1.0", ("acme:secrets/vault", &[])),
+            refused(Role::Ingester, "0.2.0", ("anomd:plugin/log@0.1.0", &["write"])),
+        ];
+        insta::assert_snapshot!(texts.join("\n"), @r"
+        it is a detector and imports anomd:plugin/http@0.1.0, which this role is never granted; it may import anomd:plugin/{types,log,clock,random}@0.1.0
+          do without http here, or make it a component of another role
+        it imports wasi:sockets/tcp@0.2.0, which this host does not offer; it offers anomd:plugin/{types,log,clock,random,http,kv}@0.1.0
+          build it without WASI: for wasm32-unknown-unknown in Rust, with componentize-py --stub-wasi in Python, with all features disabled in JavaScript
+        it imports anomd:plugin/http@0.2.0; this host offers anomd:plugin/http@0.1.0
+          build it against wit/ of version 0.1.0, or use an anomd that offers 0.2.0
+        it imports the function stream of anomd:plugin/http@0.1.4; this host offers anomd:plugin/http@0.1.0 with send
+          build it against wit/ of version 0.1.0, or use a newer anomd
+        it imports acme:secrets/vault, which this host does not offer; it offers anomd:plugin/{types,log,clock,random,http,kv}@0.1.0
+          let its world import only what is offered
+        it exports anomd:plugin/ingest@0.2.0; this host speaks anomd:plugin@0.1.0
+          build it against wit/ of version 0.1.0, or use an anomd that speaks 0.2.0
+        ");
     }
 }

@@ -12,7 +12,8 @@ use tokio::sync::OnceCell;
 
 use super::binding::Binding;
 use super::descriptor::{Descriptor, SecretSlot};
-use super::fault::Site;
+use super::checked::Wrong;
+use super::fault::{Site, bytes as bytes_text};
 use super::grants::Use;
 use super::imports;
 use super::manifest::{Import, Inspection, Manifest, digest};
@@ -88,6 +89,7 @@ fn inspection(manifest: &Manifest, role: Role, contract: &str, digest: String, c
         digest,
         component_bytes,
         core_bytes: manifest.core_bytes,
+        memory_bytes: manifest.memory_bytes,
         compiled_bytes: None,
         name: manifest.name.clone(),
         refusal: None,
@@ -115,6 +117,15 @@ impl Plugin {
         let (role, contract) = manifest.role().map_err(refuse)?;
         imports::check(&manifest, role, &contract)
             .map_err(|refusal| site.fault(Blame::Plugin, refusal.message, refusal.remedy))?;
+
+        if manifest.memory_bytes > runtime.limits.instance_memory_bytes as u64 {
+            let allowed = bytes_text(runtime.limits.instance_memory_bytes);
+            let wanted = bytes_text(usize::try_from(manifest.memory_bytes).unwrap_or(usize::MAX));
+            return Err(site.forbidden(Wrong {
+                what: format!("it starts with {wanted} of memory, where an instance may have {allowed}"),
+                limit: Some("instance_memory_bytes"),
+            }));
+        }
 
         let prepared = OnceCell::new();
         let note = runtime.engine.cache().note(&digest, DESCRIPTOR);
@@ -274,8 +285,13 @@ impl Plugin {
             let site = Site { tenant: usage.tenant, ..site };
             return Err(site.fault(
                 Blame::Operator,
-                format!("it is a component of the role {}, used in batch {} as a component of the role {wanted}", self.role, usage.batch),
-                format!("name a plugin of the role {wanted}: `anomd plugin list` shows them"),
+                format!(
+                    "it is {}, and batch {} uses it as {}",
+                    self.role.with_article(),
+                    usage.batch,
+                    wanted.with_article()
+                ),
+                format!("name {}: `anomd plugin list` shows them", wanted.with_article()),
             ));
         }
         Binding::new(Arc::clone(&self.runtime), Arc::clone(self), usage)

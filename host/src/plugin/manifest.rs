@@ -18,6 +18,9 @@ use super::Role;
 use super::grants::{self, PACKAGE};
 use crate::capability::log::{cut, printable};
 
+/// Bytes of a page of WebAssembly memory.
+const PAGE_BYTES: u64 = 64 << 10;
+
 /// The name of an interface, taken apart: `anomd:plugin/http@0.1.0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name {
@@ -30,7 +33,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let (text, version) = match text.split_once('@') {
             Some((text, version)) => (text, Some(version.to_owned())),
             None => (text, None),
@@ -93,6 +96,8 @@ pub struct Inspection {
     pub component_bytes: u64,
     /// Bytes of the core modules in it.
     pub core_bytes: u64,
+    /// Bytes of the largest memory that it starts with.
+    pub memory_bytes: u64,
     /// Bytes of its compiled form, if that was made; `inspect` does not make it.
     pub compiled_bytes: Option<u64>,
     /// The name that its file gives it.
@@ -112,13 +117,18 @@ pub(super) struct Manifest {
     pub imports: Vec<Import>,
     pub exports: Vec<Name>,
     pub core_bytes: u64,
+    /// The largest memory that a module of it starts with.
+    pub memory_bytes: u64,
     pub name: Option<String>,
 }
 
 impl Manifest {
     /// Reads a file, or says why it is no component.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
-        let damaged = |e: wasmparser::BinaryReaderError| format!("this is no WebAssembly component: {e}");
+        if !bytes.starts_with(b"\0asm") {
+            return Err("this is no WebAssembly file".into());
+        }
+        let damaged = |e: wasmparser::BinaryReaderError| format!("this is a damaged WebAssembly file: {e}");
         let mut manifest = Self::default();
         // The index space of types; instance types with the functions in them.
         let mut types: Vec<Vec<String>> = Vec::new();
@@ -132,6 +142,12 @@ impl Manifest {
             match payload {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        let pages = memory.map_err(damaged)?.initial;
+                        manifest.memory_bytes = manifest.memory_bytes.max(pages.saturating_mul(PAGE_BYTES));
+                    }
+                }
                 _ if depth > 0 => {}
                 Payload::Version { encoding: Encoding::Module, .. } => {
                     return Err("this is a core module and no component: `wasm-tools component new` makes one of it"

@@ -21,6 +21,9 @@ mod v0_1;
 
 pub use crate::capability::{LogSink, kv::KeyValue};
 pub use catalogue::{Catalogue, bundled};
+#[cfg(test)]
+mod tests;
+
 pub use descriptor::SecretSlot;
 pub use grants::Use;
 pub use load::{Plugin, inspect};

@@ -43,6 +43,14 @@ impl Role {
             Self::Analyst => "analyse",
         }
     }
+
+    /// "a detector".
+    pub fn with_article(self) -> String {
+        match self {
+            Self::Ingester | Self::Analyst => format!("an {self}"),
+            Self::Detector | Self::Notifier => format!("a {self}"),
+        }
+    }
 }
 
 impl fmt::Display for Role {

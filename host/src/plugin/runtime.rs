@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use wasmtime::Store;
 
-use super::checked;
+use super::checked::{self, Wrong};
 use super::fault::Site;
 use super::v0_1::{Guest, Prepared};
 use crate::capability::kv::{InMemory, KeyValue};
@@ -33,7 +33,7 @@ pub(super) enum Complaint {
     /// The plugin says so.
     Answered(PluginError),
     /// The contract does not allow it; the instance is not used again.
-    Forbidden(String),
+    Forbidden(Wrong),
 }
 
 impl From<PluginError> for Complaint {
@@ -170,7 +170,7 @@ impl Runtime {
                 self.park(warm, calls, place, store, guest);
                 site.answered(checked::error(error))
             }
-            Ok((_, Err(Complaint::Forbidden(what)))) => site.forbidden(what),
+            Ok((_, Err(Complaint::Forbidden(wrong)))) => site.forbidden(wrong),
             Err(failure) => site.stopped(failure.explain(&store), &self.limits),
         };
         Err(Fault { log_tail, ..fault })

@@ -149,9 +149,19 @@ mod tests {
         let config = serde_json::json!({
             "urll": "x", "timeout": 0, "auth": {"user/nam": 1, "zzz": 2}, "queries": [{"query": "up"}, {}],
         });
-        insta::assert_snapshot!(problems(schema.clone(), config), @"");
+        insta::assert_snapshot!(problems(schema.clone(), config), @r#"
+        "/timeout" 0 is less than the minimum of 1
+        "/auth/user~1nam" unknown key "user/nam": did you mean "user/name"?
+        "/auth/zzz" unknown key "zzz"; the keys here are user/name
+        "/queries/1" the key "query" is missing
+        "/urll" unknown key "urll": did you mean "url"?
+        "" the key "url" is missing
+        "#);
         let config = serde_json::json!({"url": 3, "queries": 7});
-        insta::assert_snapshot!(problems(schema, config), @"");
+        insta::assert_snapshot!(problems(schema, config), @r#"
+        "/url" 3 is not of type "string"
+        "/queries" 7 is none of the types that are allowed here: array, string
+        "#);
     }
 
     #[test]

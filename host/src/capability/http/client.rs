@@ -162,21 +162,23 @@ impl Granted {
             return Ok(());
         }
         let Holder { tenant, plugin } = self.holder.as_ref();
+        // What a batch of the default tenant names is granted to it.
+        let name = if tenant == "default" { "name it in the plugin's parameters in the batch, or " } else { "" };
         Err(Fault::Denied(format!(
             "{origin} is not granted to plugin \"{plugin}\" for tenant \"{tenant}\": \
-             add \"{origin}\" to tenants.{tenant}.grants.{plugin}.origins in anomd.yaml"
+             {name}add \"{origin}\" to tenants.{tenant}.grants.{plugin}.origins in anomd.yaml"
         )))
     }
 
     /// The addresses of a host that may be connected to; at least one.
     async fn addresses(&self, url: &Url, origin: &Origin) -> Result<Vec<SocketAddr>, Fault> {
         let host = origin.host();
-        let found = match url.host() {
-            Some(Host::Ipv4(address)) => vec![IpAddr::V4(address)],
-            Some(Host::Ipv6(address)) => vec![IpAddr::V6(address)],
+        let (found, literal) = match url.host() {
+            Some(Host::Ipv4(address)) => (vec![IpAddr::V4(address)], true),
+            Some(Host::Ipv6(address)) => (vec![IpAddr::V6(address)], true),
             _ => {
                 let found = self.resolver.resolve(host).await;
-                found.map_err(|e| Fault::Transport(format!("cannot resolve {host}: {e}")))?
+                (found.map_err(|e| Fault::Transport(format!("cannot resolve {host}: {e}")))?, false)
             }
         };
         let mut refused = None;
@@ -191,14 +193,16 @@ impl Granted {
             return Ok(permitted);
         }
         let Holder { tenant, plugin } = self.holder.as_ref();
+        let is = |address: IpAddr| if literal { format!("{host} is") } else { format!("{host} is {address},") };
         Err(match refused {
             None => Fault::Transport(format!("{host} has no address")),
             Some((address, Barrier::Never)) => Fault::Denied(format!(
-                "{host} is {address}, a metadata, link-local or reserved address: no plugin may reach it"
+                "{} a metadata, link-local or reserved address: no plugin may reach it",
+                is(address)
             )),
             Some((address, Barrier::Private)) => Fault::Denied(format!(
-                "{host} is {address}, a private address: add \"{}\" to tenants.{tenant}.grants.{plugin}.networks \
-                 in anomd.yaml",
+                "{} a private address: add \"{}\" to tenants.{tenant}.grants.{plugin}.networks in anomd.yaml",
+                is(address),
                 IpNet::from(address)
             )),
         })

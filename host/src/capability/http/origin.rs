@@ -139,6 +139,13 @@ mod tests {
     fn wrong_patterns_are_told_how_to_be_right() {
         let texts = ["hooks.slack.com", "https://*", "https://a.*.com", "https://a.com/b", "ftp://a", "https://u:p@a"];
         let errors: Vec<_> = texts.iter().map(|text| text.parse::<Pattern>().unwrap_err()).collect();
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        "hooks.slack.com" is not an origin: write "https://hooks.slack.com"
+        "https://*" is not an origin: write "https://*.example.com"; no pattern grants everything
+        "https://a.*.com" is not an origin: a * stands at the beginning only
+        "https://a.com/b" is not an origin: it has no path; write "https://a.com"
+        "ftp://a" is not an origin: the scheme is http or https, not ftp
+        "https://u:p@a" is not an origin: a URL with a user name is refused: put credentials into a secret slot
+        "#);
     }
 }
