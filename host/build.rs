@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 fn main() {
-    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../plugins/dist");
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist");
     println!("cargo::rerun-if-changed={}", dist.display());
     let mut files: Vec<_> = fs::read_dir(&dist).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
@@ -13,7 +13,8 @@ fn main() {
     if files.is_empty() {
         println!("cargo::warning=no components in plugins/dist, so none are bundled: run `make plugins`");
     }
-    let mut source = String::from("/// Names and bytes of the components in this binary.\nstatic BUNDLED: &[(&str, &[u8])] = &[\n");
+    let mut source =
+        String::from("/// Names and bytes of the components in this binary.\nstatic BUNDLED: &[(&str, &[u8])] = &[\n");
     for file in files {
         println!("cargo::rerun-if-changed={}", file.display());
         if let (Some(name), Ok(path)) = (file.file_stem().and_then(|stem| stem.to_str()), file.canonicalize()) {
@@ -21,7 +22,7 @@ fn main() {
         }
     }
     source.push_str("];\n");
-    if let Err(error) = fs::write(Path::new(&env::var("OUT_DIR").unwrap_or_default()).join("bundled.rs"), source) {
+    if let Err(error) = fs::write(Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join("bundled.rs"), source) {
         println!("cargo::error=cannot write the list of components: {error}");
     }
 }

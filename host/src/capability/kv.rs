@@ -198,12 +198,7 @@ impl KeyValue for InMemory {
     }
 }
 
-fn write(
-    space: &mut BTreeMap<String, Vec<u8>>,
-    key: &str,
-    value: Option<&[u8]>,
-    quota: usize,
-) -> Result<(), Fault> {
+fn write(space: &mut BTreeMap<String, Vec<u8>>, key: &str, value: Option<&[u8]>, quota: usize) -> Result<(), Fault> {
     let Some(value) = value else {
         space.remove(key);
         return Ok(());

@@ -105,12 +105,7 @@ struct Account {
 
 impl Grant {
     /// Checks what the operator wrote; `mail` is the host's account, if it has one.
-    pub fn new(
-        holder: Arc<Holder>,
-        grants: &Grants,
-        mail: Option<Mail>,
-        limits: &Limits,
-    ) -> Result<Self, Ungranted> {
+    pub fn new(holder: Arc<Holder>, grants: &Grants, mail: Option<Mail>, limits: &Limits) -> Result<Self, Ungranted> {
         let recipients: Result<_, String> = grants.recipients.iter().map(|text| Recipients::parse(text)).collect();
         let recipients = recipients.map_err(|message| Ungranted {
             message,
@@ -144,7 +139,8 @@ impl Outgoing {
     /// Hands one message to the server.
     pub async fn send(&mut self, message: Message) -> Result<(), Fault> {
         let Granted { holder, account, limits, .. } = self.granted.as_ref();
-        let account = account.as_ref().ok_or_else(|| Fault::Denied("no mail account: add smtp to anomd.yaml".into()))?;
+        let account =
+            account.as_ref().ok_or_else(|| Fault::Denied("no mail account: add smtp to anomd.yaml".into()))?;
         if self.sent >= limits.mail_messages_per_call {
             return Err(Fault::Denied(format!(
                 "more than {} mails in one call: raise limits.mail_messages_per_call in anomd.yaml",
@@ -215,8 +211,8 @@ impl Account {
             if let Some(file) = ca_file {
                 let unusable = |why: String| format!("smtp.ca_file {}: {why}", file.display());
                 let pem = std::fs::read(file).map_err(|e| unusable(e.to_string()))?;
-                parameters = parameters
-                    .add_root_certificate(Certificate::from_pem(&pem).map_err(|e| unusable(e.to_string()))?);
+                parameters =
+                    parameters.add_root_certificate(Certificate::from_pem(&pem).map_err(|e| unusable(e.to_string()))?);
             }
             parameters.build_rustls().map_err(|e| format!("TLS for mail server {host}: {e}"))
         };
@@ -225,10 +221,8 @@ impl Account {
             MailSecurity::Starttls => Tls::Required(parameters()?),
             MailSecurity::None => Tls::None,
         };
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-            .port(*port)
-            .tls(tls)
-            .timeout(Some(time));
+        let mut transport =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(*port).tls(tls).timeout(Some(time));
         if let Some((user, password)) = login {
             transport = transport.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
@@ -306,21 +300,67 @@ mod tests {
 
     fn grant(mail: Option<Mail>) -> Grant {
         let holder = Arc::new(Holder { tenant: "acme".into(), plugin: "email".into() });
-        let grants =
-            Grants { recipients: vec!["*@example.com".into(), "Ops@example.org".into()], ..Grants::default() };
+        let grants = Grants { recipients: vec!["*@example.com".into(), "Ops@example.org".into()], ..Grants::default() };
         Grant::new(holder, &grants, mail, &Limits::default()).map_err(|e| e.message).unwrap()
     }
 
-    #[tokio::test]
-    async fn without_an_account_or_a_grant_nothing_is_sent() {
-        let mail = Mail {
+    fn account(port: u16) -> Mail {
+        Mail {
             host: "127.0.0.1".into(),
-            port: 1,
+            port,
             security: MailSecurity::None,
             login: None,
             from: "anomd <anomd@example.com>".into(),
             ca_file: None,
+        }
+    }
+
+    /// Takes one message and returns all that the client said; `to_recipient` answers RCPT.
+    async fn server(to_recipient: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
+        use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serve = async move {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            let (mut said, mut in_data) = (String::new(), false);
+            stream.write_all(b"220 test\r\n").await.unwrap();
+            loop {
+                let mut line = String::new();
+                if stream.read_line(&mut line).await.unwrap() == 0 {
+                    return said;
+                }
+                said.push_str(&line);
+                let answer = match line.get(..4).unwrap_or_default() {
+                    _ if in_data && line != ".\r\n" => continue,
+                    "DATA" => "354 go on",
+                    "RCPT" => to_recipient,
+                    "QUIT" => "221 bye",
+                    _ => "250 ok",
+                };
+                in_data = line == "DATA\r\n";
+                stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+            }
         };
+        (port, tokio::spawn(serve))
+    }
+
+    #[tokio::test]
+    async fn a_granted_message_is_handed_to_the_server_and_its_refusal_is_told() {
+        let (port, said) = server("250 ok").await;
+        grant(Some(account(port))).open(0).send(message("a@example.com")).await.unwrap();
+        let said = said.await.unwrap();
+        assert!(said.contains("MAIL FROM:<anomd@example.com>") && said.contains("RCPT TO:<a@example.com>"), "{said}");
+        assert!(said.contains("Message-ID: <a1-b2@example.com>"), "{said}");
+        for (answer, permanent) in [("550 no such user", true), ("450 later", false)] {
+            let (port, _) = server(answer).await;
+            let fault = grant(Some(account(port))).open(0).send(message("a@example.com")).await.unwrap_err();
+            assert_eq!(matches!(fault, Fault::Invalid(_)), permanent, "{fault:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_account_or_a_grant_nothing_is_sent() {
+        let mail = account(1);
         let Err(Fault::Denied(no_account)) = grant(None).open(0).send(message("a@example.com")).await else { panic!() };
         let mut open = grant(Some(mail)).open(0);
         let Err(Fault::Denied(not_granted)) = open.send(message("Boss <boss@example.org>")).await else { panic!() };

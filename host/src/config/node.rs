@@ -111,6 +111,9 @@ pub struct Limits {
     pub call_cpu_ms: u64,
     /// Wall-clock time of one call, in milliseconds.
     pub call_wall_ms: u64,
+    /// Wall-clock time in which a plugin says what it is and checks a configuration, in
+    /// milliseconds.
+    pub about_wall_ms: u64,
     /// Instances alive at once.
     pub instances: u32,
     /// Calls that a warm instance serves before it is retired.
@@ -184,6 +187,7 @@ impl Default for Limits {
             instance_memory_bytes: 256 << 20,
             call_cpu_ms: 30_000,
             call_wall_ms: 120_000,
+            about_wall_ms: 10_000,
             instances: 64,
             warm_calls: 1_000,
             warm_idle_ms: 60_000,

@@ -39,7 +39,8 @@ impl Cpu {
         Self { limit, used: Duration::ZERO }
     }
 
-    pub(super) fn reset(&mut self) {
+    /// A new call begins.
+    pub(super) fn begin(&mut self) {
         self.used = Duration::ZERO;
     }
 

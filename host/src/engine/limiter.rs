@@ -32,6 +32,11 @@ impl Memory {
         self.refused
     }
 
+    /// A new call begins: what an earlier one was refused does not explain its traps.
+    pub(super) fn begin(&mut self) {
+        self.refused = false;
+    }
+
     fn grow(&mut self, current: usize, desired: usize) -> bool {
         self.pending = desired.saturating_sub(current);
         let wanted = self.used.saturating_add(self.pending);

@@ -66,13 +66,7 @@ impl Engine {
             .map_err(|e| format!("cannot use {} for compiled components: {e}", cache_dir.display()))?;
         let executor = Executor::new().map_err(|e| format!("cannot start threads for guests: {e}"))?;
         epoch::start(&wasm).map_err(|e| format!("cannot start the thread that ticks: {e}"))?;
-        Ok(Self {
-            wasm,
-            cache,
-            executor,
-            compiling: Arc::new(tokio::sync::Semaphore::new(1)),
-            limits: limits.clone(),
-        })
+        Ok(Self { wasm, cache, executor, compiling: Arc::new(tokio::sync::Semaphore::new(1)), limits: limits.clone() })
     }
 
     /// The wasmtime engine, for linking.
@@ -135,7 +129,8 @@ impl Engine {
     pub fn arm<T: 'static>(&self, store: &mut Store<Cell<T>>) {
         store.set_hostcall_fuel(self.limits.crossing_bytes);
         store.set_epoch_deadline(1);
-        store.data_mut().cpu.reset();
+        store.data_mut().cpu.begin();
+        store.data_mut().memory.begin();
     }
 
     /// Bytes of memories and tables that a store has.

@@ -10,7 +10,7 @@ use super::checked;
 use super::fault::Site;
 use super::grants::Use;
 use super::load::{Plugin, with_timezone};
-use super::runtime::{Complaint, Request, Runtime, Work};
+use super::runtime::{Complaint, Request, Runtime, Wall, Work};
 use super::{Call, Ingest, Notify, Page, Window};
 use crate::capability::{Granted, Holder};
 use crate::config::Limits;
@@ -42,7 +42,17 @@ impl Binding {
             Site { version: plugin.version().to_owned(), ..site }.ungranted(why)
         })?;
         let key = runtime.binding();
-        Ok(Self { runtime, plugin, tenant, granted, timezone, key, warm, config: Mutex::new(None), joint: Mutex::new(None) })
+        Ok(Self {
+            runtime,
+            plugin,
+            tenant,
+            granted,
+            timezone,
+            key,
+            warm,
+            config: Mutex::new(None),
+            joint: Mutex::new(None),
+        })
     }
 
     pub(super) fn limits(&self) -> &Arc<Limits> {
@@ -71,9 +81,8 @@ impl Binding {
         {
             return Ok(Arc::clone(passed));
         }
-        let wrong = |why: String| {
-            self.site(export).fault(Blame::Operator, why, "correct the plugin's parameters in the batch")
-        };
+        let wrong =
+            |why: String| self.site(export).fault(Blame::Operator, why, "correct the plugin's parameters in the batch");
         let config: Value =
             serde_json::from_str(text).map_err(|e| wrong(format!("its configuration is no JSON: {e}")))?;
         let problems = self.plugin.schema_problems(&config);
@@ -111,6 +120,7 @@ impl Binding {
             now: call.now,
             subject: call.subject.clone(),
             sink: Arc::clone(&call.log),
+            wall: Wall::Call,
             site: self.site(export),
             work,
         };

@@ -20,9 +20,9 @@ const LOSSES: usize = 1_000;
 /// Bytes of a cursor.
 const CURSOR_BYTES: usize = 64 << 10;
 /// Labels of one series.
-const LABELS: usize = 64;
+const LABELS: usize = 128;
 /// Bytes of a label's name, of its value.
-const LABEL_BYTES: (usize, usize) = (256, 4 << 10);
+const LABEL_BYTES: (usize, usize) = (1 << 10, 16 << 10);
 /// Terms of a score.
 const TERMS: usize = 32;
 /// Bytes of a term's name.
@@ -105,8 +105,8 @@ pub(super) fn page(raw: RawPage, limits: &Limits) -> Checked<Page> {
         return wrong(format!("value {index} is infinite; NaN stands for a value that is missing"));
     }
     let offsets = raw.offsets.into_iter().map(|offset| offset as usize).collect();
-    let samples =
-        Samples::new(keys, raw.kinds, offsets, raw.timestamps, raw.values).map_err(|why| text(&why.to_string(), TEXT_BYTES))?;
+    let samples = Samples::new(keys, raw.kinds, offsets, raw.timestamps, raw.values)
+        .map_err(|why| text(&why.to_string(), TEXT_BYTES))?;
     if raw.lost.len() > LOSSES {
         return wrong(format!("{} losses in one page, where {LOSSES} are allowed", raw.lost.len()));
     }
@@ -161,7 +161,8 @@ pub(super) fn fitted(fitted: Fitted, rows: usize, limits: &Limits) -> Checked<Fi
         return wrong(format!("{} models for {rows} rows", fitted.models.len()));
     }
     if let Some((row, model)) = fitted.models.iter().enumerate().find(|(_, model)| model.len() > limits.model_bytes) {
-        let what = format!("the model of row {row} has {} bytes, where {} are allowed", model.len(), limits.model_bytes);
+        let what =
+            format!("the model of row {row} has {} bytes, where {} are allowed", model.len(), limits.model_bytes);
         return over("model_bytes", what);
     }
     Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped, rows)? })
@@ -295,7 +296,7 @@ mod tests {
             RawPage { values: vec![1.0, f64::INFINITY], ..raw() },
             RawPage { kinds: vec![Kind::Gauge; 2], ..raw() },
             RawPage { keys: vec![label("a\u{7}", "b")], ..raw() },
-            RawPage { keys: vec![label("a", &"b".repeat(5_000))], ..raw() },
+            RawPage { keys: vec![label("a", &"b".repeat(20_000))], ..raw() },
             RawPage { keys: vec![vec![]; 4], ..raw() },
             RawPage { keys: vec![label("a", "b"); 2], offsets: vec![0, 1, 2], ..raw() },
             RawPage { next: Some(vec![0; 70_000]), ..raw() },
@@ -311,7 +312,7 @@ mod tests {
         value 1 is infinite; NaN stands for a value that is missing
         1 series have 2 kinds, 2 offsets, 2 timestamps and 2 values
         label "a�" has a control character
-        label "a" has a name of 1 bytes and a value of 5000, where 256 and 4096 are allowed
+        label "a" has a name of 1 bytes and a value of 20000, where 1024 and 16384 are allowed
         it gave 4 series, where 3 are allowed
         series {a="b"} stands twice
         a cursor of 70000 bytes, where 65536 are allowed

@@ -30,7 +30,9 @@ impl Descriptor {
     /// The schema, if all is as the contract says; else what is not.
     pub(super) fn schema(&self) -> Result<Schema, String> {
         let word = |text: &str, most: usize| {
-            !text.is_empty() && text.len() <= most && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+            !text.is_empty()
+                && text.len() <= most
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
         };
         if !word(&self.name, 64) {
             return Err(format!("its name is {:?}: a name has 1 to 64 of the characters a-z 0-9 - _", self.name));

@@ -52,7 +52,8 @@ impl Detect for Binding {
         } else {
             cuts(history, previous, returned_by_fit(previous, self.limits()), self.limits())
         };
-        let calls = cuts.into_iter().map(|rows| {
+        let fit = async |rows: Range<usize>| {
+            // Copied only when its turn has come: to the guest's threads a loan cannot go.
             let history = part(history, &rows);
             let previous: Vec<_> = previous.get(rows.clone()).unwrap_or_default().to_vec();
             let (config, limits) = (Arc::clone(&passed), Arc::clone(self.limits()));
@@ -65,9 +66,9 @@ impl Detect for Binding {
                     Ok(checked::fitted(fitted, history.rows, &limits).map_err(Complaint::Forbidden))
                 })
             });
-            async move { Ok::<_, Fault>((rows.start, self.call(call, "fit", work).await?)) }
-        });
-        let calls: Vec<_> = calls.collect();
+            Ok::<_, Fault>((rows.start, self.call(call, "fit", work).await?))
+        };
+        let calls: Vec<_> = cuts.into_iter().map(fit).collect();
         let parts: Vec<(usize, Fitted)> = stream::iter(calls).buffered(self.workers()).try_collect().await?;
         let mut whole = Fitted { models: Vec::with_capacity(history.rows), skipped: Vec::new() };
         for (first, part) in parts {
@@ -99,7 +100,7 @@ impl Detect for Binding {
         } else {
             cuts(recent, models, tail.saturating_mul(RESULT_COLUMNS * size_of::<f64>()), self.limits())
         };
-        let calls = cuts.into_iter().map(|rows| {
+        let score = async |rows: Range<usize>| {
             let recent = part(recent, &rows);
             let models: Vec<_> = models.get(rows.clone()).unwrap_or_default().to_vec();
             let config = Arc::clone(&passed);
@@ -112,9 +113,9 @@ impl Detect for Binding {
                     Ok(checked::scored(scored, recent.rows, tail).map_err(Complaint::Forbidden))
                 })
             });
-            async move { Ok::<_, Fault>((rows, self.call(call, "score", work).await?)) }
-        });
-        let calls: Vec<_> = calls.collect();
+            Ok::<_, Fault>((rows, self.call(call, "score", work).await?))
+        };
+        let calls: Vec<_> = cuts.into_iter().map(score).collect();
         let parts: Vec<(Range<usize>, Scored)> = stream::iter(calls).buffered(self.workers()).try_collect().await?;
         Ok(join(parts, recent.rows, tail))
     }
@@ -226,12 +227,8 @@ mod tests {
 
     #[test]
     fn calls_are_bounded_in_bytes_rows_and_what_comes_back() {
-        let limits = Limits {
-            detector_call_bytes: 1_000,
-            detector_call_rows: 3,
-            crossing_bytes: 10_000,
-            ..Limits::default()
-        };
+        let limits =
+            Limits { detector_call_bytes: 1_000, detector_call_rows: 3, crossing_bytes: 10_000, ..Limits::default() };
         let model = |bytes: usize| -> Arc<[u8]> { vec![0; bytes].into() };
         // 80 bytes a row: at most three rows.
         assert_eq!(cuts(&matrix(7, 10), &vec![model(0); 7], 1, &limits), [0..3, 3..6, 6..7]);

@@ -40,8 +40,8 @@ impl Site {
         }
     }
 
-    /// The call did not come back.
-    pub(super) fn stopped(&self, stop: Stop, limits: &Limits) -> Fault {
+    /// The call did not come back. `wall_key` is the limit of its wall-clock time.
+    pub(super) fn stopped(&self, stop: Stop, wall_key: &str, limits: &Limits) -> Fault {
         let (blame, message, remedy) = match stop {
             Stop::Memory(limit) => (
                 Blame::Limit,
@@ -56,7 +56,7 @@ impl Site {
             Stop::Wall(limit) => (
                 Blame::Limit,
                 format!("it was not done after the {} that a call may take", time(limit)),
-                raise("call_wall_ms"),
+                raise(wall_key),
             ),
             Stop::Crossing => (
                 Blame::Limit,

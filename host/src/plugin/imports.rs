@@ -18,10 +18,7 @@ pub(super) struct Refusal {
 pub(super) fn check(manifest: &Manifest, role: Role, contract: &str) -> Result<(), Refusal> {
     if !compatible(contract) {
         return Err(Refusal {
-            message: format!(
-                "it exports {PACKAGE}/{}@{contract}; this host speaks {PACKAGE}@{VERSION}",
-                role.export()
-            ),
+            message: format!("it exports {PACKAGE}/{}@{contract}; this host speaks {PACKAGE}@{VERSION}", role.export()),
             remedy: format!("build it against wit/ of version {VERSION}, or use an anomd that speaks {contract}"),
         });
     }
@@ -106,8 +103,7 @@ mod tests {
 
     #[test]
     fn a_newer_or_older_plugin_fits_as_long_as_the_functions_are_there() {
-        let imports: &[(&str, &[&str])] =
-            &[("anomd:plugin/types@0.1.3", &[]), ("anomd:plugin/log@0.1.7", &["write"])];
+        let imports: &[(&str, &[&str])] = &[("anomd:plugin/types@0.1.3", &[]), ("anomd:plugin/log@0.1.7", &["write"])];
         assert_eq!(check(&manifest(imports), Role::Detector, "0.1.2"), Ok(()));
     }
 

@@ -11,13 +11,13 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::binding::Binding;
-use super::descriptor::{Descriptor, SecretSlot};
 use super::checked::Wrong;
+use super::descriptor::{Descriptor, SecretSlot};
 use super::fault::{Site, bytes as bytes_text};
 use super::grants::Use;
 use super::imports;
 use super::manifest::{Import, Inspection, Manifest, digest};
-use super::runtime::{Request, Runtime, Silent, Work};
+use super::runtime::{Request, Runtime, Silent, Wall, Work};
 use super::schema::Schema;
 use super::v0_1::Prepared;
 use super::{Detect, Ingest, Notify, Problem, Role, checked};
@@ -147,7 +147,19 @@ impl Plugin {
             }
         }
         let component_bytes = read.len() as u64;
-        Ok(Self { runtime, name, role, contract, manifest, digest, component_bytes, descriptor, schema, bytes, prepared })
+        Ok(Self {
+            runtime,
+            name,
+            role,
+            contract,
+            manifest,
+            digest,
+            component_bytes,
+            descriptor,
+            schema,
+            bytes,
+            prepared,
+        })
     }
 
     /// The name that batches use: that of its file.
@@ -227,9 +239,8 @@ impl Plugin {
             return problems;
         }
         let text = with_timezone(config, chrono_tz::UTC);
-        let work: Work<Vec<Problem>> = Box::new(move |guest, store| {
-            Box::pin(async move { Ok(Ok(guest.check(store, &text).await?)) })
-        });
+        let work: Work<Vec<Problem>> =
+            Box::new(move |guest, store| Box::pin(async move { Ok(Ok(guest.check(store, &text).await?)) }));
         match self.ask("check", work).await {
             Ok(problems) => checked::problems(problems),
             Err(fault) => vec![Problem { pointer: String::new(), message: fault.to_string() }],
@@ -257,7 +268,11 @@ impl Plugin {
             let read = read.map_err(|lost| site.fault(Blame::Host, lost.to_string(), ""))?;
             let read = read.map_err(|why| site.fault(Blame::Operator, why, ""))?;
             if digest(&read) != self.digest {
-                return Err(site.fault(Blame::Operator, "its file has changed since it was loaded", "start anomd again"));
+                return Err(site.fault(
+                    Blame::Operator,
+                    "its file has changed since it was loaded",
+                    "start anomd again",
+                ));
             }
             prepare(&self.runtime, &site, self.role, &self.manifest, read, &self.digest).await
         };
@@ -328,8 +343,7 @@ async fn prepare(
 
 async fn describe(runtime: &Arc<Runtime>, site: &Site, prepared: Arc<Prepared>) -> Result<Descriptor, Fault> {
     let site = Site { export: "describe", ..site.clone() };
-    let work: Work<Descriptor> =
-        Box::new(|guest, store| Box::pin(async move { Ok(Ok(guest.describe(store).await?)) }));
+    let work: Work<Descriptor> = Box::new(|guest, store| Box::pin(async move { Ok(Ok(guest.describe(store).await?)) }));
     ask(runtime, &site, prepared, work).await
 }
 
@@ -348,6 +362,7 @@ async fn ask<T: Send + 'static>(
         now: 0,
         subject: site.export.to_owned(),
         sink: Arc::new(Silent),
+        wall: Wall::About,
         site: site.clone(),
         work,
     };

@@ -150,8 +150,9 @@ impl Manifest {
                 }
                 _ if depth > 0 => {}
                 Payload::Version { encoding: Encoding::Module, .. } => {
-                    return Err("this is a core module and no component: `wasm-tools component new` makes one of it"
-                        .into());
+                    return Err(
+                        "this is a core module and no component: `wasm-tools component new` makes one of it".into()
+                    );
                 }
                 Payload::ComponentTypeSection(section) => {
                     for entry in section {

@@ -20,9 +20,8 @@ use crate::fault::{Blame, Fault, PluginError};
 use crate::series::Millis;
 
 /// A guest's call: an instance and its store are lent to it.
-pub(super) type Work<T> = Box<
-    dyn for<'a> FnOnce(&'a Guest, &'a mut Store<Cell<Open>>) -> BoxFuture<'a, wasmtime::Result<Outcome<T>>> + Send,
->;
+pub(super) type Work<T> =
+    Box<dyn for<'a> FnOnce(&'a Guest, &'a mut Store<Cell<Open>>) -> BoxFuture<'a, wasmtime::Result<Outcome<T>>> + Send>;
 
 /// What a call gave that came back.
 pub(super) type Outcome<T> = Result<T, Complaint>;
@@ -56,6 +55,15 @@ pub struct Runtime {
     bindings: AtomicU64,
 }
 
+/// Which limit of wall-clock time a call has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wall {
+    /// `limits.call_wall_ms`.
+    Call,
+    /// `limits.about_wall_ms`: nobody waits long to hear what a plugin is.
+    About,
+}
+
 /// What a call is made with.
 pub(super) struct Request<T> {
     pub prepared: Arc<Prepared>,
@@ -65,6 +73,7 @@ pub(super) struct Request<T> {
     pub now: Millis,
     pub subject: String,
     pub sink: Arc<dyn LogSink>,
+    pub wall: Wall,
     pub site: Site,
     pub work: Work<T>,
 }
@@ -136,7 +145,7 @@ impl Runtime {
     }
 
     async fn serve<T>(&self, request: Request<T>) -> Result<T, Fault> {
-        let Request { prepared, granted, warm, now, subject, sink, site, work } = request;
+        let Request { prepared, granted, warm, now, subject, sink, wall, site, work } = request;
         let open = granted.open(now, &subject, sink);
         // Dropped from the last to the first: the place is free when the memory is.
         let (place, calls, mut store, guest) = match self.pool.take(warm).await {
@@ -147,7 +156,11 @@ impl Runtime {
             }
             Taken::Empty(place) => (place, 0, self.engine.store(open), None),
         };
-        let wall = Duration::from_millis(self.limits.call_wall_ms);
+        let (wall, wall_key) = match wall {
+            Wall::Call => (self.limits.call_wall_ms, "call_wall_ms"),
+            Wall::About => (self.limits.about_wall_ms, "about_wall_ms"),
+        };
+        let wall = Duration::from_millis(wall);
         let result = within(wall, async {
             let guest = match guest {
                 Some(guest) => guest,
@@ -171,19 +184,12 @@ impl Runtime {
                 site.answered(checked::error(error))
             }
             Ok((_, Err(Complaint::Forbidden(wrong)))) => site.forbidden(wrong),
-            Err(failure) => site.stopped(failure.explain(&store), &self.limits),
+            Err(failure) => site.stopped(failure.explain(&store), wall_key, &self.limits),
         };
         Err(Fault { log_tail, ..fault })
     }
 
-    fn park(
-        &self,
-        warm: Option<u64>,
-        calls: u32,
-        place: crate::engine::Place,
-        store: Store<Cell<Open>>,
-        guest: Guest,
-    ) {
+    fn park(&self, warm: Option<u64>, calls: u32, place: crate::engine::Place, store: Store<Cell<Open>>, guest: Guest) {
         let calls = calls.saturating_add(1);
         if let Some(key) = warm
             && calls < self.limits.warm_calls

@@ -102,7 +102,11 @@ fn wrong_type(context: &[Vec<ValidationError<'static>>], error: &ValidationError
     }
     types.sort();
     types.dedup();
-    format!("{} is none of the types that are allowed here: {}", cut(&error.instance().to_string(), 100), types.join(", "))
+    format!(
+        "{} is none of the types that are allowed here: {}",
+        cut(&error.instance().to_string(), 100),
+        types.join(", ")
+    )
 }
 
 /// The text for a key that nobody knows.
@@ -166,7 +170,8 @@ mod tests {
 
     #[test]
     fn schemas_that_are_none_or_would_fetch_are_refused() {
-        for text in ["{", r#"{"type": 7}"#, r#"{"$ref": "https://example.com/schema.json"}"#, r#"{"pattern": "(?=a)"}"#] {
+        for text in ["{", r#"{"type": 7}"#, r#"{"$ref": "https://example.com/schema.json"}"#, r#"{"pattern": "(?=a)"}"#]
+        {
             assert!(Schema::new(text).is_err(), "{text}");
         }
     }

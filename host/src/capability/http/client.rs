@@ -22,9 +22,8 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Hosts whose checked addresses are remembered.
 const PINS: usize = 1_000;
 /// Headers that belong to the connection or to us.
-const RESERVED: [&str; 9] = [
-    "connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-];
+const RESERVED: [&str; 9] =
+    ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// What the clients of a node share.
 #[derive(Clone)]

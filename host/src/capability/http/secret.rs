@@ -193,15 +193,16 @@ mod tests {
             sign(Digest::Sha256, b"Jefe", body).unwrap(),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
-        assert!(sign(Digest::Sha512, b"Jefe", body).unwrap().starts_with("164b7a7bfcf819e2e395fbe73b56e0a387bd64222e83"));
+        assert!(
+            sign(Digest::Sha512, b"Jefe", body).unwrap().starts_with("164b7a7bfcf819e2e395fbe73b56e0a387bd64222e83")
+        );
     }
 
     #[test]
     fn blanks_are_filled_in_path_query_and_body_and_never_in_the_host() {
         let blank = |placeholder: &str| Blank { placeholder: placeholder.into(), slot: "s".into() };
         let filled = |url: &str, body: &str, placeholder: &str| {
-            let (url, body) =
-                fill(url, body.into(), &[blank(placeholder)], |_| Ok("a/b\"c ä".into())).unwrap();
+            let (url, body) = fill(url, body.into(), &[blank(placeholder)], |_| Ok("a/b\"c ä".into())).unwrap();
             (url, String::from_utf8(body).unwrap())
         };
         assert_eq!(

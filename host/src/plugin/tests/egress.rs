@@ -105,7 +105,10 @@ impl Probe {
 
 #[tokio::test]
 async fn what_is_granted_is_reached_by_address_and_by_name() {
-    assert_eq!(Probe::new().await.get(json!({"url": "http://127.0.0.1:PORT/echo/a?b=c"})).await, "200 /echo/a?b=c|-|-|-|");
+    assert_eq!(
+        Probe::new().await.get(json!({"url": "http://127.0.0.1:PORT/echo/a?b=c"})).await,
+        "200 /echo/a?b=c|-|-|-|"
+    );
     let by_name = json!({"url": "http://metrics.example.com:PORT/echo/a", "body": "hello"});
     assert_eq!(Probe::new().await.get(by_name).await, "200 /echo/a|-|-|-|hello");
 }

@@ -255,11 +255,8 @@ fn narrow(count: usize) -> wasmtime::Result<u32> {
 }
 
 fn matrix(matrix: &Matrix) -> wasmtime::Result<types::Matrix<'_>> {
-    let axis = types::Grid {
-        start: matrix.grid.start,
-        step: matrix.grid.step_ms,
-        columns: narrow(matrix.grid.columns)?,
-    };
+    let axis =
+        types::Grid { start: matrix.grid.start, step: matrix.grid.step_ms, columns: narrow(matrix.grid.columns)? };
     Ok(types::Matrix { axis, rows: narrow(matrix.rows)?, values: &matrix.values })
 }
 

@@ -28,7 +28,12 @@ pub(super) fn link(linker: &mut Host, interface: &str) -> wasmtime::Result<bool>
 }
 
 impl log::Host for Open {
-    async fn write(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+    async fn write(
+        &mut self,
+        level: log::Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> wasmtime::Result<()> {
         let level = match level {
             log::Level::Trace => tracing::Level::TRACE,
             log::Level::Debug => tracing::Level::DEBUG,

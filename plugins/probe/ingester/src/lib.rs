@@ -1,9 +1,7 @@
 //! A test guest: an ingester whose configuration is a request; what came back stands in the
 //! labels of the one series that it returns.
 
-use anomd_ingester::{
-    Descriptor, Error, Ingester, Kind, Page, Samples, SecretSlot, Window, export_ingester, http, kv,
-};
+use anomd_ingester::{Descriptor, Error, Ingester, Kind, Page, Samples, SecretSlot, Window, export_ingester, http, kv};
 use serde::Deserialize;
 
 struct Probe;
