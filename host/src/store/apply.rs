@@ -4,10 +4,11 @@
 //! that already has what later records did, comes to the same in the end.
 
 use super::database::{Outcome, State, model_key, run_key};
-use super::entry::{BatchEntry, ClearEntry, CommitEntry, DropEntry, Entry, KvEntry, SeriesEntry, TailEntry, encode};
+use super::entry::{
+    BatchEntry, ClearEntry, CommitEntry, DropEntry, Entry, KvEntry, SeriesEntry, TailEntry, encode, widened,
+};
 use super::keys::Space;
 use super::record::{AlertRecord, Delivery};
-use super::window::Windows;
 use super::{Sequence, StoreError};
 use crate::config::Slot;
 
@@ -62,7 +63,6 @@ impl State {
             Entry::Clear(entry) => self.apply_clear(entry),
             Entry::Drop(DropEntry { key, batch }) => {
                 self.catalogue.remove(batch, &key);
-                self.active.delete(batch_key(&key));
                 self.active.points.remove(&batch);
                 for space in Space::ALL.into_iter().filter(|space| space.of_batch()) {
                     let prefix = space.batch(batch).done();
@@ -81,10 +81,11 @@ impl State {
         let CommitEntry { batch: id, run, series, values: _, scores: _, terms: _, models, alerts, watched, deliveries } =
             entry;
         let Outcome { values, scores, terms } = outcome;
-        if !self.catalogue.batches.contains_key(&id) {
-            self.catalogue.add(id, run.slot.key.clone(), Windows::default());
-            let entry = BatchEntry { id, key: run.slot.key.clone(), windows: Windows::default() };
-            self.active.put(batch_key(&run.slot.key), encode(&entry)?);
+        // A replay may meet a later batch of the same name, already sealed; its own turn comes.
+        if self.catalogue.names.get(&run.slot.key) != Some(&id) {
+            let windows = self.catalogue.add(id, &run.slot.key).windows.clone();
+            let entry = BatchEntry { id, key: run.slot.key.clone(), windows };
+            self.active.put(Space::Batch.batch(id).done(), encode(&entry)?);
         }
         let Some(batch) = self.catalogue.batches.get_mut(&id) else { return Ok(()) };
         for entry in series {
@@ -102,11 +103,11 @@ impl State {
             if span.is_none_or(|(_, known)| known <= last) {
                 *last_value = *value;
             }
-            *span = Some(span.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+            *span = widened(*span, (first, last));
         }
         for (series, points) in &scores {
-            if let (Some(state), Some((_, last))) = (batch.series_mut(*series), points.span()) {
-                state.tail.scored = state.tail.scored.max(Some(last));
+            if let (Some(state), Some(span)) = (batch.series_mut(*series), points.span()) {
+                state.tail.scored = widened(state.tail.scored, span);
             }
         }
         self.active.add(id, values, scores, terms);
@@ -149,10 +150,6 @@ impl State {
             points.tails.insert(series);
         }
     }
-}
-
-pub(super) fn batch_key(key: &crate::config::BatchKey) -> Vec<u8> {
-    Space::Batch.key().text(&key.tenant).text(&key.batch).done()
 }
 
 /// Where an alert lies while it goes on, and when it is over.

@@ -44,12 +44,13 @@ pub(super) struct SeriesState {
 }
 
 impl Catalogue {
-    /// Reads what an engine has.
+    /// Reads what an engine has. Of batches with one name, the last has it; that there are two
+    /// tells of a sealing that was cut short, and the replay of the log ends the first.
     pub fn load(store: &dyn Store) -> Result<Self, StoreError> {
         let mut catalogue = Self::default();
         for_each(store, &Space::Batch.key().done(), |_, value| {
             let entry: BatchEntry = decode("the list of batches", value)?;
-            catalogue.add(entry.id, entry.key, entry.windows);
+            catalogue.add(entry.id, &entry.key).windows = entry.windows;
             Ok(())
         })?;
         for (id, batch) in &mut catalogue.batches {
@@ -68,19 +69,19 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Enters a batch, unless it is there.
-    pub fn add(&mut self, id: u32, key: BatchKey, windows: Windows) {
+    /// Enters a batch, unless it is there, and gives it its name.
+    pub fn add(&mut self, id: u32, key: &BatchKey) -> &mut BatchState {
         self.next = self.next.max(id.saturating_add(1));
         self.names.insert(key.clone(), id);
         self.batches.entry(id).or_insert_with(|| BatchState {
-            key,
-            windows,
+            key: key.clone(),
+            windows: Windows::default(),
             series: Vec::new(),
             index: HashMap::new(),
-        });
+        })
     }
 
-    /// Forgets a batch.
+    /// Forgets a batch, and its name if no later one has it.
     pub fn remove(&mut self, id: u32, key: &BatchKey) {
         self.batches.remove(&id);
         if self.names.get(key) == Some(&id) {
@@ -129,7 +130,7 @@ impl BatchState {
             name: state.name.clone(),
             kind: state.kind,
             span: state.tail.span,
-            scored: state.tail.scored,
+            scored: state.tail.scored.map(|(_, last)| last),
         };
         (0..).zip(&self.series).map(record).collect()
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
 
 use serde_bytes::ByteBuf;
 use tokio::sync::broadcast;
@@ -16,6 +17,7 @@ use super::keys::{Key, Space};
 use super::layer::Layer;
 use super::points::{Packed, Points, Score, Terms};
 use super::record::{Commit, ModelWrite, ScoreRow, SeriesId};
+use super::seal::{Sealer, remove_dropped};
 use super::sled::SledStore;
 use super::{StoreError, lock, read, write};
 use crate::config::{BatchKey, Limits, Slot};
@@ -51,7 +53,23 @@ pub struct Committed {
 /// The store. Clones share it; it is closed when the last is dropped.
 #[derive(Clone)]
 pub struct Database {
+    // Dropped before what it waits for is.
+    _closer: Arc<Closer>,
     pub(super) inner: Arc<Inner>,
+}
+
+/// Waits for a sealing that goes on, so that nothing holds the store when the last
+/// [`Database`] is dropped.
+struct Closer(Arc<Inner>);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        let sealer = lock(&self.0.sealer).take();
+        if let Some(sealer) = sealer {
+            // It has told how it ended.
+            let _ = sealer.join();
+        }
+    }
 }
 
 impl fmt::Debug for Database {
@@ -70,7 +88,9 @@ pub(super) struct Inner {
     /// Held by whoever writes to the log.
     pub writer: Mutex<Writer>,
     /// Held while values are written, or must not be.
-    pub sealing: Mutex<()>,
+    pub sealing: Mutex<Sealer>,
+    /// The sealing that goes on by itself.
+    pub sealer: Mutex<Option<JoinHandle<()>>>,
     relaxed: AtomicBool,
     /// The first failed write, after which nothing is accepted.
     stopped: Mutex<Option<String>>,
@@ -132,12 +152,18 @@ impl Database {
 
     /// Opens the store that an engine holds. An engine belongs to one database at a time.
     pub fn over(store: Arc<dyn Store>, limits: &Limits) -> Result<Self, StoreError> {
+        remove_dropped(&*store)?;
         let mut state = State { catalogue: Catalogue::load(&*store)?, ..State::default() };
         let meta = |key: Vec<u8>| -> Result<u64, StoreError> {
             store.get(&key)?.map_or(Ok(0), |value| decode("its head", &value))
         };
         state.sequence = meta(sealed_key())?;
         state.catalogue.next = state.catalogue.next.max(u32::try_from(meta(next_batch_key())?).unwrap_or(u32::MAX));
+        if store.tail(0, 1)?.first().is_some_and(|(first, _)| *first <= state.sequence) {
+            // A sealing was cut short just before its end: what it wrote may not be on disk yet.
+            store.sync_values()?;
+            store.trim(state.sequence)?;
+        }
         loop {
             let records = store.tail(state.sequence, REPLAY_RECORDS)?;
             if records.is_empty() {
@@ -160,12 +186,14 @@ impl Database {
             queue: Mutex::default(),
             writer: Mutex::default(),
             sealing: Mutex::default(),
+            sealer: Mutex::default(),
             relaxed: AtomicBool::new(false),
             stopped: Mutex::default(),
             fresh_blobs: Mutex::default(),
             finished: broadcast::Sender::new(LISTENER_BACKLOG),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        Ok(Self { _closer: Arc::new(Closer(inner.clone())), inner })
     }
 
     /// Sets when commits are acknowledged from now on. Going back to [`Durability::Durable`]
@@ -186,7 +214,7 @@ impl Database {
     /// batch would have too many series. After any other error the store accepts no writes
     /// until it is opened again, and whether this commit is then there is open.
     pub fn commit(&self, mut commit: Commit) -> Result<Committed, StoreError> {
-        let inner = &*self.inner;
+        let inner = &self.inner;
         inner.check_running()?;
         let models = std::mem::take(&mut commit.models);
         let (models, blob) = inner.stage_models(models)?;
@@ -206,6 +234,7 @@ impl Database {
         if let Some(blob) = blob {
             inner.release_blob(&blob);
         }
+        inner.seal_if_grown();
         answer
     }
 }
@@ -345,7 +374,7 @@ impl Inner {
             if usize::try_from(id).is_ok_and(|id| id >= next) {
                 return Err(StoreError::Invalid(format!("scores of series {id} of {key}, which does not exist")));
             }
-            let scored = known.and_then(|batch| batch.series(id)?.tail.scored);
+            let scored = known.and_then(|batch| Some(batch.series(id)?.tail.scored?.1));
             let (scores, terms) = split_scores(&column.rows, scored);
             let (all_scores, all_terms) = kept.entry(id).or_default();
             all_scores.merge(scores);
@@ -446,6 +475,11 @@ fn split_scores(rows: &[ScoreRow], scored: Option<i64>) -> (Points<Score>, Point
 /// Where the place in the log stands up to which it is sealed.
 pub(super) fn sealed_key() -> Vec<u8> {
     Space::Meta.key().last("sealed").done()
+}
+
+/// Where the batches stand that have ended, until all of theirs is deleted.
+pub(super) fn dropped_key() -> Vec<u8> {
+    Space::Meta.key().last("dropped").done()
 }
 
 /// Where the number of the next batch stands.

@@ -111,11 +111,16 @@ pub(super) struct TailEntry {
     pub span: Option<(Millis, Millis)>,
     /// Its last value.
     pub last: f64,
-    /// The instant of its last score.
-    pub scored: Option<Millis>,
+    /// The instants of its first and last score; after a deletion the first may be later.
+    pub scored: Option<(Millis, Millis)>,
 }
 
-/// A batch, as its name is kept.
+/// Widens a span by another.
+pub(super) fn widened(span: Option<(Millis, Millis)>, (first, last): (Millis, Millis)) -> Option<(Millis, Millis)> {
+    Some(span.map_or((first, last), |(a, b)| (a.min(first), b.max(last))))
+}
+
+/// A batch: its name, and how its points are cut.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct BatchEntry {
     pub id: u32,

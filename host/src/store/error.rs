@@ -86,12 +86,6 @@ impl StoreError {
     pub(super) fn damaged(place: impl fmt::Display, detail: impl fmt::Display) -> Self {
         Self::Damaged { place: place.to_string(), detail: detail.to_string() }
     }
-
-    /// Whether a write that failed with this leaves the store sound: it was refused
-    /// before anything was written.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Changed | Self::Quota { .. } | Self::Invalid(_))
-    }
 }
 
 impl std::error::Error for StoreError {}

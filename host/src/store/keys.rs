@@ -10,9 +10,9 @@ use crate::series::Millis;
 /// goes with its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Space {
-    /// Up to where the log is sealed, and the next number of a batch.
+    /// Up to where the log is sealed, the next number of a batch, ended batches.
     Meta,
-    /// Tenant and batch: its number and its windows.
+    /// Batch: its name and its windows.
     Batch,
     /// Batch and series: labels, name, kind.
     Series,
@@ -76,8 +76,9 @@ impl Space {
     /// Whether the key goes on with the number of a batch, so that it goes with it.
     pub fn of_batch(self) -> bool {
         match self {
-            Self::Meta | Self::Batch | Self::Kv => false,
-            Self::Series
+            Self::Meta | Self::Kv => false,
+            Self::Batch
+            | Self::Series
             | Self::Tail
             | Self::Block
             | Self::Model

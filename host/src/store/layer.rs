@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, Range};
 
+use super::entry::TailEntry;
 use super::points::{Points, Score, Terms};
 use crate::series::Millis;
 
@@ -39,11 +40,17 @@ pub(super) struct BatchPoints {
 /// Points of a kind: where they lie in a layer, and how they are told apart in keys.
 pub(super) trait Kept: Sized + Clone {
     fn of(points: &BatchPoints) -> &BTreeMap<u32, Points<Self>>;
+    /// In which span a series has such points.
+    fn span(tail: &TailEntry) -> Option<(Millis, Millis)>;
 }
 
 impl Kept for f64 {
     fn of(points: &BatchPoints) -> &BTreeMap<u32, Points<Self>> {
         &points.values
+    }
+
+    fn span(tail: &TailEntry) -> Option<(Millis, Millis)> {
+        tail.span
     }
 }
 
@@ -51,11 +58,19 @@ impl Kept for Score {
     fn of(points: &BatchPoints) -> &BTreeMap<u32, Points<Self>> {
         &points.scores
     }
+
+    fn span(tail: &TailEntry) -> Option<(Millis, Millis)> {
+        tail.scored
+    }
 }
 
 impl Kept for Terms {
     fn of(points: &BatchPoints) -> &BTreeMap<u32, Points<Self>> {
         &points.terms
+    }
+
+    fn span(tail: &TailEntry) -> Option<(Millis, Millis)> {
+        tail.scored
     }
 }
 

@@ -17,7 +17,9 @@ mod apply;
 mod backend;
 mod backup;
 mod blob;
+mod blocks;
 mod catalogue;
+mod chunk;
 mod database;
 mod dump;
 mod entry;
@@ -31,6 +33,7 @@ mod points;
 mod read;
 mod record;
 mod retain;
+mod seal;
 mod sled;
 mod window;
 

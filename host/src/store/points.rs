@@ -95,6 +95,16 @@ impl<T: Clone> Points<T> {
         self.rows.drain(..upto);
     }
 
+    /// The earlier and the later half.
+    pub fn halves(&self) -> (Self, Self) {
+        let half = |range: Range<usize>| Self {
+            times: self.times.get(range.clone()).unwrap_or_default().to_vec(),
+            rows: self.rows.get(range).unwrap_or_default().to_vec(),
+        };
+        let middle = self.len() / 2;
+        (half(0..middle), half(middle..self.len()))
+    }
+
     /// Keeps rows of which this is true.
     pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         let kept: Vec<_> = std::mem::take(&mut self.times)
@@ -109,6 +119,11 @@ impl<T: Clone> Points<T> {
     pub fn merge(&mut self, newer: Self) {
         let Some(first) = newer.times.first() else { return };
         let untouched = self.times.partition_point(|time| time < first);
+        if untouched == self.times.len() {
+            self.times.extend(newer.times);
+            self.rows.extend(newer.rows);
+            return;
+        }
         let mut times = self.times.split_off(untouched).into_iter().peekable();
         let mut rows = self.rows.split_off(untouched).into_iter();
         for (time, row) in newer.times.into_iter().zip(newer.rows) {
@@ -158,7 +173,9 @@ impl Score {
         let step = (width / Self::BAND_STEPS).log2().floor().exp2();
         let edge = |edge: f64| {
             let rounded = (edge / step).round() * step;
-            (if step.is_normal() && rounded.is_finite() { rounded } else { edge }) as f32
+            let edge = (if step.is_normal() && rounded.is_finite() { rounded } else { edge }) as f32;
+            // One zero and one NaN, so that a row reads the same from memory and from disk.
+            if edge.is_nan() { f32::NAN } else { edge + 0.0 }
         };
         Some(Self { score, lower: edge(row.lower), upper: edge(row.upper) })
     }

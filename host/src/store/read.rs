@@ -8,10 +8,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::apply::{QUEUED, RESOLVED};
+use super::blocks::Blocks;
+use super::chunk::Coded;
 use super::database::{Database, Inner, State, model_key, run_key};
-use super::entry::{Body, ModelEntry, decode};
+use super::entry::{Body, ModelEntry, decode, widened};
 use super::keys::{Key, Space, after, last_number};
-use super::layer::Kept;
+use super::layer::{Kept, Layer};
 use super::points::{Points, Score, Terms};
 use super::record::{AlertRecord, Column, Delivery, ModelRecord, RunRecord, ScoreColumn, SeriesId, SeriesRecord};
 use super::{Digest, Pair, SCAN_KEYS, StoreError, read};
@@ -286,7 +288,7 @@ impl Inner {
         let mut pairs = Vec::new();
         let limit = limit.unwrap_or(usize::MAX);
         if limit > 0 {
-            self.visit(prefix, &[], |key, value| {
+            self.visit_paged(prefix, &[], limit.min(SCAN_KEYS), |key, value| {
                 pairs.push((key.to_vec(), value.to_vec()));
                 Ok(pairs.len() < limit)
             })?;
@@ -299,14 +301,25 @@ impl Inner {
         &self,
         prefix: &Key,
         from: &[u8],
+        call: impl FnMut(&[u8], &[u8]) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.visit_paged(prefix, from, SCAN_KEYS, call)
+    }
+
+    /// The same, with so many keys read at once.
+    fn visit_paged(
+        &self,
+        prefix: &Key,
+        from: &[u8],
+        page: usize,
         mut call: impl FnMut(&[u8], &[u8]) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let prefix = prefix.clone().done();
         let mut from = from.max(prefix.as_slice()).to_vec();
         let mut overlay = read(&self.state).overlay_from(&prefix, &from).into_iter().peekable();
         loop {
-            let below = self.store.scan(&prefix, &from, SCAN_KEYS)?;
-            let more = below.len() == SCAN_KEYS;
+            let below = self.store.scan(&prefix, &from, page)?;
+            let more = below.len() == page;
             for (key, value) in below {
                 while let Some((before, value)) = overlay.next_if(|(above, _)| *above < key) {
                     if let Some(value) = value
@@ -341,19 +354,24 @@ impl Inner {
     }
 
     /// The points of series within a span, in the order asked for.
-    pub fn points<T: Kept>(
+    pub fn points<T: Kept + Coded>(
         &self,
         key: &BatchKey,
         series: &[SeriesId],
         range: &Range<Millis>,
     ) -> Result<Vec<Points<T>>, StoreError> {
         let state = read(&self.state);
-        let Some((batch, _)) = state.catalogue.find(key) else {
+        let Some((batch, known)) = state.catalogue.find(key) else {
             return Ok(vec![Points::default(); series.len()]);
         };
+        let mut cleared = Millis::MIN;
+        let layers: Vec<&Layer> = state.frozen.as_deref().into_iter().chain([&state.active]).collect();
+        for layer in &layers {
+            cleared = cleared.max(layer.cleared(batch).unwrap_or(Millis::MIN));
+        }
         let column = |id: &SeriesId| {
             let mut points = Points::default();
-            for layer in state.frozen.as_deref().into_iter().chain([&state.active]) {
+            for layer in &layers {
                 if let Some(cleared) = layer.cleared(batch) {
                     points.clear_before(cleared);
                 }
@@ -361,6 +379,27 @@ impl Inner {
             }
             points
         };
-        Ok(series.iter().map(column).collect())
+        let newer: Vec<Points<T>> = series.iter().map(column).collect();
+        // Windows are looked up one by one, so that the span must not be longer than it need be.
+        let spans = series.iter().filter_map(|id| T::span(&known.series(id.0)?.tail));
+        let span = spans
+            .fold(None, widened)
+            .map(|(first, last)| range.start.max(first).max(cleared)..range.end.min(last.saturating_add(1)));
+        let (windows, count) = (known.windows.clone(), known.series.len());
+        drop(layers);
+        drop(state);
+
+        let Some(span) = span.filter(|span| !span.is_empty()) else { return Ok(newer) };
+        let blocks = Blocks { store: &*self.store, key, batch, windows: &windows, series: count };
+        let wanted = series.iter().map(|id| id.0).collect();
+        let mut sealed = blocks.read::<T>(&wanted, &span)?;
+        let twice = wanted.len() < series.len();
+        let column = |(id, newer): (&SeriesId, Points<T>)| {
+            let below = if twice { sealed.get(&id.0).cloned() } else { sealed.remove(&id.0) };
+            let mut points = below.unwrap_or_default();
+            points.merge(newer);
+            points
+        };
+        Ok(series.iter().zip(newer).map(column).collect())
     }
 }

@@ -59,7 +59,8 @@ impl Inner {
         let mut open = Vec::new();
         for (id, series) in (0..).zip(&batch.series) {
             let TailEntry { span, last, scored } = series.tail.clone();
-            let changes = span.is_some_and(|(first, _)| first < before) || scored.is_some_and(|at| at < before);
+            let changes =
+                span.is_some_and(|(first, _)| first < before) || scored.is_some_and(|(first, _)| first < before);
             if !changes {
                 continue;
             }
@@ -67,7 +68,8 @@ impl Inner {
             if kept.is_some_and(|(first, _)| first < before) {
                 open.push(id);
             }
-            tails.push((id, TailEntry { span: kept, last, scored: scored.filter(|at| *at >= before) }));
+            let scored = scored.filter(|(_, last)| *last >= before).map(|(first, last)| (first.max(before), last));
+            tails.push((id, TailEntry { span: kept, last, scored }));
         }
         drop(state);
         let mut window = before..windows.at(before).end;

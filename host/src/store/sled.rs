@@ -367,12 +367,12 @@ impl Store for SledStore {
     }
 
     fn trim(&self, upto: Sequence) -> Result<(), StoreError> {
-        let last = lock(&self.last);
+        let upto = upto.min(*lock(&self.last));
         let mut batch = sled::Batch::default();
-        batch.insert(TRIMMED, upto.min(*last).to_be_bytes().as_slice());
+        batch.insert(TRIMMED, upto.to_be_bytes().as_slice());
         self.log.guarded("writing", || self.log.db.apply_batch(batch))?;
         // From here on the records are not seen; a new start removes what is left of them.
-        remove_trimmed(&self.log, upto.min(*last))
+        remove_trimmed(&self.log, upto)
     }
 
     fn sync_log(&self) -> Result<(), StoreError> {

@@ -26,26 +26,19 @@ const TOLERANCE: f64 = 4.0;
 pub(super) struct Windows(Vec<(Millis, Millis)>);
 
 impl Windows {
-    /// Chooses the length for points that are `step` apart. `upto` is the instant after
-    /// the last point that is already in a window. Returns whether anything changed.
-    pub fn fit(&mut self, step: Millis, upto: Option<Millis>) -> bool {
-        let (Some(now), wanted) = (self.0.last().map(|(_, length)| *length), nearest(step)) else {
-            self.0.push((Millis::MIN, nearest(step)));
-            return true;
+    /// Chooses the length for points that are `step` apart. `upto` is the newest point that
+    /// there is: its window stays as it is.
+    pub fn fit(&mut self, step: Millis, upto: Millis) {
+        let wanted = nearest(step);
+        let Some((_, length)) = self.0.last() else {
+            self.0.push((Millis::MIN, wanted));
+            return;
         };
-        let points = now as f64 / step.max(1) as f64;
+        let points = *length as f64 / step.max(1) as f64;
         let fits = (POINTS / TOLERANCE..=POINTS * TOLERANCE).contains(&points);
-        let Some(upto) = upto else {
-            // Nothing lies in a window yet.
-            let changes = now != wanted;
-            self.0 = vec![(Millis::MIN, wanted)];
-            return changes;
-        };
-        if fits || now == wanted {
-            return false;
+        if !fits && *length != wanted {
+            self.0.push((self.at(upto).end, wanted));
         }
-        self.0.push((self.at(upto).end, wanted));
-        true
     }
 
     /// The window of an instant.
@@ -80,7 +73,7 @@ mod tests {
             (DAY, 365 * DAY),
         ] {
             let mut windows = Windows::default();
-            assert!(windows.fit(step, None));
+            windows.fit(step, 0);
             let window = windows.at(1_700_000_000_000);
             assert_eq!(window.end - window.start, length, "step {step}");
             assert_eq!(window.start % length, 0);
@@ -90,9 +83,11 @@ mod tests {
     #[test]
     fn another_step_begins_other_windows_after_the_last_points() {
         let mut windows = Windows::default();
-        windows.fit(60_000, None);
-        assert!(!windows.fit(50_000, Some(DAY)), "near enough");
-        assert!(windows.fit(DAY, Some(DAY + 1)));
+        windows.fit(60_000, 0);
+        let before = windows.clone();
+        windows.fit(50_000, DAY);
+        assert_eq!(windows, before, "near enough");
+        windows.fit(DAY, DAY + 1);
         assert_eq!(windows.at(DAY), DAY..DAY + 6 * HOUR);
         // The first long window begins where the last short one ends.
         assert_eq!(windows.at(DAY + 6 * HOUR), DAY + 6 * HOUR..365 * DAY);
@@ -102,9 +97,9 @@ mod tests {
     #[test]
     fn windows_tile_the_line_up_to_its_ends() {
         let mut windows = Windows::default();
-        windows.fit(60_000, None);
-        windows.fit(DAY, Some(5 * DAY));
-        windows.fit(10_000, Some(800 * DAY));
+        windows.fit(60_000, 0);
+        windows.fit(DAY, 5 * DAY);
+        windows.fit(10_000, 800 * DAY);
         let mut time = -2 * DAY;
         while time < 900 * DAY {
             let window = windows.at(time);

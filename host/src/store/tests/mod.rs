@@ -1,6 +1,8 @@
 //! What the store promises, each promise as its user would put it.
 
+mod conformance;
 mod database;
+mod sealing;
 
 use std::collections::BTreeMap;
 
