@@ -285,7 +285,7 @@ pub(super) mod tests {
             assert_eq!(time % MINUTE, 0);
             let minute = time / MINUTE;
             let up = minute >= 0 && !(series % 2 == 1 && (50..60).contains(&minute));
-            up.then(|| match series {
+            up.then_some(match series {
                 0 => minute as f64,
                 1 => 10.0,
                 2 => 60.0 * (minute % 100) as f64,

@@ -113,9 +113,15 @@ impl Api<'_> {
             }
             // The status says less than the API's own word: 422 is an error of execution.
             (200..300 | 400 | 422 | 500.., Some((kind, text))) => by_kind(&kind, text),
-            (404, _) | (300..400, _) => Failure::All(Error::BadConfig(format!(
-                "{}{path} is not there ({}): is `url` the address of a Prometheus server, without the path of its API?",
-                self.base, response.status
+            (404, _) => Failure::All(Error::BadConfig(format!(
+                "{}{path} is not there (404): is `url` the address of a Prometheus server, without the path of its \
+                 API?",
+                self.base
+            ))),
+            (300..400, _) => Failure::All(Error::BadConfig(format!(
+                "{}{path} is elsewhere, at {:?}: redirects are not followed, so give that address as `url`",
+                self.base,
+                response.header("Location").unwrap_or_default()
             ))),
             (200..300, None) if !response.body.trim_ascii_start().starts_with(b"{") => {
                 Failure::All(Error::BadConfig(format!(

@@ -28,7 +28,8 @@ pub use api::Host;
 pub use config::Config;
 pub use fetch::page;
 
-struct Prometheus;
+/// The plugin.
+pub struct Prometheus;
 
 impl Ingester for Prometheus {
     type Config = Config;

@@ -276,7 +276,7 @@ fn one_failing_query_of_ten_loses_the_one() {
 
 #[test]
 fn a_loss_says_who_must_act() {
-    let cases: &[(Result<(u16, &str), Fault>, Error)] = &[
+    let cases = [
         (
             Ok((422, r#"{"status":"error","errorType":"execution","error":"many-to-many"}"#)),
             Error::Unsupported("execution: many-to-many; query: q".into()),
@@ -299,14 +299,14 @@ fn a_loss_says_who_must_act() {
     ];
     for (trouble, error) in cases {
         let mut server = Server::of(&[("g", "{}", |t| Some(minutes(t)))]);
-        server.troubles.insert("q", trouble.clone());
+        server.troubles.insert("q", trouble);
         let outcome = server.window(r#"{"queries":["g",{"name":"n","query":"q"}]}"#, T0, T0 + 2 * MINUTE).unwrap();
         assert_eq!(outcome.lost, [("n".to_owned(), error.clone())]);
         assert_eq!(outcome.series.len(), 1);
         // Alone, what the server did is the error of the run; the operator's query is a loss.
         let alone = server.window(r#"{"queries":[{"name":"n","query":"q"}]}"#, T0, T0 + 2 * MINUTE);
         match alone {
-            Err(told) => assert_eq!(told, *error),
+            Err(told) => assert_eq!(told, error),
             Ok(outcome) => {
                 assert_eq!(outcome.lost, [("n".to_owned(), error.clone())]);
                 assert!(matches!(error, Error::Unsupported(_)));
