@@ -5,7 +5,7 @@
 //! its own past once more. Members agree by accident far more often than independent
 //! ones would, and only the second calibration knows how often.
 
-use crate::calibration::{Tail, median};
+use crate::calibration::{Tail, median, quantile};
 use crate::member::{self, COUNT, Columns, Member, Windows, moving_errors};
 use crate::model::{Head, Model, PHASES, RawScores};
 use crate::season;
@@ -24,8 +24,13 @@ const FULL: f32 = 7.0;
 const MEMBER_SHARE: f64 = 0.95;
 const TOTAL_SHARE: f64 = 0.98;
 /// Past columns whose raw scores are kept, and that a first fit works out.
-const PAST: usize = 3000;
+const PAST: usize = 2400;
 const FIRST_PAST: usize = 2000;
+/// What happened on so many occasions, so many hours apart, is not rarer than that.
+const OCCASIONS: usize = 3;
+const APART_MS: i64 = 8 * 3_600_000;
+/// The share of raw scores that are usual in their part of a season.
+const USUAL_SHARE: f64 = 0.75;
 /// Equal answers after which another season is believed.
 const RIVAL_TIMES: u32 = 3;
 /// The surprise at the edges of the band.
@@ -109,7 +114,7 @@ impl Ensemble {
         // The scale stays unless the series has outgrown it: past scores are told in it.
         let same_scale = |p: &Model| {
             let ratio = p.head.transform.scale / Transform::scaled(values, p.head.transform.power, fresh.shift).scale;
-            p.history.len() * 2 > values.len() && (0.5..2.0).contains(&ratio)
+            stride(p.history.len()) == stride(values.len()) && (0.5..2.0).contains(&ratio)
         };
         let previous = previous.filter(same_scale);
         let transform = previous.as_ref().map_or(fresh, |p| p.head.transform);
@@ -128,6 +133,8 @@ impl Ensemble {
             spread: [1.0; PHASES],
             drift: [1.0; member::SPANS.len()],
             calm: 0.0,
+            usual: [[1.0; PHASES]; COUNT],
+            recurring: (f32::NEG_INFINITY, 0.0),
             tails: [None; COUNT],
             total: Tail::default(),
         };
@@ -137,8 +144,7 @@ impl Ensemble {
         let mut columns = Columns::new(head, history, &windows, &judged, start, Reach::Around(guard));
         measure(&mut columns, start..end);
 
-        let stride = (values.len() as i64 / 1500).clamp(1, 4);
-        let sampled = |from: i64| (from..end).filter(move |c| c.rem_euclid(stride) == 0);
+        let sampled = |from: i64| (from..end).filter(|c| c.rem_euclid(stride(values.len())) == 0);
         let past = match previous {
             Some(previous) => {
                 // As they were scored: with what was known at the last fit.
@@ -151,19 +157,38 @@ impl Ensemble {
                 past.drain(..past.len().saturating_sub(PAST));
                 past
             }
-            None => sampled((end - stride * FIRST_PAST as i64).max(start)).map(|c| columns.raw_scores(c)).collect(),
+            None => {
+                let first = (end - stride(values.len()) * FIRST_PAST as i64).max(start);
+                sampled(first).map(|c| columns.raw_scores(c)).collect()
+            }
         };
         let mut head = columns.head;
+        self.calibrate(&mut head, &past, stride(values.len()));
+        Some(Model { head, history: judged, past })
+    }
+
+    /// Calibrates members and sum on the raw scores of the past.
+    fn calibrate(&self, head: &mut Head, past: &[RawScores], stride: i64) {
+        // The last one is the last column before the end that the stride falls on.
+        let newest = (head.end - 1).div_euclid(stride) * stride;
+        let column = |index: usize| newest - (past.len() - 1 - index) as i64 * stride;
+        for (index, usual) in head.usual.iter_mut().enumerate() {
+            let scores = past.iter().enumerate().map(|(row, raw)| (column(row), raw[index]));
+            *usual = usual_scores(scores.filter(|s| !s.1.is_nan()), head.season);
+        }
+        let relative: Vec<RawScores> =
+            past.iter().enumerate().map(|(row, raw)| relative(head, column(row), raw)).collect();
         for (index, tail) in head.tails.iter_mut().enumerate() {
-            let mut scores: Vec<f32> = past.iter().map(|row| row[index]).collect();
-            scores.retain(|s| !s.is_nan());
+            let mut scores: Vec<f32> = relative.iter().map(|row| row[index]).filter(|s| !s.is_nan()).collect();
             if scores.len() >= 20 {
                 *tail = Tail::of(&mut scores, MEMBER_SHARE, 1e-6);
             }
         }
-        let mut totals: Vec<f32> = past.iter().map(|row| self.total(&votes(&head, row))).collect();
-        head.total = Tail::of(&mut totals, TOTAL_SHARE, 0.25).unwrap_or_default();
-        Some(Model { head, history: judged, past })
+        let totals: Vec<f32> = relative.iter().map(|row| self.total(&votes(head, row))).collect();
+        head.total = Tail::of(&mut totals.clone(), TOTAL_SHARE, 0.25).unwrap_or_default();
+        let apart = (APART_MS / i64::from(head.step_ms) / stride) as usize;
+        let often = recurring(&totals, apart.max(1));
+        head.recurring = (often, (totals.len() as f32 / OCCASIONS as f32).log10());
     }
 
     /// The season, and what speaks against it.
@@ -197,14 +222,14 @@ impl Ensemble {
 
     fn judge(&self, columns: &mut Columns<'_>, column: i64, value: f64) -> Judgement {
         let raw = columns.raw_scores(column);
-        let votes = votes(&columns.head, &raw);
+        let votes = votes(&columns.head, &relative(&columns.head, column, &raw));
         let against = match self.direction {
             Direction::Both => false,
             Direction::Above => columns.lean(column) < 0.0,
             Direction::Below => columns.lean(column) > 0.0,
         };
         let head = &columns.head;
-        let surprise = if against { 0.0 } else { head.total.surprise(self.total(&votes)) };
+        let surprise = if against { 0.0 } else { surprise(head, self.total(&votes)) };
         // A series younger than a day (at fine steps) has not been seen at its busiest.
         let day = (MS_PER_DAY / u64::from(head.step_ms.max(1))).clamp(200, 1440);
         let trust = (head.seen as f64 / day as f64).min(1.0);
@@ -213,7 +238,8 @@ impl Ensemble {
             Some(_) => head.tails[4],
             None => head.tails[3],
         };
-        let width = edge.map_or(f32::NAN, |tail| tail.score(EDGE));
+        let usual = member::phase(column, head.season).map_or(f32::NAN, |p| head.usual[if head.season.is_some() { 4 } else { 3 }][p]);
+        let width = edge.map_or(f32::NAN, |tail| tail.score(EDGE)) * usual;
         let transform = head.transform;
         let at = columns.expectation(column);
         Judgement {
@@ -232,8 +258,73 @@ impl Ensemble {
     }
 }
 
-fn votes(head: &Head, raw: &RawScores) -> RawScores {
-    std::array::from_fn(|i| head.tails[i].map_or(f32::NAN, |tail| cap(tail.surprise(raw[i]))))
+/// Columns between two past raw scores, of a history of so many.
+fn stride(columns: usize) -> i64 {
+    (columns as i64 / 1500).clamp(1, 4)
+}
+
+/// How odd a sum is: by the tail, but no odder than what happened on several occasions,
+/// and beyond that as much odder as the tail says.
+fn surprise(head: &Head, total: f32) -> f32 {
+    let (often, at_most) = head.recurring;
+    let beyond = (total - often).max(0.0) / (head.total.excess * std::f32::consts::LN_10);
+    head.total.surprise(total).min(at_most + beyond)
+}
+
+/// The sum that was reached on [`OCCASIONS`] at least `apart` places from each other.
+fn recurring(totals: &[f32], apart: usize) -> f32 {
+    let mut order: Vec<usize> = (0..totals.len()).collect();
+    order.sort_unstable_by(|&a, &b| totals[b].total_cmp(&totals[a]));
+    let mut occasions: Vec<usize> = Vec::new();
+    for place in order {
+        if occasions.iter().all(|o| o.abs_diff(place) >= apart) {
+            occasions.push(place);
+        }
+        if occasions.len() == OCCASIONS {
+            return totals[place];
+        }
+    }
+    f32::NEG_INFINITY
+}
+
+/// The raw score that is usual in each part of a season.
+fn usual_scores(scores: impl Iterator<Item = (i64, f32)>, season: Option<usize>) -> [f32; PHASES] {
+    let mut parts: [Vec<f32>; PHASES] = std::array::from_fn(|_| Vec::new());
+    let mut all = Vec::new();
+    for (column, score) in scores {
+        if let Some(part) = member::phase(column, season).and_then(|p| parts.get_mut(p)) {
+            part.push(score);
+            all.push(score);
+        }
+    }
+    let overall = quantile(&mut all, USUAL_SHARE).filter(|u| *u > 0.0).unwrap_or(1.0);
+    if season.is_none() {
+        return [1.0; PHASES];
+    }
+    let parts = parts.map(|mut part| match part.len() {
+        0..6 => overall,
+        _ => quantile(&mut part, USUAL_SHARE).unwrap_or(overall),
+    });
+    smooth(&parts, 0.5 * overall)
+}
+
+/// Each part with its neighbours, and no less than `least`.
+fn smooth(parts: &[f32; PHASES], least: f32) -> [f32; PHASES] {
+    std::array::from_fn(|p| {
+        let (before, after) = (parts[(p + PHASES - 1) % PHASES], parts[(p + 1) % PHASES]);
+        (0.25 * before + 0.5 * parts[p] + 0.25 * after).max(least)
+    })
+}
+
+/// Raw scores as multiples of what is usual at a column.
+fn relative(head: &Head, column: i64, raw: &RawScores) -> RawScores {
+    let phase = member::phase(column, head.season).unwrap_or(0);
+    std::array::from_fn(|i| raw[i] / head.usual[i][phase])
+}
+
+/// The surprises of relative scores.
+fn votes(head: &Head, relative: &RawScores) -> RawScores {
+    std::array::from_fn(|i| head.tails[i].map_or(f32::NAN, |tail| cap(tail.surprise(relative[i]))))
 }
 
 /// `min` that keeps NaN.
@@ -260,10 +351,7 @@ fn measure(columns: &mut Columns<'_>, span: std::ops::Range<i64>) {
     }
     let overall = typical(&mut all).max(1e-6);
     let parts = parts.map(|mut part| if part.len() < 10 { overall } else { typical(&mut part) });
-    columns.head.spread = std::array::from_fn(|p| {
-        let (before, after) = (parts[(p + PHASES - 1) % PHASES], parts[(p + 1) % PHASES]);
-        (0.25 * before + 0.5 * parts[p] + 0.25 * after).max(0.3 * overall)
-    });
+    columns.head.spread = smooth(&parts, 0.3 * overall);
 
     let mut drifts: [Vec<f32>; member::SPANS.len()] = std::array::from_fn(|_| Vec::new());
     for column in span.step_by(3) {

@@ -24,7 +24,7 @@ const ALPHA: f32 = 0.1;
 /// Columns over which a gap is bridged with the last value.
 const BRIDGE: usize = 5;
 /// Columns over which deviations from the forecast are averaged.
-pub const SPANS: [usize; 3] = [6, 20, 60];
+pub const SPANS: [usize; 4] = [6, 15, 40, 80];
 /// A single deviation counts for so many spreads at most, when it is averaged.
 const CLIP: f32 = 6.0;
 /// Columns that a raw score depends on, the newest included: the trail of the slot before,
@@ -32,7 +32,7 @@ const CLIP: f32 = 6.0;
 pub const CONTEXT: u32 = (TRAIL + SLOT + MEMORY) as u32 + BRIDGE as u32 + 1;
 
 /// How many members there are.
-pub const COUNT: usize = 6;
+pub const COUNT: usize = 7;
 
 /// A member of the ensemble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -48,8 +48,10 @@ pub enum Member {
     EwmaResid,
     /// The deviation from what the season says.
     SeasonalResid,
-    /// The same averaged over several spans: what is a little off for long.
+    /// The same averaged over the last minutes.
     LevelShift,
+    /// The same averaged over the last hour: what is a little off for long.
+    Drift,
 }
 
 impl Member {
@@ -61,6 +63,7 @@ impl Member {
         Self::EwmaResid,
         Self::SeasonalResid,
         Self::LevelShift,
+        Self::Drift,
     ];
 
     /// The name in configurations and terms.
@@ -72,6 +75,7 @@ impl Member {
             Self::EwmaResid => "ewma-resid",
             Self::SeasonalResid => "seasonal-resid",
             Self::LevelShift => "level-shift",
+            Self::Drift => "drift",
         }
     }
 }
@@ -193,10 +197,11 @@ impl<'a> Columns<'a> {
         let error = self.at(column) - self.average(column);
         let jump = (error - middle).abs() / spread.max(self.head.calm);
         let deviation = self.standardised(column, trail.level).abs();
-        let drift = self.drifts(column).into_iter().zip(self.head.drift).map(|(drift, spread)| drift.abs() / spread);
+        let drifts = self.drifts(column);
+        let over = |i: usize| drifts[i].abs() / self.head.drift[i];
         // `max` skips NaN.
-        let drift = drift.fold(f32::NAN, f32::max);
-        [windows[0], windows[1], windows[2], jump, deviation, drift]
+        let (minutes, hour) = (over(0).max(over(1)), over(2).max(over(3)));
+        [windows[0], windows[1], windows[2], jump, deviation, minutes, hour]
     }
 
     /// What was to be expected at a column: of the season, or else of the moving average.

@@ -1,8 +1,8 @@
 //! What `fit` learned, and its bytes.
 //!
-//! A header of little-endian `f64` words, the judged history as `f32`, and the raw scores
-//! that the past was given as `u16`. The last are for the next fit alone: scoring does not
-//! read them. At one minute a model is some 95 kB.
+//! A header (16 little-endian `f64`, then `f32`), the judged history as `f32`, and the raw
+//! scores that the past was given as `u16`. The last are for the next fit alone: scoring
+//! does not read them. At one minute a model is some 95 kB.
 
 use crate::calibration::Tail;
 use crate::member::{COUNT, SPANS};
@@ -10,10 +10,14 @@ use crate::transform::{Power, Transform};
 
 /// The layout; a model of another one is fit anew.
 const LAYOUT: f64 = 1.0;
-/// Parts of a season that have their own spread.
-pub const PHASES: usize = 24;
-const TAIL_WORDS: usize = 4;
-const WORDS: usize = 16 + PHASES + SPANS.len() + (COUNT + 1) * TAIL_WORDS;
+/// Parts of a season that have their own spread: a quarter of an hour of a day.
+pub const PHASES: usize = 96;
+/// Numbers at the begin of a header.
+const WORDS: usize = 16;
+const TAIL: usize = 4;
+/// Smaller numbers after them.
+const FLOATS: usize = PHASES * (COUNT + 1) + SPANS.len() + (COUNT + 1) * TAIL;
+const HEADER_BYTES: usize = WORDS * 8 + FLOATS * 4;
 
 /// Raw scores of one past column, a member each; NaN where it had none.
 pub type RawScores = [f32; COUNT];
@@ -39,10 +43,14 @@ pub struct Head {
     pub drift: [f32; SPANS.len()],
     /// The least spread of one-step residuals that is believed.
     pub calm: f32,
-    /// How odd each member's raw scores are.
+    /// The raw score of each member that is ordinary in each part of a season.
+    pub usual: [[f32; PHASES]; COUNT],
+    /// How odd each member's raw scores are, as multiples of the usual.
     pub tails: [Option<Tail>; COUNT],
     /// How odd the sum of their surprises is.
     pub total: Tail,
+    /// The sum that was reached on several occasions, and the surprise that it is therefore.
+    pub recurring: (f32, f32),
 }
 
 /// All that is kept of one series.
@@ -71,7 +79,7 @@ impl Model {
             Power::Log => 2.0,
         };
         let season = |s: Option<usize>| s.unwrap_or(0) as f64;
-        let mut words = vec![
+        let words: [f64; WORDS] = [
             LAYOUT,
             self.history.len() as f64,
             self.past.len() as f64,
@@ -86,18 +94,19 @@ impl Model {
             head.transform.center,
             head.transform.scale,
             f64::from(head.calm),
-            0.0,
-            0.0,
+            f64::from(head.recurring.0),
+            f64::from(head.recurring.1),
         ];
-        words.extend(head.spread.iter().chain(&head.drift).map(|&v| f64::from(v)));
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.history.len() * 4 + self.past.len() * COUNT * 2);
+        words.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
+        let usual = head.usual.iter().flatten();
+        let mut floats: Vec<f32> = head.spread.iter().chain(&head.drift).chain(usual).copied().collect();
         for tail in head.tails.iter().copied().chain([Some(head.total)]) {
             let none = Tail { median: f32::NAN, ..Tail::default() };
             let Tail { median, quantile, excess, level } = tail.unwrap_or(none);
-            words.extend([median, quantile, excess, level].map(f64::from));
+            floats.extend([median, quantile, excess, level]);
         }
-        let mut bytes = Vec::with_capacity(words.len() * 8 + self.history.len() * 4 + self.past.len() * COUNT * 2);
-        words.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
-        self.history.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        floats.iter().chain(&self.history).for_each(|v| bytes.extend(v.to_le_bytes()));
         self.past.iter().flatten().for_each(|v| bytes.extend(pack(*v).to_le_bytes()));
         bytes
     }
@@ -105,11 +114,12 @@ impl Model {
     /// The model of these bytes without its past scores; `None` if they are not a model
     /// of this layout.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (words, rest) = bytes.split_at_checked(WORDS * 8)?;
+        let (header, rest) = bytes.split_at_checked(HEADER_BYTES)?;
+        let (words, floats) = header.split_at(WORDS * 8);
         let words: Vec<f64> =
             words.chunks_exact(8).filter_map(|c| Some(f64::from_le_bytes(c.try_into().ok()?))).collect();
-        let [layout, values, past, step_ms, end, seen, season, rival, times, power, shift, center, scale, calm, _, _] =
-            *words.first_chunk()?;
+        let [layout, values, past, step_ms, end, seen, season, rival, times, power, shift, center, scale, calm, often, cap] =
+            words.try_into().ok()?;
         let (values, past) = (values as usize, past as usize);
         if layout != LAYOUT || rest.len() != values * 4 + past * COUNT * 2 {
             return None;
@@ -119,10 +129,12 @@ impl Model {
             1 => Power::Root,
             _ => Power::Log,
         };
-        let mut numbers = words[16..].iter().map(|&w| w as f32);
+        let floats = floats_of(floats);
+        let mut numbers = floats.into_iter();
         let mut next = || numbers.next().unwrap_or(f32::NAN);
         let spread = std::array::from_fn(|_| next());
         let drift = std::array::from_fn(|_| next());
+        let usual = std::array::from_fn(|_| std::array::from_fn(|_| next()));
         let mut tail = || Tail { median: next(), quantile: next(), excess: next(), level: next() };
         let tails = std::array::from_fn(|_| Some(tail()).filter(|t| !t.median.is_nan()));
         let total = tail();
@@ -137,22 +149,27 @@ impl Model {
             spread,
             drift,
             calm: calm as f32,
+            usual,
             tails,
             total,
+            recurring: (often as f32, cap as f32),
         };
-        let history = rest[..values * 4].chunks_exact(4).filter_map(|c| Some(f32::from_le_bytes(c.try_into().ok()?)));
-        Some(Self { head, history: history.collect(), past: Vec::new() })
+        Some(Self { head, history: floats_of(&rest[..values * 4]), past: Vec::new() })
     }
 
     /// [`Model::decode`] with the past scores, for the next fit.
     pub fn decode_whole(bytes: &[u8]) -> Option<Self> {
         let mut model = Self::decode(bytes)?;
-        let past = bytes.get(WORDS * 8 + model.history.len() * 4..)?;
+        let past = bytes.get(HEADER_BYTES + model.history.len() * 4..)?;
         let codes = past.chunks_exact(2).filter_map(|c| Some(unpack(u16::from_le_bytes(c.try_into().ok()?))));
         let codes: Vec<f32> = codes.collect();
         model.past = codes.chunks_exact(COUNT).filter_map(|row| row.try_into().ok()).collect();
         Some(model)
     }
+}
+
+fn floats_of(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).filter_map(|c| Some(f32::from_le_bytes(c.try_into().ok()?))).collect()
 }
 
 /// The bits of 2^-32, the smallest number that [`pack`] tells from 0.
@@ -191,13 +208,15 @@ mod tests {
                 spread: [0.25; PHASES],
                 drift: [0.5; SPANS.len()],
                 calm: 0.75,
+                usual: [[2.5; PHASES]; COUNT],
+                recurring: (12.0, 3.0),
                 tails: std::array::from_fn(|i| {
                     (i != 2).then_some(Tail { median: 1.0, quantile: 2.0, excess: 0.5, level: 1.25 })
                 }),
                 total: Tail { median: 1.0, quantile: 2.0, excess: 0.5, level: 1.75 },
             },
             history: vec![0.0, -1.5, 3.0],
-            past: vec![[0.0, 1.0, 0.25, 1e9, 1e-9, 0.5]],
+            past: vec![[0.0, 1.0, 0.25, 1e9, 1e-9, 0.5, 7.0]],
         }
     }
 

@@ -72,6 +72,10 @@ impl Transform {
     }
 
     fn raise(&self, value: f64) -> f64 {
+        // `max` would make a 0 of it.
+        if value.is_nan() {
+            return value;
+        }
         match self.power {
             Power::Plain => value,
             Power::Root => value.max(0.0).sqrt(),
@@ -166,5 +170,6 @@ mod tests {
         assert_eq!(flat.apply(4.0), 0.0);
         assert!(flat.apply(3.0) < -1e3);
         assert!(flat.apply(f64::INFINITY).is_nan());
+        assert!(transform.apply(f64::NAN).is_nan());
     }
 }

@@ -58,25 +58,26 @@ impl Job {
     }
 }
 
-/// Name, kind and help of the metrics.
-pub const FAMILIES: [(&str, &str, &str); 17] = [
-    ("demo_cpu_usage_seconds_total", "counter", "CPU time by mode, in seconds."),
-    ("demo_memory_usage_bytes", "gauge", "Memory by type."),
-    ("demo_disk_usage_bytes", "gauge", "Bytes in use on the disk."),
-    ("demo_disk_total_bytes", "gauge", "Bytes that the disk holds."),
-    ("demo_num_cpus", "gauge", "CPUs of the machine."),
-    ("demo_items_shipped_total", "counter", "Items that left the store."),
-    ("demo_api_request_duration_seconds", "histogram", "How long requests took."),
-    ("demo_api_http_requests_in_progress", "gauge", "Requests that are being answered."),
-    ("demo_batch_queue_length", "gauge", "Jobs that wait; a batch is queued at each hour."),
-    ("go_memstats_heap_alloc_bytes", "gauge", "Bytes of heap objects that are not yet collected."),
-    ("node_load1", "gauge", "Load over one minute."),
-    ("node_network_receive_bytes_total", "counter", "Bytes received by device."),
-    ("node_network_transmit_bytes_total", "counter", "Bytes sent by device."),
-    ("node_network_transmit_drop_total", "counter", "Packets dropped in sending by device."),
-    ("node_network_receive_errs_total", "counter", "Damaged packets received by device."),
-    ("probe_duration_seconds", "gauge", "How long the probe took."),
-    ("login_attempts_total", "counter", "Logins by outcome."),
+/// Name, kind and help of the metrics, by `__name__`.
+pub const FAMILIES: [(&str, Kind, &str); 18] = [
+    ("demo_cpu_usage_seconds_total", Kind::Counter, "CPU time by mode, in seconds."),
+    ("demo_memory_usage_bytes", Kind::Gauge, "Memory by type."),
+    ("demo_disk_usage_bytes", Kind::Gauge, "Bytes in use on the disk."),
+    ("demo_disk_total_bytes", Kind::Gauge, "Bytes that the disk holds."),
+    ("demo_num_cpus", Kind::Gauge, "CPUs of the machine."),
+    ("demo_items_shipped_total", Kind::Counter, "Items that left the store."),
+    ("demo_api_request_duration_seconds_count", Kind::Counter, "Requests that were answered."),
+    ("demo_api_request_duration_seconds_sum", Kind::Counter, "How long requests took, in seconds."),
+    ("demo_api_http_requests_in_progress", Kind::Gauge, "Requests that are being answered."),
+    ("demo_batch_queue_length", Kind::Gauge, "Jobs that wait; a batch is queued at each hour."),
+    ("go_memstats_heap_alloc_bytes", Kind::Gauge, "Bytes of heap objects that are not yet collected."),
+    ("node_load1", Kind::Gauge, "Load over one minute."),
+    ("node_network_receive_bytes_total", Kind::Counter, "Bytes received by device."),
+    ("node_network_transmit_bytes_total", Kind::Counter, "Bytes sent by device."),
+    ("node_network_transmit_drop_total", Kind::Counter, "Packets dropped in sending by device."),
+    ("node_network_receive_errs_total", Kind::Counter, "Damaged packets received by device."),
+    ("probe_duration_seconds", Kind::Gauge, "How long the probe took."),
+    ("login_attempts_total", Kind::Counter, "Logins by outcome."),
 ];
 
 /// The causes that several series share, and how they are drawn.

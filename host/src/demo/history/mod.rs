@@ -39,10 +39,10 @@ const LOST: u64 = 4;
 /// A metric family, as the metadata of an endpoint tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
-    /// Its name; a histogram's series add `_count` and `_sum`.
+    /// `__name__` of its series.
     pub name: &'static str,
-    /// `counter`, `gauge`, `histogram`.
-    pub kind: &'static str,
+    /// What they measure; counters are raw.
+    pub kind: Kind,
     /// What it measures.
     pub help: &'static str,
 }

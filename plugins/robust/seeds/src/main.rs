@@ -50,8 +50,9 @@ fn rated(history: &History, series: usize) -> Vec<f64> {
     let at = |minute: usize| history.value(series, history.start() + minute as Millis * Millis::from(STEP_MS));
     let rate = |minute: usize| match history.kind(series) {
         Kind::Counter => {
-            let (last, now) = (at(minute.checked_sub(1)?)?, at(minute)?);
-            Some(if now < last { now } else { now - last } * 1000.0 / f64::from(STEP_MS))
+            let now = at(minute)?;
+            let (elapsed, last) = (1..=5).find_map(|back| Some((back, at(minute.checked_sub(back)?)?)))?;
+            Some(if now < last { now } else { now - last } * 1000.0 / f64::from(STEP_MS) / elapsed as f64)
         }
         _ => at(minute),
     };
@@ -202,6 +203,9 @@ fn main() {
                     });
                     let index = histories[0].series().iter().position(|l| *l == alert.labels).unwrap();
                     let at = ((alert.began - judged.start) / 60_000) as usize;
+                    let values = rated(&histories[usize::from(name == "without")], index);
+                    let digits = |v: &f64| format!("{v:.4}");
+                    println!("        {}", values[7 * DAY + at - 40..7 * DAY + at + 3].iter().map(digits).collect::<Vec<_>>().join(" "));
                     println!("    {name}: day {day:.3} {} {:.1?}{after}", alert.labels, scores[index][at].votes);
                 }
             }
