@@ -1,0 +1,53 @@
+//! One runtime for the servers of the tests, so that the tests themselves need not be async.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        // The workspace takes its TLS provider by hand, and a client wants one even for http.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    })
+}
+
+/// Waits for a future.
+pub fn block<F: Future>(future: F) -> F::Output {
+    runtime().block_on(future)
+}
+
+/// A task that ends with the value that holds it.
+#[derive(Debug)]
+pub struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Runs a future in the background.
+pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Task {
+    Task(runtime().spawn(future).abort_handle())
+}
+
+/// Serves a router on a free port.
+pub fn serve(router: axum::Router) -> (SocketAddr, Task) {
+    let listener = block(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = spawn(async move {
+        axum::serve(listener, router).await.unwrap();
+    });
+    (address, task)
+}
+
+/// A client for the tests' own questions.
+pub fn client() -> reqwest::Client {
+    runtime();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
