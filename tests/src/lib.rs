@@ -25,7 +25,7 @@ pub use proxy::Proxy;
 pub use receiver::{Received, Receiver};
 pub use server::{Server, free_port};
 pub use smtp::{Mail, SMTP_LOGIN, Smtp};
-pub use source::{Sample, Source};
+pub use source::{Sample, Source, load};
 pub use tool::{program, skipped, tools};
 pub use wait::until;
 

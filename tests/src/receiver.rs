@@ -45,7 +45,7 @@ struct Book {
     answers: Vec<u16>,
 }
 
-/// Takes every request, keeps it, and answers with 200 and `ok`, unless told otherwise.
+/// Takes every request, keeps it, and answers with 200 as Slack's API does, unless told otherwise.
 #[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
@@ -88,5 +88,5 @@ async fn take(
     let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     book.received.push(Received { path: uri.path().to_owned(), headers, body: body.to_vec(), status });
-    (StatusCode::from_u16(status).unwrap(), if status == 200 { "ok" } else { "not now" })
+    (StatusCode::from_u16(status).unwrap(), if status == 200 { r#"{"ok":true,"ts":"1.0"}"# } else { "not now" })
 }

@@ -1,5 +1,5 @@
-//! Something that answers as Prometheus does, from a function of time: the same run gets the
-//! same samples, whenever it asks.
+//! Something that answers from a function of time: the same run gets the same samples, whenever
+//! it asks.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::Millis;
 use crate::runtime::{Task, serve};
+use crate::{MINUTE, Millis};
 
 /// What a series was at an instant.
 pub type Sample = (&'static str, &'static str, f64);
@@ -19,7 +19,8 @@ pub type Sample = (&'static str, &'static str, f64);
 type Function = Arc<dyn Fn(Millis) -> Vec<Sample> + Send + Sync>;
 type Parameters = BTreeMap<String, String>;
 
-/// A server of gauges.
+/// A server of gauges, one point a minute: as Prometheus answers, and as the plugin `http-json`
+/// asks.
 #[derive(Debug)]
 pub struct Source {
     address: SocketAddr,
@@ -30,15 +31,21 @@ impl Source {
     /// Serves what a function says of an instant: metric, value of the label `instance`, value.
     pub fn start(at: impl Fn(Millis) -> Vec<Sample> + Send + Sync + 'static) -> Self {
         let function: Function = Arc::new(at);
-        let range = get(|State(at): State<Function>, Query(asked): Query<Parameters>| async move { range(&at, &asked) })
-            .post(|State(at): State<Function>, Form(asked): Form<Parameters>| async move { range(&at, &asked) });
-        let vector = get(|State(at): State<Function>, Query(asked): Query<Parameters>| async move { vector(&at, &asked) })
-            .post(|State(at): State<Function>, Form(asked): Form<Parameters>| async move { vector(&at, &asked) });
+        let range =
+            get(|State(at): State<Function>, Query(asked): Query<Parameters>| async move { range(&at, &asked) })
+                .post(|State(at): State<Function>, Form(asked): Form<Parameters>| async move { range(&at, &asked) });
+        let vector =
+            get(|State(at): State<Function>, Query(asked): Query<Parameters>| async move { vector(&at, &asked) })
+                .post(|State(at): State<Function>, Form(asked): Form<Parameters>| async move { vector(&at, &asked) });
         let values = get(|State(at): State<Function>, Path(_): Path<String>| async move { names(&at) });
         let router = Router::new()
             .route("/api/v1/query_range", range)
             .route("/api/v1/query", vector)
             .route("/api/v1/label/{name}/values", values)
+            .route(
+                "/series",
+                get(|State(at): State<Function>, Query(asked): Query<Parameters>| async move { plain(&at, &asked) }),
+            )
             .route("/api/v1/metadata", get(|State(at): State<Function>| async move { metadata(&at) }))
             .with_state(function);
         let (address, task) = serve(router);
@@ -62,9 +69,8 @@ fn names(at: &Function) -> Json<Value> {
 }
 
 fn metadata(at: &Function) -> Json<Value> {
-    let families = at(0).into_iter().map(|(metric, ..)| {
-        (metric.to_owned(), json!([{"type": "gauge", "help": "", "unit": ""}]))
-    });
+    let families =
+        at(0).into_iter().map(|(metric, ..)| (metric.to_owned(), json!([{"type": "gauge", "help": "", "unit": ""}])));
     success(Value::Object(families.collect()))
 }
 
@@ -93,10 +99,41 @@ fn range(at: &Function, asked: &Parameters) -> Json<Value> {
         }
         time += step.max(1);
     }
-    let series = series.into_iter().map(|((metric, instance), values)| {
-        json!({"metric": labels(metric, instance), "values": values})
-    });
+    let series = series
+        .into_iter()
+        .map(|((metric, instance), values)| json!({"metric": labels(metric, instance), "values": values}));
     success(json!({"resultType": "matrix", "result": series.collect::<Vec<_>>()}))
+}
+
+/// The answer to `http-json`, whose times are milliseconds.
+fn plain(at: &Function, asked: &Parameters) -> Json<Value> {
+    let millis = |name: &str| asked.get(name).and_then(|text| text.parse::<Millis>().ok()).unwrap_or_default();
+    let minutes = (millis("start") + MINUTE - 1) / MINUTE..(millis("end") + MINUTE - 1) / MINUTE;
+    let mut series: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
+    for time in minutes.map(|minute| minute * MINUTE) {
+        for (metric, instance, value) in at(time) {
+            series.entry((metric, instance)).or_default().push(json!([time, value]));
+        }
+    }
+    let series = series.into_iter().map(
+        |((metric, instance), points)| json!({"name": metric, "labels": {"instance": instance}, "points": points}),
+    );
+    Json(json!({"series": series.collect::<Vec<_>>()}))
+}
+
+/// Load with an hour of ups and downs and a little noise, the same whenever it is asked; 30 more
+/// in the spans that are given, half-open, in minutes since `begin`.
+pub fn load(time: Millis, begin: Millis, spikes: &[(i64, i64)]) -> f64 {
+    let minute = time.div_euclid(MINUTE);
+    let angle = std::f64::consts::TAU * (minute % 60) as f64 / 60.0;
+    // Splitmix64 of the minute: noise that needs no state.
+    let mut bits = (minute as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let noise = (bits >> 40) as f64 / (1u64 << 24) as f64;
+    let since = (time - begin).div_euclid(MINUTE);
+    let spike = spikes.iter().any(|(from, to)| (*from..*to).contains(&since));
+    10.0 + angle.sin() + noise + if spike { 30.0 } else { 0.0 }
 }
 
 fn labels(metric: &str, instance: &str) -> Value {

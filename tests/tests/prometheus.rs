@@ -103,7 +103,8 @@ fn a_login_from_the_environment_is_sent_and_a_wrong_one_is_told() {
     let points = minutes(end - HOUR..end, wave);
     let prometheus = or_skip!(Starting::default().login().history("load", points).start());
     let mut anomd = Anomd::new();
-    let batch = anomd.batch("login", &format!("{EVERY_MINUTE}ingest_history: 10m\ningest_params: {{queries: [load]}}\n"));
+    let batch =
+        anomd.batch("login", &format!("{EVERY_MINUTE}ingest_history: 10m\ningest_params: {{queries: [load]}}\n"));
     anomd.variable("PROMETHEUS_URL", &prometheus.url());
     let at = instant(end);
 
