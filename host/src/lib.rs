@@ -5,8 +5,8 @@
 //! `cli` → `demo` → `web` → `node` → `schedule` → `pipeline` → `alert` → [`plugin`] →
 //! [`capability`] → [`engine`] → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
 
-pub mod capability;
 pub mod alert;
+pub mod capability;
 pub mod cli;
 pub mod config;
 pub mod demo;

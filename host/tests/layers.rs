@@ -5,8 +5,22 @@ use std::path::{Path, PathBuf};
 
 /// From the top to the bottom.
 const LAYERS: [&str; 16] = [
-    "main", "cli", "demo", "web", "node", "schedule", "pipeline", "alert", "plugin", "capability", "engine", "store",
-    "config", "message", "fault", "series",
+    "main",
+    "cli",
+    "demo",
+    "web",
+    "node",
+    "schedule",
+    "pipeline",
+    "alert",
+    "plugin",
+    "capability",
+    "engine",
+    "store",
+    "config",
+    "message",
+    "fault",
+    "series",
 ];
 
 /// `schedule::Clock` and `schedule::Instants` are values that are passed down.

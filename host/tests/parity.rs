@@ -52,7 +52,8 @@ fn row(values: &[Option<f64>]) -> Matrix {
 /// The scores of the case's `index`.
 async fn scores(detector: &dyn Detect, case: &Case, config: &Value) -> Vec<f64> {
     let call = Call { now: 0, subject: "default/parity/score/0".into(), log: Arc::new(Silent) };
-    let (config, train, recent) = (config.to_string(), row(&case.values[..case.train_until]), row(&case.values[case.score_from..]));
+    let (config, train, recent) =
+        (config.to_string(), row(&case.values[..case.train_until]), row(&case.values[case.score_from..]));
     let fitted = detector.fit(&call, &config, &train, &[Arc::from([])]).await.unwrap();
     assert!(fitted.skipped.is_empty(), "{}: {:?}", case.name, fitted.skipped);
     let models: Vec<Arc<[u8]>> = fitted.models.into_iter().map(Arc::from).collect();

@@ -151,8 +151,7 @@ impl EventRule<'_> {
                 return None;
             }
             memory.since_begin = Some(0);
-            memory.firing =
-                Some(Firing { started: point.time, worst: Worst::of(point), quiet: 0, quiet_from: None });
+            memory.firing = Some(Firing { started: point.time, worst: Worst::of(point), quiet: 0, quiet_from: None });
             return Some(Change::Began { started: point.time, worst: point.clone() });
         };
 

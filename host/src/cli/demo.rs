@@ -102,13 +102,7 @@ pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError
 }
 
 impl Stage {
-    async fn open(
-        global: &Global,
-        folder: &Path,
-        seed: u64,
-        start: Millis,
-        incidents: bool,
-    ) -> Result<Self, CliError> {
+    async fn open(global: &Global, folder: &Path, seed: u64, start: Millis, incidents: bool) -> Result<Self, CliError> {
         let history = Arc::new(History::generate(seed, start, incidents));
         let clock = Arc::new(DemoClock { manual: ManualClock::at(start), live: AtomicBool::new(false) });
         let endpoint = endpoint::serve(history.clone(), clock.clone(), ([127, 0, 0, 1], 0).into()).await?;
@@ -156,8 +150,7 @@ impl Stage {
     fn judge(&self) -> Result<Table, CliError> {
         let filter = AlertFilter { key: Some(self.bound.batch.key.clone()), ..AlertFilter::default() };
         let alerts = self.node.store.alerts(&filter)?.into_iter();
-        let alerts: Vec<_> =
-            alerts.map(|a| Alert { labels: a.labels, began: a.started, score: a.worst.2 }).collect();
+        let alerts: Vec<_> = alerts.map(|a| Alert { labels: a.labels, began: a.started, score: a.worst.2 }).collect();
         Ok(Table::judge(self.history.incidents(), self.history.series(), &alerts, self.week_two()))
     }
 

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{CliError, Global, open, output};
 use crate::config::Environment;
-use crate::plugin::{self, Inspection};
 use crate::node;
+use crate::plugin::{self, Inspection};
 
 #[derive(Args)]
 pub(super) struct PluginArgs {

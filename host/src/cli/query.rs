@@ -146,7 +146,10 @@ fn scores(store: &Database, key: &BatchKey, args: &QueryArgs) -> Result<Rows, Cl
 fn alerts(store: &Database, key: &BatchKey, args: &QueryArgs) -> Result<Rows, CliError> {
     let span = span(args);
     let matches = |name: &str| args.metric.as_ref().is_none_or(|text| name.contains(text.as_str()));
-    let alerts = store.alerts(&AlertFilter { key: Some(key.clone()), ..AlertFilter::default() })?.into_iter().filter(|a| span.contains(&a.started) && matches(&a.name));
+    let alerts = store
+        .alerts(&AlertFilter { key: Some(key.clone()), ..AlertFilter::default() })?
+        .into_iter()
+        .filter(|a| span.contains(&a.started) && matches(&a.name));
     let rows = alerts.map(|a| {
         let (at, value, score, lower, upper) = a.worst;
         let expected = if lower.is_finite() { format!("{lower:.4} to {upper:.4}") } else { String::new() };
@@ -162,30 +165,34 @@ fn alerts(store: &Database, key: &BatchKey, args: &QueryArgs) -> Result<Rows, Cl
             a.id.into(),
         ]
     });
-    Ok((vec!["started", "ended", "state", "metric_name", "score", "value", "expected", "worst_at", "id"], rows.collect()))
+    Ok((
+        vec!["started", "ended", "state", "metric_name", "score", "value", "expected", "worst_at", "id"],
+        rows.collect(),
+    ))
 }
 
 fn runs(store: &Database, key: &BatchKey, args: &QueryArgs) -> Result<Rows, CliError> {
-    let rows = store.runs(&RunFilter { key: Some(key.clone()), job: None, limit: Some(args.last) })?.into_iter().map(|run| {
-        let state = match &run.state {
-            RunState::Done => "done".to_owned(),
-            RunState::Partial => "partial".to_owned(),
-            RunState::Failed => "failed".to_owned(),
-            RunState::Skipped(why) => format!("skipped: {why}"),
-        };
-        let shown = run.counts.iter().filter(|(what, _)| !matches!(what.as_str(), "from" | "to"));
-        let counts: Vec<String> = shown.map(|(what, n)| format!("{n} {what}")).collect();
-        let said = run.error.map(|e| e.to_string()).into_iter().chain(run.log).collect::<Vec<_>>().join("\n");
-        vec![
-            instant(Some(run.slot.scheduled)),
-            run.slot.job.name().into(),
-            state.into(),
-            json!(run.attempts),
-            json!(run.duration_ms),
-            counts.join(", ").into(),
-            said.into(),
-        ]
-    });
+    let rows =
+        store.runs(&RunFilter { key: Some(key.clone()), job: None, limit: Some(args.last) })?.into_iter().map(|run| {
+            let state = match &run.state {
+                RunState::Done => "done".to_owned(),
+                RunState::Partial => "partial".to_owned(),
+                RunState::Failed => "failed".to_owned(),
+                RunState::Skipped(why) => format!("skipped: {why}"),
+            };
+            let shown = run.counts.iter().filter(|(what, _)| !matches!(what.as_str(), "from" | "to"));
+            let counts: Vec<String> = shown.map(|(what, n)| format!("{n} {what}")).collect();
+            let said = run.error.map(|e| e.to_string()).into_iter().chain(run.log).collect::<Vec<_>>().join("\n");
+            vec![
+                instant(Some(run.slot.scheduled)),
+                run.slot.job.name().into(),
+                state.into(),
+                json!(run.attempts),
+                json!(run.duration_ms),
+                counts.join(", ").into(),
+                said.into(),
+            ]
+        });
     Ok((vec!["scheduled", "job", "state", "tries", "ms", "what", "said"], rows.collect()))
 }
 

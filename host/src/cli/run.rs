@@ -94,7 +94,7 @@ async fn replay(
     every: Millis,
 ) -> Result<Vec<RunRecord>, CliError> {
     let every = every.max(Millis::from(bound.batch.step_ms));
-    let bar = super::output::bar(u64::try_from((to - from) / every + 1).unwrap_or(0), "replay");
+    let bar = output::bar(u64::try_from((to - from) / every + 1).unwrap_or(0), "replay");
     let mut runs = Vec::new();
     let mut now = from;
     while now <= to {

@@ -32,9 +32,9 @@ pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliErr
 
     let mut reload = Reload { node: node.clone(), environment, folder, seen: BTreeMap::new(), owned: BTreeMap::new() };
     reload.look().await;
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .map_err(|e| CliError::other(format!("cannot listen on {listen}: {e}; choose another address with --listen")))?;
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
+        CliError::other(format!("cannot listen on {listen}: {e}; choose another address with --listen"))
+    })?;
     eprintln!("anomd serves {} batches on http://{}", node.batches().len(), listener.local_addr()?);
     let web = tokio::spawn(crate::web::serve(listener, node.clone()));
     let watch = tokio::spawn(async move {
@@ -93,7 +93,12 @@ impl Reload {
         if !loaded.problems.is_empty() {
             eprintln!("{}", loaded.problems);
         }
-        let gone: Vec<PathBuf> = self.owned.keys().filter(|path| !loaded.keeps(path) && !loaded.batches.contains_key(*path)).cloned().collect();
+        let gone: Vec<PathBuf> = self
+            .owned
+            .keys()
+            .filter(|path| !loaded.keeps(path) && !loaded.batches.contains_key(*path))
+            .cloned()
+            .collect();
         for path in gone {
             if let Some(key) = self.owned.remove(&path) {
                 tracing::info!(batch = %key, "given up: its file is gone or disabled");

@@ -36,13 +36,9 @@ pub trait Source: Send + Sync {
 
 impl Source for History {
     fn families(&self) -> Vec<Family> {
-        let family = |name: String, kind: Kind, help: &str| Family { name, kind, help: help.to_owned() };
-        let families = self.families().flat_map(|f| match f.kind {
-            "histogram" => ["_count", "_sum"].map(|part| family(format!("{}{part}", f.name), Kind::Counter, f.help)).to_vec(),
-            "counter" => vec![family(f.name.to_owned(), Kind::Counter, f.help)],
-            _ => vec![family(f.name.to_owned(), Kind::Gauge, f.help)],
-        });
-        families.collect()
+        let family =
+            |f: super::history::Family| Family { name: f.name.to_owned(), kind: f.kind, help: f.help.to_owned() };
+        self.families().map(family).collect()
     }
 
     fn series(&self) -> &[Labels] {

@@ -44,9 +44,7 @@ pub async fn bind(
         let grant = grant(&batch, entry, &plugin, config, kv.clone());
         let bound = match entry {
             Entry::Ingest(_) => plugin.ingester(grant).map(|bound| ingester = Some(bound)),
-            Entry::Detect(_, entry) => {
-                detector(&batch, entry, &plugin, grant).await.map(|bound| detectors.push(bound))
-            }
+            Entry::Detect(_, entry) => detector(&batch, entry, &plugin, grant).await.map(|bound| detectors.push(bound)),
             Entry::Notify(entry) => plugin.notifier(grant).map(|notify| {
                 notifiers.push(BoundNotifier { entry: entry.clone(), notify, config: entry.config.to_string() });
             }),

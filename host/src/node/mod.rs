@@ -73,10 +73,7 @@ impl Node {
     /// Binds a batch to its plugins and takes it up, in place of an earlier one of its name.
     pub async fn take_up(&self, batch: Batch) -> Result<Arc<BoundBatch>, Problems> {
         let bound = Arc::new(bind::bind(batch, &self.config, &self.catalogue, Arc::new(self.store.clone())).await?);
-        self.batches
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(bound.batch.key.clone(), bound.clone());
+        self.batches.write().unwrap_or_else(PoisonError::into_inner).insert(bound.batch.key.clone(), bound.clone());
         self.changed.notify_one();
         Ok(bound)
     }

@@ -90,12 +90,7 @@ fn join(scores: ScoreColumn, values: &Column, step: Millis) -> Vec<Point> {
     points
 }
 
-fn record(
-    context: &JobContext<'_>,
-    series: &SeriesRecord,
-    change: Change,
-    outcome: &mut Outcome,
-) -> Result<(), Fault> {
+fn record(context: &JobContext<'_>, series: &SeriesRecord, change: Change, outcome: &mut Outcome) -> Result<(), Fault> {
     let batch = &context.bound.batch;
     let (state, started, ended, worst, tell) = match change {
         Change::Began { started, worst } => ("firing", started, None, worst, true),

@@ -45,9 +45,9 @@ pub async fn run_chain(
             report.push(execute(bound, store, limits, clock, at(job, now), "chain").await?);
         }
     }
-    let queued = store.deliveries(&DeliveryFilter::queued(&bound.batch.key)).map_err(|e| {
-        super::host_fault(&at(Job::Deliver, now), &e)
-    })?;
+    let queued = store
+        .deliveries(&DeliveryFilter::queued(&bound.batch.key))
+        .map_err(|e| super::host_fault(&at(Job::Deliver, now), &e))?;
     if bound.batch.runs(Job::Deliver) && queued.iter().any(|delivery| delivery.due <= now) {
         report.push(execute(bound, store, limits, clock, at(Job::Deliver, now), "chain").await?);
     }

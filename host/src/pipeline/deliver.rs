@@ -11,7 +11,8 @@ use crate::message::Alert;
 use crate::store::{Attempt, Delivery, DeliveryFilter, RunState};
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
-    let queued = context.store.deliveries(&DeliveryFilter::queued(context.key())).map_err(|e| context.store_fault(&e))?;
+    let queued =
+        context.store.deliveries(&DeliveryFilter::queued(context.key())).map_err(|e| context.store_fault(&e))?;
     let due: Vec<Delivery> = queued.into_iter().filter(|d| d.due <= context.now()).collect();
     if due.is_empty() {
         return Ok(Outcome::skipped("nothing is due"));
@@ -42,7 +43,7 @@ async fn attempt(context: &JobContext<'_>, notifier: &BoundNotifier, mut deliver
         Ok(Some(Err(error))) => {
             let retry = error.retry();
             (Err(error.to_string()), retry)
-        },
+        }
         Ok(None) => (Err("the plugin gave no result".to_owned()), Retry::Never),
         Err(fault) => (Err(fault.to_string()), fault.retry()),
     };

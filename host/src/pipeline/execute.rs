@@ -28,8 +28,7 @@ pub async fn execute(
     }
     let started = clock.now();
     let stopwatch = Instant::now();
-    let context =
-        JobContext { bound, store, limits, slot: slot.clone(), log: RunLog::new(limits.run_log_lines) };
+    let context = JobContext { bound, store, limits, slot: slot.clone(), log: RunLog::new(limits.run_log_lines) };
     let (attempts, result) = attempt(&context).await;
     let (outcome, error) = match result {
         Ok(outcome) => (outcome, None),

@@ -38,7 +38,9 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         for (labels, kind, times, values) in page.samples.iter() {
             let (_, column) = series.entry(labels.clone()).or_insert((kind, Column::default()));
             let kept = times.iter().zip(values).filter(|(time, value)| {
-                window.span.contains(time) && value.is_finite() && column.timestamps.last().is_none_or(|last| *time > last)
+                window.span.contains(time)
+                    && value.is_finite()
+                    && column.timestamps.last().is_none_or(|last| *time > last)
             });
             let kept: Vec<_> = kept.map(|(time, value)| (*time, round(*value, ingest.rounding))).collect();
             outcome.count("samples", kept.len());

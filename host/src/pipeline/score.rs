@@ -168,8 +168,7 @@ async fn call(
         context.store.values(context.key(), &ids, grid.start..grid.end()).map_err(|e| context.store_fault(&e))?;
     let values = columns.iter().flat_map(|c| grid.lay(&c.timestamps, &c.values)).collect();
     let recent = Matrix { grid, rows: rows.len(), values };
-    let mut scored =
-        detector.detect.score(&context.call(), &detector.config, &bytes, &recent, tail.columns).await?;
+    let mut scored = detector.detect.score(&context.call(), &detector.config, &bytes, &recent, tail.columns).await?;
     // What the columns hold for a row without a result is ignored.
     for skip in std::mem::take(&mut scored.skipped) {
         let place = skip.row * tail.columns..(skip.row + 1) * tail.columns;

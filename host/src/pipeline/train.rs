@@ -35,10 +35,8 @@ async fn fit(
     let policy = &context.bound.batch.train;
     let slot = last_fit_slot(context.bound, detector, context.grid_now());
     let ids: Vec<_> = series.iter().map(|s| s.id).collect();
-    let previous = context
-        .store
-        .models(context.key(), &detector.entry.tag, &ids)
-        .map_err(|e| context.store_fault(&e))?;
+    let previous =
+        context.store.models(context.key(), &detector.entry.tag, &ids).map_err(|e| context.store_fault(&e))?;
     // A model that is current, or younger than the slot, is left alone.
     let wanting: Vec<(&SeriesRecord, Option<ModelRecord>)> = series
         .iter()
@@ -56,7 +54,8 @@ async fn fit(
     let first = wanting.iter().filter_map(|(s, _)| s.span).map(|(first, _)| first).min().unwrap_or(slot);
     let grid = Grid::spanning(first.max(oldest), slot, context.bound.batch.step_ms);
     let ids: Vec<_> = wanting.iter().map(|(s, _)| s.id).collect();
-    let columns = context.store.values(context.key(), &ids, grid.start..grid.end()).map_err(|e| context.store_fault(&e))?;
+    let columns =
+        context.store.values(context.key(), &ids, grid.start..grid.end()).map_err(|e| context.store_fault(&e))?;
 
     let mut rows = Vec::new();
     let mut values = Vec::new();

@@ -238,7 +238,8 @@ impl Ensemble {
             Some(_) => head.tails[4],
             None => head.tails[3],
         };
-        let usual = member::phase(column, head.season).map_or(f32::NAN, |p| head.usual[if head.season.is_some() { 4 } else { 3 }][p]);
+        let usual = member::phase(column, head.season)
+            .map_or(f32::NAN, |p| head.usual[if head.season.is_some() { 4 } else { 3 }][p]);
         let width = edge.map_or(f32::NAN, |tail| tail.score(EDGE)) * usual;
         let transform = head.transform;
         let at = columns.expectation(column);

@@ -118,8 +118,24 @@ impl Model {
         let (words, floats) = header.split_at(WORDS * 8);
         let words: Vec<f64> =
             words.chunks_exact(8).filter_map(|c| Some(f64::from_le_bytes(c.try_into().ok()?))).collect();
-        let [layout, values, past, step_ms, end, seen, season, rival, times, power, shift, center, scale, calm, often, cap] =
-            words.try_into().ok()?;
+        let [
+            layout,
+            values,
+            past,
+            step_ms,
+            end,
+            seen,
+            season,
+            rival,
+            times,
+            power,
+            shift,
+            center,
+            scale,
+            calm,
+            often,
+            cap,
+        ] = words.try_into().ok()?;
         let (values, past) = (values as usize, past as usize);
         if layout != LAYOUT || rest.len() != values * 4 + past * COUNT * 2 {
             return None;

@@ -4,10 +4,10 @@
 
 use std::cell::Cell;
 
-use anomd_detector::bindings::exports::anomd::plugin::{about, detect};
+use anomd_detector::bindings::exports::anomd::plugin::detect;
 use anomd_detector::{
-    Cause, Descriptor, Detector, Error, Fitted, Level, Matrix, Needs, Row, RowScores, Scored, Skip, clock, glue, log,
-    random,
+    Cause, Descriptor, Detector, Error, Fitted, Level, Matrix, Needs, Problem, Row, RowScores, Scored, Skip, clock,
+    glue, log, random,
 };
 use serde::Deserialize;
 
@@ -45,9 +45,9 @@ impl Detector for Probe {
         }
     }
 
-    fn check(config: &Config) -> Vec<about::Problem> {
+    fn check(config: &Config) -> Vec<Problem> {
         match config.action.as_str() {
-            "complain" => vec![about::Problem { pointer: "/do".into(), message: "there is nothing to do".into() }],
+            "complain" => vec![Problem { pointer: "/do".into(), message: "there is nothing to do".into() }],
             "spin" => spin(),
             _ => vec![],
         }
@@ -125,16 +125,6 @@ fn action(config: &str) -> String {
 
 struct Plugin;
 
-impl about::Guest for Plugin {
-    fn describe() -> Descriptor {
-        Probe::describe()
-    }
-
-    fn check(config: String) -> Vec<about::Problem> {
-        glue::check::<Probe>(&config)
-    }
-}
-
 impl detect::Guest for Plugin {
     fn plan(config: String, step: u32) -> Result<Needs, Error> {
         glue::plan::<Probe>(&config, step)
@@ -171,4 +161,5 @@ impl detect::Guest for Plugin {
     }
 }
 
+anomd_detector::guest::export_about!(Probe as Detector);
 anomd_detector::bindings::export!(Plugin with_types_in anomd_detector::bindings);

@@ -205,7 +205,10 @@ fn main() {
                     let at = ((alert.began - judged.start) / 60_000) as usize;
                     let values = rated(&histories[usize::from(name == "without")], index);
                     let digits = |v: &f64| format!("{v:.4}");
-                    println!("        {}", values[7 * DAY + at - 40..7 * DAY + at + 3].iter().map(digits).collect::<Vec<_>>().join(" "));
+                    println!(
+                        "        {}",
+                        values[7 * DAY + at - 40..7 * DAY + at + 3].iter().map(digits).collect::<Vec<_>>().join(" ")
+                    );
                     println!("    {name}: day {day:.3} {} {:.1?}{after}", alert.labels, scores[index][at].votes);
                 }
             }
