@@ -240,8 +240,8 @@ mod tests {
             memory = serde_json::from_str(&text).unwrap();
             assert_eq!(EventRule(&policy).watch(&mut memory, piece), []);
         }
-        assert_eq!(cut, whole);
-        assert!(!whole.is_empty());
+        assert_eq!(times(&cut), times(&whole));
+        assert!(whole.iter().any(|change| matches!(change, Change::Resolved { .. })));
     }
 
     #[test]

@@ -48,12 +48,6 @@ pub fn parse_span(text: &str) -> Result<Millis, String> {
     Millis::try_from(span.as_millis()).map_err(|_| format!("`{text}` is too long"))
 }
 
-/// A span as people read it.
-pub fn span(millis: Millis) -> String {
-    let millis = u64::try_from(millis.max(0)).unwrap_or(0);
-    humantime::format_duration(std::time::Duration::from_millis(millis)).to_string()
-}
-
 /// A progress bar on standard error; invisible where that is no terminal.
 pub fn bar(steps: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} % {eta:>4}");

@@ -206,7 +206,7 @@ impl Default for Limits {
             mail_total_ms: 60_000,
             log_lines_per_call: 100,
             log_line_bytes: 4 << 10,
-            ingest_pages: 1_000,
+            ingest_pages: 100_000,
             series_per_batch: 100_000,
             kv_bytes: 1 << 20,
             run_attempts: 3,

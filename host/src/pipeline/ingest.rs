@@ -1,19 +1,22 @@
 //! Ingest: fetches what is new since the last run, page by page.
 //!
 //! The first run asks for the batch's history. A later one begins where the last ended, or
-//! where that one began if it lost a part, so that what was lost is asked for again for as
-//! long as [`RECOVERED_MS`]. Asking twice is harmless: the same sample twice is once.
+//! where that one began if a part of the source could not be reached, so that it is asked
+//! for again for as long as [`RECOVERED_MS`]. Asking twice is harmless: the same sample
+//! twice is once. A part that is lost for good, a query that is wrong say, holds nothing up.
 
 use std::collections::BTreeMap;
 
 use super::{JobContext, Outcome};
 use crate::config::Job;
-use crate::fault::{Blame, Fault};
+use crate::fault::{Blame, Fault, Retry};
 use crate::plugin::Window;
 use crate::series::{Kind, Labels, Millis};
 use crate::store::{Column, RunState};
 
-/// How far back a part that was lost is asked for again.
+/// The count of parts that were lost and may be there the next time.
+const AWAITED: &str = "awaited";
+/// How far back they are asked for again.
 const RECOVERED_MS: Millis = 24 * 3_600_000;
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
@@ -34,6 +37,7 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
             context.log.lost(loss);
         }
         outcome.count("lost", page.lost.len());
+        outcome.count(AWAITED, page.lost.iter().filter(|loss| loss.error.retry() != Retry::Never).count());
         outcome.count("pages", 1);
         for (labels, kind, times, values) in page.samples.iter() {
             let (_, column) = series.entry(labels.clone()).or_insert((kind, Column::default()));
@@ -86,7 +90,7 @@ fn begin(context: &JobContext<'_>) -> Result<Millis, Fault> {
     let after = last.div_euclid(context.step()) * context.step() + context.step();
     let previous = context.store.last_run(context.key(), Job::Ingest).map_err(|e| context.store_fault(&e))?;
     let lost_from = previous
-        .filter(|run| run.state == RunState::Partial)
+        .filter(|run| run.counts.get(AWAITED).is_some_and(|n| *n > 0))
         .and_then(|run| run.counts.get("from").copied())
         .and_then(|from| Millis::try_from(from).ok());
     Ok(lost_from.map_or(after, |from| after.min(from.max(now - RECOVERED_MS))))
