@@ -48,7 +48,7 @@ impl Detect for Binding {
         }
         let passed = self.config(config, "fit")?;
         let cuts = if self.belong_together(call, config, &passed, history.grid.step_ms).await? {
-            vec![0..history.rows]
+            std::iter::once(0..history.rows).collect()
         } else {
             cuts(history, previous, returned_by_fit(previous, self.limits()), self.limits())
         };
@@ -96,7 +96,7 @@ impl Detect for Binding {
         }
         let passed = self.config(config, "score")?;
         let cuts = if self.belong_together(call, config, &passed, recent.grid.step_ms).await? {
-            vec![0..recent.rows]
+            std::iter::once(0..recent.rows).collect()
         } else {
             cuts(recent, models, tail.saturating_mul(RESULT_COLUMNS * size_of::<f64>()), self.limits())
         };
