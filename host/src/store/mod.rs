@@ -16,6 +16,7 @@
 mod apply;
 mod backend;
 mod backup;
+pub mod bench;
 mod blob;
 mod blocks;
 mod catalogue;

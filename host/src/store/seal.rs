@@ -103,6 +103,16 @@ impl Inner {
         Ok(())
     }
 
+    /// How many bytes all blocks have.
+    pub fn block_bytes(&self) -> Result<usize, StoreError> {
+        let mut bytes = 0;
+        for_each(&*self.store, &Space::Block.key().done(), |_, block| {
+            bytes += block.len();
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
     /// Freezes the active layer; `None` if there is nothing in it.
     fn freeze(&self) -> Result<Option<Sealing>, StoreError> {
         let writer = lock(&self.writer);

@@ -3,6 +3,7 @@
 mod conformance;
 mod database;
 mod sealing;
+mod trouble;
 
 use std::collections::BTreeMap;
 
