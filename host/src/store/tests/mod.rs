@@ -2,6 +2,7 @@
 
 mod conformance;
 mod database;
+mod export;
 mod sealing;
 mod trouble;
 
