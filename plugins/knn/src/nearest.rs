@@ -1,68 +1,133 @@
 //! Exact distances to the k-th nearest window of a series.
 //!
-//! Windows overlap, and that is worth more than a search tree: linfa's k-d tree was measured
-//! here on 2500 windows of 6 values, and took as long as comparing each with each; it also
-//! wants a source of randomness. Loops run across windows and not along them, so that the
-//! compiler makes vector instructions of them.
+//! Loops run across windows and not along them, so that the compiler makes vector
+//! instructions of them. linfa's k-d tree was measured here on 2500 windows of 6 values: it
+//! takes as long as comparing each with each, and wants a source of randomness.
 
 use anomstack::is_complete;
 
 /// Windows that are compared at once.
-const LANES: usize = 8;
+const LANES: usize = 32;
 
 /// The distance from `row` to its k-th nearest window of `series`; infinite if there are
 /// fewer. A window that lacks a value is never a neighbour.
 pub fn kth_distance(series: &[f64], row: &[f64], k: usize) -> f64 {
     let windows = (series.len() + 1).saturating_sub(row.len());
-    let mut nearest = Nearest::new(1, k);
+    let mut nearest = Nearest::new(k);
     for from in (0..windows).step_by(LANES) {
-        let mut sums = [0.0; LANES];
-        for (column, x) in row.iter().enumerate() {
-            for (sum, y) in sums.iter_mut().zip(lanes(&series[from + column..])) {
-                *sum += (x - y) * (x - y);
-            }
-        }
-        for sum in sums {
-            if sum < nearest.kth[0] {
-                nearest.insert(0, sum);
-            }
-        }
+        let columns = (0..row.len()).map(|column| lanes(&series[from + column..]));
+        nearest.offer(squares(row, columns));
     }
-    nearest.kth[0].sqrt()
+    nearest.kth().sqrt()
 }
 
-/// The distance of each complete window of a series to its k-th nearest other one; empty if
-/// there are not more than `k`.
+/// The distance of each complete window of a series to its k-th nearest other one, in no
+/// particular order; empty if there are not more than `k`.
 ///
-/// Windows that lie `shift` apart differ by sums over the same few squares, so each square is
-/// computed once, and each sum serves both windows. Walking the table of distances along its
-/// diagonals is what SCRIMP does for the matrix profile (Zhu and others, 2018); here without
-/// running sums, which would lose small distances beside large ones.
+/// A k-d tree (Friedman, Bentley, Finkel: An algorithm for finding best matches in
+/// logarithmic expected time, 1977) of which only the leaves are kept. A window is compared
+/// with its own leaf, and then with each whose box is nearer than the k-th so far.
 pub fn training_distances(series: &[f64], width: usize, k: usize) -> Vec<f64> {
-    let complete: Vec<bool> = series.windows(width).map(is_complete).collect();
-    if complete.iter().filter(|&&c| c).count() <= k {
+    let mut rows: Vec<&[f64]> = series.windows(width).filter(|window| is_complete(window)).collect();
+    if rows.len() <= k {
         return Vec::new();
     }
-    let mut nearest = Nearest::new(complete.len(), k);
-    let mut squares = Vec::with_capacity(series.len() + LANES);
-    for shift in 1..complete.len() {
-        squares.clear();
-        squares.extend(series.iter().zip(&series[shift..]).map(|(x, y)| (x - y) * (x - y)));
-        squares.extend([f64::NAN; LANES]);
-        for from in (0..complete.len() - shift).step_by(LANES) {
-            let mut sums = [0.0; LANES];
-            for column in squares[from..].windows(LANES).take(width) {
-                for (sum, square) in sums.iter_mut().zip(column) {
-                    *sum += square;
+    split(&mut rows, width);
+    let leaves: Vec<Vec<[f64; LANES]>> = rows.chunks(LANES).map(|leaf| transposed(leaf, width)).collect();
+    let boxes = Boxes::of(&rows, width);
+    let mut gaps = Vec::new();
+    let mut distances = Vec::with_capacity(rows.len());
+    for (own, leaf) in rows.chunks(LANES).enumerate() {
+        for (lane, row) in leaf.iter().enumerate() {
+            let mut nearest = Nearest::new(k);
+            let mut near = squares(row, leaves[own].iter().copied());
+            near[lane] = f64::NAN;
+            nearest.offer(near);
+            boxes.gaps(row, &mut gaps);
+            gaps[own] = f64::INFINITY;
+            for (leaf, &gap) in leaves.iter().zip(&gaps) {
+                if gap < 4.0 * nearest.kth() {
+                    nearest.offer(squares(row, leaf.iter().copied()));
                 }
             }
-            nearest.offer(from, shift, sums);
+            distances.push(nearest.kth().sqrt());
         }
     }
-    nearest.kth.iter().zip(complete).filter_map(|(kth, complete)| complete.then(|| kth.sqrt())).collect()
+    distances
 }
 
-/// The first values; NaN, which is less than nothing, where there are not enough.
+/// Orders rows so that each run of [`LANES`] is a leaf: halves along the column of the widest
+/// range, and the halves again.
+fn split(rows: &mut [&[f64]], width: usize) {
+    let half = rows.len().div_ceil(LANES) / 2 * LANES;
+    if half == 0 {
+        return;
+    }
+    let range = |column: usize| {
+        let (low, high) = bounds(rows, column);
+        (high - low, column)
+    };
+    let (_, widest) = (0..width).map(range).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
+    rows.select_nth_unstable_by(half, |a, b| a[widest].total_cmp(&b[widest]));
+    let (left, right) = rows.split_at_mut(half);
+    split(left, width);
+    split(right, width);
+}
+
+/// The least and the largest value of a column.
+fn bounds(rows: &[&[f64]], column: usize) -> (f64, f64) {
+    let values = rows.iter().map(|row| row[column]);
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
+        (if x < low { x } else { low }, if x > high { x } else { high })
+    })
+}
+
+/// A leaf column by column; NaN where it has no row.
+fn transposed(leaf: &[&[f64]], width: usize) -> Vec<[f64; LANES]> {
+    let cell = |column: usize, lane: usize| leaf.get(lane).map_or(f64::NAN, |row| row[column]);
+    (0..width).map(|column| std::array::from_fn(|lane| cell(column, lane))).collect()
+}
+
+/// The boxes round the leaves: a column of centres and one of half widths a dimension.
+struct Boxes(Vec<(Vec<f64>, Vec<f64>)>);
+
+impl Boxes {
+    fn of(rows: &[&[f64]], width: usize) -> Self {
+        let column = |column: usize| {
+            let bounds = rows.chunks(LANES).map(|leaf| bounds(leaf, column));
+            bounds.map(|(low, high)| ((low + high) / 2.0, (high - low) / 2.0)).unzip()
+        };
+        Self((0..width).map(column).collect())
+    }
+
+    /// Four times the squared distance from a row to each box.
+    fn gaps(&self, row: &[f64], gaps: &mut Vec<f64>) {
+        gaps.clear();
+        gaps.resize(self.0.first().map_or(0, |(centres, _)| centres.len()), 0.0);
+        for (x, (centres, halves)) in row.iter().zip(&self.0) {
+            for (gap, (centre, half)) in gaps.iter_mut().zip(centres.iter().zip(halves)) {
+                // Twice the part that lies outside; 0 within.
+                let outside = (x - centre).abs() - half;
+                let twice = outside + outside.abs();
+                *gap += twice * twice;
+            }
+        }
+    }
+}
+
+/// The squared distances from a row to as many windows as there are lanes.
+#[inline]
+fn squares(row: &[f64], columns: impl Iterator<Item = [f64; LANES]>) -> [f64; LANES] {
+    let mut sums = [0.0; LANES];
+    for (x, column) in row.iter().zip(columns) {
+        for (sum, y) in sums.iter_mut().zip(column) {
+            *sum += (x - y) * (x - y);
+        }
+    }
+    sums
+}
+
+/// The first values; NaN where there are not enough.
 #[inline]
 fn lanes(values: &[f64]) -> [f64; LANES] {
     values.first_chunk().copied().unwrap_or_else(|| {
@@ -72,41 +137,34 @@ fn lanes(values: &[f64]) -> [f64; LANES] {
     })
 }
 
-/// The k least numbers offered to each row.
-struct Nearest {
-    k: usize,
-    /// Of each row, the k least so far, ascending.
-    least: Vec<f64>,
-    /// Of each row, the last of them.
-    kth: Vec<f64>,
-}
+/// The k least numbers offered, ascending.
+struct Nearest(Vec<f64>);
 
 impl Nearest {
-    fn new(rows: usize, k: usize) -> Self {
-        let k = k.max(1);
-        Self { k, least: vec![f64::INFINITY; rows * k], kth: vec![f64::INFINITY; rows] }
+    fn new(k: usize) -> Self {
+        Self(vec![f64::INFINITY; k.max(1)])
     }
 
-    /// Offers each number to its row, `from` and on, and to the row `shift` behind that.
+    fn kth(&self) -> f64 {
+        self.0[self.0.len() - 1]
+    }
+
+    /// NaN is never among the least.
     #[inline]
-    fn offer(&mut self, from: usize, shift: usize, numbers: [f64; LANES]) {
-        let (first, second) = (lanes(&self.kth[from..]), lanes(&self.kth[from + shift..]));
-        let near = |lane: usize| (numbers[lane] < first[lane]) | (numbers[lane] < second[lane]);
-        if (0..LANES).fold(false, |any, lane| any | near(lane)) {
-            for lane in (0..LANES).filter(|&lane| near(lane)) {
-                self.insert(from + lane, numbers[lane]);
-                self.insert(from + lane + shift, numbers[lane]);
-            }
+    fn offer(&mut self, numbers: [f64; LANES]) {
+        let kth = self.kth();
+        if !numbers.iter().fold(false, |any, &number| any | (number < kth)) {
+            return;
         }
-    }
-
-    fn insert(&mut self, row: usize, number: f64) {
-        let least = &mut self.least[row * self.k..][..self.k];
-        let place = least.partition_point(|&kept| kept <= number);
-        if place < self.k {
-            least.copy_within(place..self.k - 1, place + 1);
-            least[place] = number;
-            self.kth[row] = least[self.k - 1];
+        for number in numbers {
+            if number < self.kth() {
+                let mut place = self.0.len() - 1;
+                while place > 0 && self.0[place - 1] > number {
+                    self.0[place] = self.0[place - 1];
+                    place -= 1;
+                }
+                self.0[place] = number;
+            }
         }
     }
 }
@@ -138,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn walking_along_diagonals_finds_the_same_neighbours() {
+    fn looking_into_near_leaves_only_finds_the_same_neighbours() {
         let mut gaps = random(300);
         for i in [0, 50, 51, 200] {
             gaps[i] = f64::NAN;
