@@ -55,8 +55,7 @@ impl Detector for Knn {
                 "contamination": {
                     "type": "number", "exclusiveMinimum": 0, "maximum": 0.5, "default": 0.01,
                     "description": "Accepted, as PyOD accepts it; it has no influence on the score."
-                },
-                "timezone": { "type": "string" }
+                }
             }
         }"#;
         Descriptor {

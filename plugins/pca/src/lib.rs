@@ -41,8 +41,7 @@ impl Detector for Pca {
                 "contamination": {
                     "type": "number", "exclusiveMinimum": 0, "maximum": 0.5, "default": 0.01,
                     "description": "Accepted, as PyOD accepts it; it has no influence on the score."
-                },
-                "timezone": { "type": "string" }
+                }
             }
         }"#;
         Descriptor {

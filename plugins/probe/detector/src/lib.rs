@@ -7,7 +7,7 @@ use std::cell::Cell;
 use anomd_detector::bindings::exports::anomd::plugin::detect;
 use anomd_detector::{
     Cause, Descriptor, Detector, Error, Fitted, Level, Matrix, Needs, Problem, Row, RowScores, Scored, Skip, clock,
-    glue, log, random,
+    export_detect, glue, log, random,
 };
 use serde::Deserialize;
 
@@ -161,5 +161,4 @@ impl detect::Guest for Plugin {
     }
 }
 
-anomd_detector::guest::export_about!(Probe as Detector);
-anomd_detector::bindings::export!(Plugin with_types_in anomd_detector::bindings);
+export_detect!(Probe, Plugin);

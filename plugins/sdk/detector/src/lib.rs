@@ -3,7 +3,8 @@
 //! The trait speaks of one series at a time; this crate cuts the host's matrices into
 //! rows, parses the configuration, checks the lengths of what comes back and turns the
 //! panic that stops a call into its message. Detectors whose rows belong together
-//! (`joint`) implement the generated traits under [`bindings`] themselves.
+//! (`joint`) implement the generated `detect::Guest` under [`bindings`] and use
+//! [`export_detect!`].
 
 pub mod model;
 
@@ -166,10 +167,8 @@ pub mod glue {
 #[macro_export]
 macro_rules! export_detector {
     ($detector:ty) => {
-        $crate::guest::export_about!($detector as $crate::Detector);
         const _: () = {
             use $crate::bindings::exports::anomd::plugin::detect;
-            #[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "exported to a host only"))]
             struct Detect;
             impl detect::Guest for Detect {
                 fn plan(config: String, step: u32) -> Result<detect::Needs, $crate::Error> {
@@ -191,8 +190,20 @@ macro_rules! export_detector {
                     $crate::glue::score::<$detector>(&config, models, recent, tail)
                 }
             }
-            #[cfg(target_family = "wasm")]
-    $crate::bindings::export!(Detect with_types_in $crate::bindings);
+            $crate::export_detect!($detector, Detect);
         };
+    };
+}
+
+/// The same where a type of its own implements the generated `detect::Guest`: for rows that
+/// belong together. The first type describes the plugin.
+#[macro_export]
+macro_rules! export_detect {
+    ($detector:ty, $detect:ident) => {
+        $crate::guest::export_about!($detector as $crate::Detector);
+        #[cfg(not(target_family = "wasm"))]
+        const _: () = $crate::guest::keep::<$detect>();
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::export!($detect with_types_in $crate::bindings);
     };
 }

@@ -55,7 +55,6 @@ macro_rules! export_ingester {
         $crate::guest::export_about!($ingester as $crate::Ingester);
         const _: () = {
             use $crate::bindings::exports::anomd::plugin::ingest;
-            #[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "exported to a host only"))]
             struct Ingest;
             impl ingest::Guest for Ingest {
                 fn fetch(
@@ -66,6 +65,8 @@ macro_rules! export_ingester {
                     $crate::glue::fetch::<$ingester>(&config, window, cursor)
                 }
             }
+            #[cfg(not(target_family = "wasm"))]
+            const _: () = $crate::guest::keep::<Ingest>();
             #[cfg(target_family = "wasm")]
     $crate::bindings::export!(Ingest with_types_in $crate::bindings);
         };

@@ -59,13 +59,14 @@ macro_rules! export_notifier {
         $crate::guest::export_about!($notifier as $crate::Notifier);
         const _: () = {
             use $crate::bindings::exports::anomd::plugin::notify;
-            #[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "exported to a host only"))]
             struct Notify;
             impl notify::Guest for Notify {
                 fn deliver(config: String, alerts: Vec<notify::Alert>) -> Vec<Result<String, $crate::Error>> {
                     $crate::glue::deliver::<$notifier>(&config, &alerts)
                 }
             }
+            #[cfg(not(target_family = "wasm"))]
+            const _: () = $crate::guest::keep::<Notify>();
             #[cfg(target_family = "wasm")]
     $crate::bindings::export!(Notify with_types_in $crate::bindings);
         };
