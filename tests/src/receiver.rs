@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
 use crate::runtime::{Task, serve};
 
@@ -20,7 +20,7 @@ pub struct Received {
     pub headers: BTreeMap<String, String>,
     /// Its body.
     pub body: Vec<u8>,
-    /// What was answered.
+    /// What was answered; 0: nothing.
     pub status: u16,
 }
 
@@ -38,11 +38,12 @@ impl Received {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Book {
     received: Vec<Received>,
-    /// Answers that are not 200, the next one last.
+    /// The next answers, the very next one last.
     answers: Vec<u16>,
+    body: String,
 }
 
 /// Takes every request, keeps it, and answers with 200 as Slack's API does, unless told otherwise.
@@ -56,7 +57,8 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one.
     pub fn start() -> Self {
-        let book = Arc::new(Mutex::new(Book::default()));
+        let body = r#"{"ok":true,"ts":"1.0"}"#.to_owned();
+        let book = Arc::new(Mutex::new(Book { received: Vec::new(), answers: Vec::new(), body }));
         let (address, task) = serve(Router::new().fallback(take).with_state(book.clone()));
         Self { address, book, _task: task }
     }
@@ -66,7 +68,12 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// Answers the next requests with these codes.
+    /// Says this where it answers with 200.
+    pub fn say(&self, body: &str) {
+        self.book.lock().unwrap().body = body.to_owned();
+    }
+
+    /// Answers the next requests with these codes; 0 is no answer at all, however long one waits.
     pub fn answer(&self, codes: &[u16]) {
         self.book.lock().unwrap().answers = codes.iter().rev().copied().collect();
     }
@@ -77,16 +84,17 @@ impl Receiver {
     }
 }
 
-async fn take(
-    State(book): State<Arc<Mutex<Book>>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> (StatusCode, &'static str) {
-    let mut book = book.lock().unwrap();
-    let status = book.answers.pop().unwrap_or(200);
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    book.received.push(Received { path: uri.path().to_owned(), headers, body: body.to_vec(), status });
-    (StatusCode::from_u16(status).unwrap(), if status == 200 { r#"{"ok":true,"ts":"1.0"}"# } else { "not now" })
+async fn take(State(book): State<Arc<Mutex<Book>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+    let (status, answer) = {
+        let mut book = book.lock().unwrap();
+        let status = book.answers.pop().unwrap_or(200);
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        book.received.push(Received { path: uri.path().to_owned(), headers, body: body.to_vec(), status });
+        (status, if status == 200 { book.body.clone() } else { "not now".to_owned() })
+    };
+    match StatusCode::from_u16(status) {
+        Ok(status) => (status, answer),
+        Err(_) => std::future::pending().await,
+    }
 }

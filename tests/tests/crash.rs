@@ -12,7 +12,7 @@ use rand::{Rng as _, SeedableRng as _};
 /// When the made-up story begins.
 const BEGIN: Millis = 1_767_571_200_000;
 /// Minutes in which the load is far too high, an alert each.
-const SPIKES: [(i64, i64); 3] = [(13 * 60, 13 * 60 + 8), (15 * 60, 15 * 60 + 5), (17 * 60, 17 * 60 + 9)];
+const SPIKES: [(i64, i64); 3] = [(13 * 60, 13 * 60 + 8), (14 * 60 + 30, 14 * 60 + 35), (16 * 60, 16 * 60 + 9)];
 /// How often a run is killed in all.
 const KILLS: usize = 50;
 
@@ -21,7 +21,7 @@ fn node(source: &Source, receiver: &Receiver) -> Anomd {
     anomd.batch(
         "chain",
         &format!(
-            "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 12h\n\
+            "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 7d\n\
              ingest_params: {{url: '{}', queries: [load, calm]}}\n\
              alert_methods: webhook\nalert_params: {{webhook: {{url: '{}'}}}}\n",
             source.url(),
@@ -66,6 +66,9 @@ fn a_chain_killed_fifty_times_keeps_and_tells_what_an_uninterrupted_one_does() {
     whole.run(&arguments).done();
     let takes = began.elapsed();
     let expected = exported(&whole);
+    for kind in [",metric,", ",score,", ",alert,"] {
+        assert!(expected[0].contains(kind), "no row of {kind}");
+    }
     let told = receiver.received();
     let told = by_key(&told);
     assert!(told.len() >= 2 * SPIKES.len(), "each alert begins and ends: {:?}", told.keys());
@@ -74,50 +77,80 @@ fn a_chain_killed_fifty_times_keeps_and_tells_what_an_uninterrupted_one_does() {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     println!("the moments of the kills come from the seed {seed}");
     let mut moments = rand::rngs::StdRng::seed_from_u64(seed);
-    let (mut kills, mut finished, mut resumed) = (0, 0, 0);
-    while kills < KILLS || resumed == 0 {
+    let (mut kills, mut chains, mut repeats) = (0, 0, 0);
+    while kills < KILLS {
         let anomd = node(&source, &receiver);
         let before = receiver.received().len();
         let mut killed = 0;
         loop {
-            let left = if kills < KILLS { moments.random_range(Duration::ZERO..takes) } else { Duration::MAX };
-            if run_or_kill(&anomd, &arguments, left) {
+            let moment = match moments.random_range(0..4) {
+                _ if kills + killed >= KILLS => Moment::Never,
+                // Sent and not known to be: the worst moment for a message.
+                0 => Moment::AtMessage(moments.random_range(1..=told.len())),
+                _ => Moment::After(moments.random_range(Duration::ZERO..takes)),
+            };
+            if run_or_kill(&anomd, &arguments, moment, &receiver) {
                 break;
             }
-            kills += 1;
             killed += 1;
         }
-        finished += 1;
-        resumed += usize::from(killed > 0);
+        kills += killed;
+        chains += 1;
         assert_eq!(exported(&anomd), expected, "after {killed} kills, seed {seed}");
         let received = receiver.received().split_off(before);
-        let repeated = by_key(&received);
+        let messages = by_key(&received);
         let keys = |messages: &BTreeMap<String, Vec<&[u8]>>| messages.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(keys(&repeated), keys(&told), "each alert at least once, seed {seed}");
-        for (key, messages) in &repeated {
-            assert!(messages.iter().all(|body| body == &told[key][0]), "a repeat says the same: {key}, seed {seed}");
+        assert_eq!(keys(&messages), keys(&told), "each alert at least once, seed {seed}");
+        for (key, bodies) in &messages {
+            assert!(bodies.iter().all(|body| body == &told[key][0]), "a repeat says the same: {key}, seed {seed}");
         }
+        repeats += received.len() - messages.len();
     }
-    println!("{kills} kills, {finished} chains, {resumed} of them taken up again");
+    println!("{kills} kills, {chains} chains, {repeats} messages repeated");
+    assert!(repeats > 0, "no kill hit a delivery, seed {seed}");
 }
 
-/// Runs a command for so long; whether it ended by itself, and well.
-fn run_or_kill(anomd: &Anomd, arguments: &[&str], longest: Duration) -> bool {
+/// When a run is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// It goes on to its end.
+    Never,
+    /// After so long.
+    After(Duration),
+    /// While so many-th message waits for its answer.
+    AtMessage(usize),
+}
+
+/// Runs a command up to a moment; whether it ended before, and well.
+fn run_or_kill(anomd: &Anomd, arguments: &[&str], moment: Moment, receiver: &Receiver) -> bool {
+    let messages = receiver.received().len();
+    if let Moment::AtMessage(number) = moment {
+        let mut answers = vec![200; number];
+        answers[number - 1] = 0;
+        receiver.answer(&answers);
+    }
     let mut command = anomd.command(arguments);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
-    loop {
+    let ended = loop {
         if let Some(status) = child.try_wait().unwrap() {
             let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
             assert!(status.success(), "{status}: {said}");
-            return true;
+            break true;
         }
-        if began.elapsed() >= longest {
+        let now = match moment {
+            Moment::Never => false,
+            Moment::After(span) => began.elapsed() >= span,
+            Moment::AtMessage(number) => receiver.received().len() >= messages + number,
+        };
+        if now {
             // SIGKILL on Unix: nothing is flushed, nothing is said.
             child.kill().unwrap();
             child.wait().unwrap();
-            return false;
+            break false;
         }
         std::thread::sleep(Duration::from_millis(1));
-    }
+    };
+    receiver.answer(&[]);
+    ended
 }

@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use anomd_tests::{Anomd, HOUR, MINUTE, Millis, Receiver, Source, instant, load, millis, or_skip, tools};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// When the made-up story begins.
 const BEGIN: Millis = 1_767_571_200_000;
@@ -16,6 +17,20 @@ const SPIKE: (i64, i64) = (13 * 60, 13 * 60 + 8);
 fn component(name: &str) -> Result<PathBuf, String> {
     let file = tools().join(format!("plugins/{name}.wasm"));
     if file.is_file() { Ok(file) } else { Err(format!("the plugin {name} has not been built")) }
+}
+
+/// A node with the plugins of these names.
+fn node(names: &[&str]) -> Result<Anomd, String> {
+    static COMPILED: Mutex<()> = Mutex::new(());
+    let anomd = Anomd::new();
+    for name in names {
+        anomd.plugin(&component(name)?);
+    }
+    // Compiling a whole interpreter takes long: the tests do it one after the other, so that
+    // all but the first find it done.
+    let _one = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    anomd.run(&["plugin", "list"]).done();
+    Ok(anomd)
 }
 
 #[test]
@@ -33,14 +48,10 @@ fn inspection_shows_that_they_import_the_contract_and_nothing_else() {
 
 #[test]
 fn a_batch_uses_a_javascript_ingester_and_a_python_detector() {
-    let files = [or_skip!(component("median")), or_skip!(component("http-json"))];
+    let anomd = or_skip!(node(&["median", "http-json"]));
     let receiver = Receiver::start();
     let source =
         Source::start(|time| vec![("load", "a", load(time, BEGIN, &[SPIKE])), ("load", "b", load(time, BEGIN, &[]))]);
-    let anomd = Anomd::new();
-    for file in &files {
-        anomd.plugin(file);
-    }
     let listed = anomd.json(&["plugin", "list"]);
     let named = |name: &str| listed.as_array().unwrap().iter().find(|plugin| plugin["name"] == name).unwrap();
     assert_eq!((&named("median")["role"], &named("http-json")["role"]), (&"detector".into(), &"ingester".into()));
@@ -77,11 +88,7 @@ fn a_batch_uses_a_javascript_ingester_and_a_python_detector() {
 
 #[test]
 fn a_wrong_configuration_is_told_in_the_plugins_own_words() {
-    let files = [or_skip!(component("median")), or_skip!(component("http-json"))];
-    let anomd = Anomd::new();
-    for file in &files {
-        anomd.plugin(file);
-    }
+    let anomd = or_skip!(node(&["median", "http-json"]));
     anomd.batch(
         "wrong",
         "ingest_fn: http-json\ningest_params: {url: 'http://127.0.0.1:1/#part'}\n\
@@ -95,12 +102,10 @@ fn a_wrong_configuration_is_told_in_the_plugins_own_words() {
 }
 
 #[test]
-fn a_source_that_fails_is_the_remote_sides_fault_and_a_series_that_cannot_be_read_is_lost_alone() {
-    let file = or_skip!(component("http-json"));
+fn a_source_that_fails_is_the_remote_sides_fault() {
+    let anomd = or_skip!(node(&["http-json"]));
     let receiver = Receiver::start();
     receiver.answer(&[500, 500, 500]);
-    let anomd = Anomd::new();
-    anomd.plugin(&file);
     let batch =
         anomd.batch("failing", &format!("ingest_fn: http-json\ningest_params: {{url: '{}'}}\n", receiver.url("/")));
     let output = anomd.run(&["run", batch, "--job", "ingest"]);
@@ -109,4 +114,21 @@ fn a_source_that_fails_is_the_remote_sides_fault_and_a_series_that_cannot_be_rea
     assert_eq!((&run["state"], &run["tries"]), (&"failed".into(), &3.into()));
     let said = run["said"].as_str().unwrap();
     assert!(said.contains("HTTP 500: not now") && said.contains("blame: remote"), "{said}");
+}
+
+#[test]
+fn a_series_that_cannot_be_read_is_lost_alone() {
+    let anomd = or_skip!(node(&["http-json"]));
+    let receiver = Receiver::start();
+    let series = |name: &str, time: Value| json!({"name": name, "points": [[time, 1.5]]});
+    let time = Value::from(BEGIN - MINUTE);
+    receiver.say(&json!({"series": [series("good", time.clone()), series("bad", "noon".into())]}).to_string());
+    let batch =
+        anomd.batch("mixed", &format!("ingest_fn: http-json\ningest_params: {{url: '{}'}}\n", receiver.url("/")));
+    let rows = anomd.json(&["run", batch, "--job", "ingest", "--at", &instant(BEGIN + MINUTE)]);
+    assert_eq!((rows.as_array().unwrap().len(), &rows[0]["metric_name"]), (1, &"good".into()), "{rows}");
+    let run = anomd.query(batch, "runs").swap_remove(0);
+    assert_eq!(run["state"], "partial");
+    let said = run["said"].as_str().unwrap();
+    assert!(said.contains("bad") && said.contains(r#"not a time in milliseconds: "noon""#), "{said}");
 }
