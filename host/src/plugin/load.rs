@@ -81,12 +81,10 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Fault> {
 }
 
 fn inspection(manifest: &Manifest, role: Role, contract: &str, digest: String, component_bytes: u64) -> Inspection {
-    let mut imports = manifest.imports.clone();
-    imports.sort_by_key(Import::name);
     Inspection {
         role,
         contract: contract.to_owned(),
-        imports,
+        imports: manifest.imports.clone(),
         exports: manifest.exports.iter().map(ToString::to_string).collect(),
         digest,
         component_bytes,
