@@ -207,3 +207,8 @@ macro_rules! export_detect {
         $crate::bindings::export!($detect with_types_in $crate::bindings);
     };
 }
+
+/// The detector of `plugins/README.md` compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
