@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_changes_do_not_depend_on_how_the_points_are_cut() {
-        let scores: Vec<f64> = (0..300).map(|i| f64::from((i / 6 * 7919) % 101) / 100.0).collect();
+        let scores: Vec<f64> = (0..900).map(|i| f64::from((i / 15 * 7919) % 101) / 100.0).collect();
         let policy = AlertPolicy { smooth_n: 3, snooze_n: 20, ..policy() };
         let all = points(&scores);
         let whole = EventRule(&policy).watch(&mut Memory::default(), &all);
