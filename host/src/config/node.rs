@@ -216,8 +216,8 @@ impl Default for Limits {
             run_log_lines: 200,
             runs_kept: 1_000,
             store_cache_bytes: 128 << 20,
-            store_log_bytes: 32 << 20,
-            store_log_points: 1_000_000,
+            store_log_bytes: 64 << 20,
+            store_log_points: 2_000_000,
             shutdown_grace_ms: 30_000,
         }
     }

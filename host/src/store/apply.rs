@@ -10,7 +10,6 @@ use super::entry::{
 use super::keys::Space;
 use super::record::{AlertRecord, Delivery};
 use super::{Sequence, StoreError};
-use crate::config::Slot;
 
 /// The state in which an alert is over.
 pub(super) const RESOLVED: &str = "resolved";
@@ -27,14 +26,6 @@ impl Entry {
                 terms: entry.terms.unpack()?,
             }),
             Self::Kv(_) | Self::Clear(_) | Self::Drop(_) => Some(Outcome::default()),
-        }
-    }
-
-    /// The run that it finishes.
-    pub fn slot(&self) -> Option<&Slot> {
-        match self {
-            Self::Commit(entry) => Some(&entry.run.slot),
-            Self::Kv(_) | Self::Clear(_) | Self::Drop(_) => None,
         }
     }
 }

@@ -39,6 +39,9 @@ pub struct Figures {
     pub payload: f64,
     /// Bytes on disk a point, when all is sealed, without the log.
     pub disk: f64,
+    /// The same, of the second half of the points alone: what a further point takes, without
+    /// what an engine takes at the start.
+    pub disk_growth: f64,
     /// Bytes of the log's files. They grow with what is sealed at once, not with the points.
     pub log_bytes: u64,
     /// Points a second, of all series, all of the time, when the store was just opened.
@@ -58,7 +61,8 @@ fn measure(dir: &Path, size: Size, scored: bool) -> Result<Figures, StoreError> 
     let db = Database::open(dir, &limits)?;
     let mut source = Source::new(size.series);
     let mut commits = Vec::with_capacity(size.ticks);
-    let mut spent = 0.0;
+    let bytes = |part| bytes_of(&dir.join(part)).map_err(|e| StoreError::io("measuring", dir, &e));
+    let (mut spent, mut disk_before) = (0.0, 0);
     for (tick, time) in (0..size.ticks).zip((START..).step_by(STEP as usize)) {
         let (ingest, score) = source.tick(&key, tick, time, scored);
         let begun = Instant::now();
@@ -69,6 +73,10 @@ fn measure(dir: &Path, size: Size, scored: bool) -> Result<Figures, StoreError> 
         let took = begun.elapsed().as_secs_f64();
         commits.push(took * 1e3);
         spent += took;
+        if tick == size.ticks / 2 {
+            db.seal()?;
+            disk_before = bytes("store")?;
+        }
     }
     let begun = Instant::now();
     db.seal()?;
@@ -77,7 +85,6 @@ fn measure(dir: &Path, size: Size, scored: bool) -> Result<Figures, StoreError> 
     drop(db);
 
     let points = size.series as f64 * size.ticks as f64;
-    let bytes = |part| bytes_of(&dir.join(part)).map_err(|e| StoreError::io("measuring", dir, &e));
     let (disk, log_bytes) = (bytes("store")?, bytes("wal")?);
     let db = Database::open(dir, &limits)?;
     let all: Vec<_> = db.series(&key).iter().map(|series| series.id).collect();
@@ -103,6 +110,7 @@ fn measure(dir: &Path, size: Size, scored: bool) -> Result<Figures, StoreError> 
         commit_ms: (centile(50), centile(99)),
         payload: payload as f64 / points,
         disk: disk as f64 / points,
+        disk_growth: disk.saturating_sub(disk_before) as f64 / points * 2.0,
         log_bytes,
         scan,
         series_ms,

@@ -118,12 +118,12 @@ impl<T: Clone> Points<T> {
     /// Lays newer rows over these: at the same instant the newer one stands.
     pub fn merge(&mut self, newer: Self) {
         let Some(first) = newer.times.first() else { return };
-        let untouched = self.times.partition_point(|time| time < first);
-        if untouched == self.times.len() {
+        if self.times.last().is_none_or(|last| last < first) {
             self.times.extend(newer.times);
             self.rows.extend(newer.rows);
             return;
         }
+        let untouched = self.times.partition_point(|time| time < first);
         let mut times = self.times.split_off(untouched).into_iter().peekable();
         let mut rows = self.rows.split_off(untouched).into_iter();
         for (time, row) in newer.times.into_iter().zip(newer.rows) {
@@ -160,14 +160,11 @@ impl Score {
     /// Steps into which the width of a band is divided, at least.
     const BAND_STEPS: f64 = 256.0;
 
-    /// What is kept of a row; `None` without a score.
+    /// What is kept of a row that has a score.
     ///
     /// The edges are rounded to the largest power of two that is at most 1/256 of the band's
     /// width: nobody sees the difference in a chart, and it halves what they take on disk.
-    pub fn of(row: &ScoreRow) -> Option<Self> {
-        if row.score.is_nan() {
-            return None;
-        }
+    pub fn of(row: &ScoreRow) -> Self {
         let score = (row.score.clamp(0.0, 1.0) * Self::STEPS).round() as u16;
         let width = row.upper - row.lower;
         let step = (width / Self::BAND_STEPS).log2().floor().exp2();
@@ -177,7 +174,7 @@ impl Score {
             // One zero and one NaN, so that a row reads the same from memory and from disk.
             if edge.is_nan() { f32::NAN } else { edge + 0.0 }
         };
-        Some(Self { score, lower: edge(row.lower), upper: edge(row.upper) })
+        Self { score, lower: edge(row.lower), upper: edge(row.upper) }
     }
 
     /// The row, without its terms.

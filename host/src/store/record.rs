@@ -28,7 +28,8 @@ pub struct SeriesRecord {
     pub scored: Option<Millis>,
 }
 
-/// Points of one series, ascending in time.
+/// Points of one series, ascending in time. In a commit they may come in any order, of two at
+/// one instant the last counts, and NaN is a missing value and not kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Column {
     /// When.
@@ -44,7 +45,8 @@ pub struct ScoreRow {
     pub time: Millis,
     /// 0 to 1, kept to four decimals.
     pub score: f64,
-    /// The edges of the ordinary, kept as `f32`; NaN where there are none.
+    /// The lower edge of the ordinary, NaN where there is none. Edges are kept as `f32`, rounded
+    /// to a power of two that is at most 1/256 of the band's width.
     pub lower: f64,
     /// See `lower`.
     pub upper: f64,

@@ -37,8 +37,10 @@ const BACKLOG: usize = 3;
 /// What is remembered from one sealing to the next.
 #[derive(Debug, Default)]
 pub(super) struct Sealer {
+    /// What stands as the place up to which the log is sealed.
+    pub sealed: Option<Vec<u8>>,
     /// How many run records a job of a batch has, by the beginning of their keys.
-    runs: HashMap<Vec<u8>, usize>,
+    pub runs: HashMap<Vec<u8>, usize>,
 }
 
 /// What a sealing has to write, as it was when the layer was frozen.
@@ -172,8 +174,12 @@ impl Inner {
         self.trim_runs(sealer, layer, &mut pieces)?;
         pieces.write(next_batch_key(), Some(encode(next_batch)?))?;
         pieces.write(dropped_key(), Some(encode(dropped)?))?;
-        pieces.write(sealed_key(), Some(encode(sequence)?))?;
+        let sealed = Some(encode(sequence)?);
+        // Whoever else seals this engine is found here, before the log goes.
+        pieces.changes.expect.push((sealed_key(), sealer.sealed.take()));
+        pieces.changes.writes.push((sealed_key(), sealed.clone()));
         pieces.flush()?;
+        sealer.sealed = sealed;
         self.store.sync_values()?;
         remove_dropped(&*self.store)?;
         // Needs no sync: a log that is longer than it need be is only replayed for nothing.

@@ -10,18 +10,17 @@
 //!   and commits apart;
 //! * on damage it may panic, so every call is guarded and becomes a [`StoreError`].
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::fs::{self, File};
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, RwLock, mpsc};
+use std::path::Path;
+use std::sync::{Mutex, RwLock, mpsc};
 
 use super::backend::{Changes, Digest, Listeners, Pair, Sequence, Store};
 use super::blob::{BlobFolder, sync_dir};
-use super::{FORMAT, StoreError, lock, read, write};
+use super::directory::{check_version, take_lock};
+use super::instance::Instance;
+use super::{StoreError, lock, read, write};
 
 /// The longest value that sled is given, but for a few bytes of our own.
 const PART_BYTES: usize = 7_000;
@@ -67,132 +66,6 @@ impl SledStore {
             listeners: Listeners::default(),
             _lock: held,
         })
-    }
-}
-
-/// Takes the lock file, or says who has it.
-fn take_lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("lock");
-    let failed = |e: &std::io::Error| StoreError::io("locking", &path, e);
-    let mut file =
-        OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(|e| failed(&e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-            return Err(StoreError::InUse { dir: dir.to_owned(), pid });
-        }
-        Err(TryLockError::Error(e)) => return Err(failed(&e)),
-    }
-    // On a full disk the number is lost, but not the lock: reads may still be wanted.
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
-}
-
-/// Checks the format before sled sees the directory, and notes it in a new one.
-fn check_version(dir: &Path) -> Result<(), StoreError> {
-    let path = dir.join("VERSION");
-    match fs::read_to_string(&path) {
-        Ok(text) => match text.trim().strip_prefix("anomd store ").and_then(|n| n.parse::<u32>().ok()) {
-            Some(FORMAT) => Ok(()),
-            Some(found) if found > FORMAT => Err(StoreError::Newer { dir: dir.to_owned(), found, known: FORMAT }),
-            _ => Err(StoreError::damaged(path.display(), "it does not name a format of anomd's store")),
-        },
-        Err(e) if e.kind() == ErrorKind::NotFound && !dir.join("store").exists() => {
-            let write = || {
-                let mut file = File::create(&path)?;
-                writeln!(file, "anomd store {FORMAT}")?;
-                file.sync_all()
-            };
-            write().map_err(|e| StoreError::io("writing", &path, &e))
-        }
-        Err(e) => Err(StoreError::io("reading", &path, &e)),
-    }
-}
-
-/// One sled, with a second handle to its file.
-struct Instance {
-    dir: PathBuf,
-    db: sled::Db,
-    file: File,
-}
-
-impl std::fmt::Debug for Instance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "sled in {}", self.dir.display())
-    }
-}
-
-impl Instance {
-    fn open(dir: PathBuf, cache_bytes: usize) -> Result<Self, StoreError> {
-        let cache_bytes = u64::try_from(cache_bytes.max(1 << 20)).unwrap_or(u64::MAX);
-        let config = sled::Config::new().path(&dir).cache_capacity(cache_bytes).flush_every_ms(None);
-        let open = || guarded(&dir, "opening", || config.open());
-        let db = match open() {
-            Err(StoreError::Damaged { .. }) => {
-                // A snapshot that was being written at a sudden stop; sled does without it.
-                remove_unfinished_snapshots(&dir)?;
-                open()?
-            }
-            opened => opened?,
-        };
-        let path = dir.join("db");
-        let file = File::open(&path).map_err(|e| StoreError::io("opening", &path, &e))?;
-        sync_dir(&dir)?;
-        Ok(Self { dir, db, file })
-    }
-
-    fn guarded<T>(&self, doing: &str, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
-        guarded(&self.dir, doing, call)
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.guarded("writing", || self.db.flush())?;
-        self.file.sync_data().map_err(|e| StoreError::io("syncing", &self.dir, &e))
-    }
-}
-
-fn remove_unfinished_snapshots(dir: &Path) -> Result<(), StoreError> {
-    let entries = fs::read_dir(dir).map_err(|e| StoreError::io("reading", dir, &e))?;
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if path.extension().is_some_and(|e| e == "generating") {
-            fs::remove_file(&path).map_err(|e| StoreError::io("removing", &path, &e))?;
-        }
-    }
-    Ok(())
-}
-
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Calls sled; a panic becomes an error, and the panic's message a line of the log instead
-/// of a stack trace on the operator's terminal.
-fn guarded<T>(dir: &Path, doing: &str, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(
-            move |info| {
-                if GUARDED.get() { tracing::error!("sled: {info}") } else { previous(info) }
-            },
-        ));
-    });
-    GUARDED.set(true);
-    let answer = catch_unwind(AssertUnwindSafe(call));
-    GUARDED.set(false);
-    match answer {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Io(e))) if e.kind() == ErrorKind::InvalidData || e.kind() == ErrorKind::UnexpectedEof => {
-            Err(StoreError::damaged(dir.display(), e))
-        }
-        Ok(Err(sled::Error::Io(e))) => Err(StoreError::io(doing, dir, &e)),
-        Ok(Err(sled::Error::Corruption { .. })) => {
-            Err(StoreError::damaged(dir.display(), "a page has not the checksum it was written with"))
-        }
-        Ok(Err(e)) => Err(StoreError::damaged(dir.display(), e)),
-        Err(_) => Err(StoreError::damaged(dir.display(), format!("{doing} it fails"))),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the store promises, each promise as its user would put it.
 
+mod chunk;
 mod conformance;
 mod database;
 mod export;
 mod sealing;
+mod together;
 mod trouble;
 
 use std::collections::BTreeMap;

@@ -208,7 +208,7 @@ fn take_step(db: &Database, step: &Step, now: Millis) -> Result<(), StoreError> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn sealing_restarts_and_cut_sealings_change_nothing_that_is_read(
         steps in proptest::collection::vec(a_step(), 1..40),
