@@ -12,7 +12,7 @@ use crate::config::Job;
 use crate::fault::{Blame, Fault, Retry};
 use crate::plugin::Window;
 use crate::series::{Kind, Labels, Millis};
-use crate::store::{Column, RunState};
+use crate::store::{Column, RunFilter, RunRecord, RunState};
 
 /// The count of parts that were lost and may be there the next time.
 const AWAITED: &str = "awaited";
@@ -88,12 +88,24 @@ fn begin(context: &JobContext<'_>) -> Result<Millis, Fault> {
         return Ok(now - context.bound.batch.ingest.history_ms);
     };
     let after = last.div_euclid(context.step()) * context.step() + context.step();
-    let previous = context.store.last_run(context.key(), Job::Ingest).map_err(|e| context.store_fault(&e))?;
-    let lost_from = previous
+    let lost_from = last_fetch(context)?
         .filter(|run| run.counts.get(AWAITED).is_some_and(|n| *n > 0))
         .and_then(|run| run.counts.get("from").copied())
         .and_then(|from| Millis::try_from(from).ok());
     Ok(lost_from.map_or(after, |from| after.min(from.max(now - RECOVERED_MS))))
+}
+
+/// The newest run that fetched anything. One that failed or had nothing to do in between says
+/// nothing of what is awaited.
+fn last_fetch(context: &JobContext<'_>) -> Result<Option<RunRecord>, Fault> {
+    let fetched = |run: &RunRecord| matches!(run.state, RunState::Done | RunState::Partial);
+    let last = context.store.last_run(context.key(), Job::Ingest).map_err(|e| context.store_fault(&e))?;
+    if last.as_ref().is_none_or(fetched) {
+        return Ok(last);
+    }
+    let all = RunFilter { key: Some(context.key().clone()), job: Some(Job::Ingest), limit: None };
+    let runs = context.store.runs(&all).map_err(|e| context.store_fault(&e))?;
+    Ok(runs.into_iter().find(fetched))
 }
 
 fn round(value: f64, decimals: Option<u8>) -> f64 {
