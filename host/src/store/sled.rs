@@ -240,7 +240,8 @@ impl Store for SledStore {
     }
 
     fn trim(&self, upto: Sequence) -> Result<(), StoreError> {
-        let upto = upto.min(*lock(&self.last));
+        // The mark never goes back: it is where a new start counts on from.
+        let upto = upto.min(*lock(&self.last)).max(trimmed(&self.log)?);
         let mut batch = sled::Batch::default();
         batch.insert(TRIMMED, upto.to_be_bytes().as_slice());
         self.log.guarded("writing", || self.log.db.apply_batch(batch))?;
