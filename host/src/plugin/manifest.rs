@@ -202,6 +202,9 @@ impl Manifest {
                 _ => {}
             }
         }
+        // The order in a file is that of the tools that made it.
+        manifest.imports.sort_by(|a, b| a.name.cmp(&b.name));
+        manifest.exports.sort();
         Ok(manifest)
     }
 
