@@ -19,11 +19,11 @@ mod runtime;
 mod schema;
 mod v0_1;
 
-pub use crate::capability::{LogSink, kv::KeyValue};
-pub use catalogue::{Catalogue, bundled};
 #[cfg(test)]
 mod tests;
 
+pub use crate::capability::{LogSink, kv::KeyValue};
+pub use catalogue::{Catalogue, bundled};
 pub use descriptor::SecretSlot;
 pub use grants::Use;
 pub use load::{Plugin, inspect};

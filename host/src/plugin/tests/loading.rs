@@ -147,8 +147,8 @@ fn an_inspection_runs_nothing_and_says_what_a_component_can_do() {
         }
       ],
       "exports": [
-        "anomd:plugin/ingest@0.1.0",
-        "anomd:plugin/about@0.1.0"
+        "anomd:plugin/about@0.1.0",
+        "anomd:plugin/ingest@0.1.0"
       ],
       "digest": "",
       "component_bytes": 0,
