@@ -61,8 +61,8 @@ fn no_import_runs_up_the_house() {
                 }
             }
             let generated = code.contains("bindgen!") || code.contains("exports::anomd");
-            if generated && !relative.ends_with("plugin/v0_1.rs") {
-                wrong.push(format!("{}:{}: bindings outside plugin/v0_1.rs", relative.display(), number + 1));
+            if generated && !relative.starts_with("plugin/v0_1") {
+                wrong.push(format!("{}:{}: bindings outside plugin/v0_1", relative.display(), number + 1));
             }
         }
     }
