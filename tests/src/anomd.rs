@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::tools;
+use crate::{Server, tools, until};
 
 /// A node: a folder with `anomd.yaml`, `batches/`, `plugins/` and `data/`, and the environment
 /// that its commands see.
@@ -110,6 +110,26 @@ impl Anomd {
         let mut arguments = arguments.to_vec();
         arguments.push("--json");
         self.run(&arguments).done().json()
+    }
+
+    /// Starts `anomd serve` and waits until it listens: the server and its address.
+    pub fn serve(&self) -> (Server, String) {
+        std::fs::remove_file(self.log()).ok();
+        let mut server = Server::start(&mut self.command(&["serve", "--listen", "127.0.0.1:0"]), &self.log());
+        let url = until("anomd listens", || {
+            if let Some(log) = server.ended() {
+                panic!("anomd has ended: {log}");
+            }
+            let printed = server.printed();
+            let (_, after) = printed.rsplit_once(" on http://")?;
+            Some(format!("http://{}", after.split_once('\n')?.0))
+        });
+        (server, url)
+    }
+
+    /// What the last `anomd serve` printed.
+    pub fn log(&self) -> PathBuf {
+        self.home().join("serve.log")
     }
 
     /// The rows of `anomd query BATCH --what WHAT`, all of them.

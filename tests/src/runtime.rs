@@ -51,3 +51,9 @@ pub fn client() -> reqwest::Client {
     runtime();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
+
+/// The answer to a GET as JSON; `None` if there is none.
+pub fn get(url: &str) -> Option<serde_json::Value> {
+    let body = block(async { client().get(url).send().await?.error_for_status()?.bytes().await }).ok()?;
+    serde_json::from_slice(&body).ok()
+}

@@ -28,7 +28,19 @@ impl Server {
     /// What it printed, where it has ended by itself.
     pub fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().unwrap()?;
-        Some(format!("{status}\n{}", std::fs::read_to_string(&self.log).unwrap_or_default()))
+        Some(format!("{status}\n{}", self.printed()))
+    }
+
+    /// What it printed so far.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to end, with SIGTERM, and waits until it has: its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap().code()
     }
 
     /// Ends it as a power cut would: SIGKILL.
