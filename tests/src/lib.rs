@@ -4,7 +4,13 @@
 //! Every server listens on a free port of the loopback interface, keeps its files in a folder
 //! of its own, and is gone when the value that holds it is dropped.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what goes wrong in a test ends it"
+)]
 
 mod anomd;
 mod exporter;
@@ -51,6 +57,7 @@ pub fn millis(text: &serde_json::Value) -> Millis {
 }
 
 /// The present time, rounded down to the hour.
+#[expect(clippy::disallowed_methods, reason = "real servers have the real time")]
 pub fn this_hour() -> Millis {
     chrono::Utc::now().timestamp_millis() / HOUR * HOUR
 }

@@ -30,9 +30,9 @@ pub struct Starting {
 impl Starting {
     /// Scrapes a target every second.
     pub fn scrape(mut self, job: &str, address: &str, path: &str) -> Self {
-        let _ = write!(
+        let _ = writeln!(
             self.scrapes,
-            "  - {{job_name: {job}, metrics_path: {path}, static_configs: [{{targets: ['{address}']}}]}}\n"
+            "  - {{job_name: {job}, metrics_path: {path}, static_configs: [{{targets: ['{address}']}}]}}"
         );
         self
     }

@@ -1,7 +1,7 @@
 //! From an alert to somebody who reads it: webhook, Slack and mail, and what happens when they
 //! do not take it.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, reason = "tests")]
 
 use anomd_tests::{
     Anomd, HOUR, MINUTE, Millis, Received, Receiver, SMTP_LOGIN, Smtp, Source, instant, load, millis, or_skip,

@@ -1,8 +1,6 @@
 //! Plugins in Python and JavaScript, built by `tests/setup` outside of the workspace with only
 //! the contract at hand.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 

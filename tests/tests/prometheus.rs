@@ -1,6 +1,6 @@
 //! The ingester `prometheus` against a real Prometheus, seen from the command line.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -87,7 +87,7 @@ fn the_first_run_fetches_history_by_range_and_later_runs_only_what_is_new() {
         points.iter().copied().filter(|(time, _)| (before..before + 5 * MINUTE).contains(time)).collect();
     assert_eq!(second.len(), 2);
     assert!(second.values().all(|got| *got == expected), "{second:?}");
-    let asked = prometheus.asked().into_iter().filter(|asked| asked["query"] == "load").next_back().unwrap();
+    let asked = prometheus.asked().into_iter().rfind(|asked| asked["query"] == "load").unwrap();
     assert_eq!(millis(&asked["start"]), before, "{asked}");
 
     // The slot has been run: running it again brings and changes nothing.
