@@ -387,8 +387,8 @@ fn idle_cpu_of_a_node_exporter_is_a_share_of_each_cpu() {
     );
     for (name, points) in &rows {
         assert!(!points.is_empty(), "{name}");
-        // A scrape that came late stretches a rate by its delay.
-        assert!(points.iter().all(|(_, share)| (0.0..=1.2).contains(share)), "{name}: {points:?}");
+        // A scrape comes up to a second late: then three seconds hold what four brought.
+        assert!(points.iter().all(|(_, share)| (0.0..=1.35).contains(share)), "{name}: {points:?}");
     }
 }
 
