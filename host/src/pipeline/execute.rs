@@ -78,7 +78,8 @@ async fn attempt(context: &JobContext<'_>) -> (u32, Result<Outcome, Fault>) {
             (Retry::Backoff, Some(wait)) => wait,
             (Retry::After(ms), Some(_)) => Duration::from_millis(u64::from(ms).min(limits.retry_longest_ms)),
         };
-        context.log.note(format!("try {attempts} failed, the next comes in {wait:?}: {}", fault.message));
+        let ms = wait.as_secs_f64() * 1_000.0;
+        context.log.note(format!("try {attempts} failed, the next comes in {ms:.0} ms: {}", fault.message));
         tokio::time::sleep(wait).await;
     }
 }
