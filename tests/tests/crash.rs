@@ -24,6 +24,8 @@ fn node(source: &Source, receiver: &Receiver) -> Anomd {
         &format!(
             "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 7d\n\
              ingest_params: {{url: '{}', queries: [load, calm]}}\n\
+             model_configs: [{{model_name: robust}}, {{model_name: pca}}]\nmodel_combination_method: min\n\
+             train_cron_schedule: '0 * * * *'\n\
              alert_methods: webhook\nalert_params: {{webhook: {{url: '{}'}}}}\n",
             source.url(),
             receiver.url("/")
