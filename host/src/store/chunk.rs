@@ -65,7 +65,7 @@ struct Coding<'a, T> {
 /// Packs series into as few blocks as their length allows.
 pub(super) fn encode<T: Coded>(columns: &[(u32, &Points<T>)]) -> Result<Vec<Vec<u8>>, ChunkError> {
     let shared = shared_times(columns);
-    let shared_bytes = shared.as_deref().map(|times| compress(times)).transpose()?;
+    let shared_bytes = shared.as_deref().map(compress).transpose()?;
     let mut blocks = Vec::new();
     let mut open: Vec<Coding<'_, T>> = Vec::new();
     let mut length = 0;

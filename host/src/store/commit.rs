@@ -273,8 +273,7 @@ fn take_samples(
         }
         let id = numbers.give(labels, name, kind)?;
         ids.push(SeriesId(id));
-        let samples = timestamps.into_iter().zip(column).filter(|(_, value)| !value.is_nan());
-        values.entry(id).or_default().merge(Points::new(samples));
+        values.entry(id).or_default().merge(Points::of_values(timestamps, column));
     }
     values.retain(|_, points| !points.is_empty());
     Ok((values.into_iter().collect(), ids))

@@ -118,7 +118,11 @@ impl<T: Clone> Points<T> {
     /// Lays newer rows over these: at the same instant the newer one stands.
     pub fn merge(&mut self, newer: Self) {
         let Some(first) = newer.times.first() else { return };
-        if self.times.last().is_none_or(|last| last < first) {
+        if self.is_empty() {
+            *self = newer;
+            return;
+        }
+        if self.times.last().is_some_and(|last| last < first) {
             self.times.extend(newer.times);
             self.rows.extend(newer.rows);
             return;
@@ -140,6 +144,16 @@ impl<T: Clone> Points<T> {
         }
         self.times.extend(times);
         self.rows.extend(rows);
+    }
+}
+
+impl Points<f64> {
+    /// Columns of samples, without those that are NaN.
+    pub fn of_values(times: Vec<Millis>, values: Vec<f64>) -> Self {
+        if times.is_sorted_by(|a, b| a < b) && !values.iter().any(|value| value.is_nan()) {
+            return Self { times, rows: values };
+        }
+        Self::new(times.into_iter().zip(values).filter(|(_, value)| !value.is_nan()))
     }
 }
 
