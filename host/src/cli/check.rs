@@ -39,7 +39,12 @@ pub(super) async fn check(global: &Global, args: CheckArgs) -> Result<(), CliErr
         if !problems.is_empty() {
             eprintln!("{problems}");
         }
-        println!("{} batches, {} plugins, {} problems", batches.len(), catalogue.iter().count(), problems.len());
+        output::line(format!(
+            "{} batches, {} plugins, {} problems",
+            batches.len(),
+            catalogue.iter().count(),
+            problems.len()
+        ));
     }
     if problems.has_errors() {
         return Err(CliError::Config(Problems::default()));

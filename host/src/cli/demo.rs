@@ -235,20 +235,20 @@ fn show(global: &Global, seed: u64, judged: &Table, quiet: &Table, threshold: &T
         };
         table.add_row([row.scenario.name(), row.title, &when, &after, &score, &series]);
     }
-    println!("{table}");
-    println!(
+    output::line(table);
+    output::line(format!(
         "seed {seed}: {} of {} incidents found; {:.2} other alerts a day over all series",
         judged.found(),
         judged.rows.len(),
         judged.others_a_day()
-    );
-    println!("the same history without incidents: {:.2} alerts a day", quiet.others_a_day());
-    println!(
+    ));
+    output::line(format!("the same history without incidents: {:.2} alerts a day", quiet.others_a_day()));
+    output::line(format!(
         "a static threshold at the extremes of week one: {} of {} found, {:.2} other alerts a day",
         threshold.found(),
         threshold.rows.len(),
         threshold.others_a_day()
-    );
+    ));
     Ok(())
 }
 

@@ -58,7 +58,7 @@ async fn list(global: &Global, config: &crate::config::Node) -> Result<(), CliEr
         let digest: String = p.digest().chars().take(12).collect();
         table.add_row([p.name(), p.version(), &p.role().to_string(), p.summary(), &digest]);
     }
-    println!("{table}");
+    output::line(table);
     Ok(())
 }
 
@@ -110,9 +110,9 @@ fn print(found: &Inspection) {
     for export in &found.exports {
         table.add_row(["export", export]);
     }
-    println!("{table}");
+    output::line(table);
     match &found.refusal {
-        Some(why) => println!("this host does not load it: {why}"),
-        None => println!("this host loads it"),
+        Some(why) => output::line(format!("this host does not load it: {why}")),
+        None => output::line(format!("this host loads it")),
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn query(global: &Global, args: QueryArgs) -> Result<(), CliError> {
         if global.json {
             return output::json(&batches);
         }
-        batches.iter().for_each(|batch| println!("{batch}"));
+        batches.iter().for_each(|batch| output::line(batch));
         return Ok(());
     };
     let key = open::stored_batch(&store, named)?;
@@ -81,7 +81,7 @@ pub(super) fn query(global: &Global, args: QueryArgs) -> Result<(), CliError> {
             other => other.to_string(),
         }));
     }
-    println!("{table}");
+    output::line(table);
     Ok(())
 }
 
@@ -180,8 +180,7 @@ fn runs(store: &Database, key: &BatchKey, args: &QueryArgs) -> Result<Rows, CliE
                 RunState::Failed => "failed".to_owned(),
                 RunState::Skipped(why) => format!("skipped: {why}"),
             };
-            let shown = run.counts.iter().filter(|(what, _)| !matches!(what.as_str(), "from" | "to"));
-            let counts: Vec<String> = shown.map(|(what, n)| format!("{n} {what}")).collect();
+            let counts = output::counts(&run);
             let said = run.error.map(|e| e.to_string()).into_iter().chain(run.log).collect::<Vec<_>>().join("\n");
             vec![
                 instant(Some(run.slot.scheduled)),
@@ -189,7 +188,7 @@ fn runs(store: &Database, key: &BatchKey, args: &QueryArgs) -> Result<Rows, CliE
                 state.into(),
                 json!(run.attempts),
                 json!(run.duration_ms),
-                counts.join(", ").into(),
+                counts.into(),
                 said.into(),
             ]
         });

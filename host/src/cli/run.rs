@@ -79,9 +79,13 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> Result<(), CliError> 
         }
     }
     show(global, &node, &bound, &runs)?;
-    match runs.iter().filter(|run| run.state == RunState::Failed).count() {
-        0 => Ok(()),
-        failed => Err(CliError::Run(format!("{failed} of {} runs failed", runs.len()))),
+    let failed: Vec<&RunRecord> = runs.iter().filter(|run| run.state == RunState::Failed).collect();
+    match failed.first() {
+        None => Ok(()),
+        Some(run) => {
+            let why = run.error.as_ref().map(|fault| format!("\n{}: {fault}", run.slot)).unwrap_or_default();
+            Err(CliError::Run(format!("{} of {} runs failed{why}", failed.len(), runs.len())))
+        }
     }
 }
 
@@ -123,23 +127,18 @@ fn show(global: &Global, node: &Node, bound: &BoundBatch, runs: &[RunRecord]) ->
             RunState::Failed => "failed".to_owned(),
             RunState::Skipped(why) => format!("skipped: {why}"),
         };
-        let shown = run.counts.iter().filter(|(what, _)| !matches!(what.as_str(), "from" | "to"));
-        let counts: Vec<String> = shown.map(|(what, n)| format!("{n} {what}")).collect();
         table.add_row([
             run.slot.job.to_string(),
             output::instant(run.slot.scheduled),
             state,
             format!("{} ms", run.duration_ms),
-            counts.join(", "),
+            output::counts(run),
         ]);
     }
-    println!("{table}");
+    output::line(table);
     for run in runs {
         for line in &run.log {
-            println!("{}: {line}", run.slot.job);
-        }
-        if let Some(error) = &run.error {
-            println!("{}: {error}", run.slot.job);
+            output::line(format!("{}: {line}", run.slot.job));
         }
     }
     Ok(())
