@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use chrono::DateTime;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Batch, BatchKey, NotifierUse};
@@ -20,32 +19,17 @@ pub fn alert_id(key: &BatchKey, labels: &Labels, started: Millis) -> String {
     })
 }
 
-/// The message about an alert, as it stands.
+/// The message about an alert, as it stands. What came, what was expected and the parts of
+/// the score are in its finding, for each notifier to say in its own way; the body has the
+/// rest.
 pub fn compose(batch: &Batch, record: &AlertRecord) -> Alert {
-    let (time, value, score, lower, upper) = record.worst;
+    let (_, value, score, lower, upper) = record.worst;
     let state = if record.ended.is_some() { AlertState::Resolved } else { AlertState::Firing };
-    let band = lower.is_finite() && upper.is_finite();
-    let expected = if band { (lower + upper) / 2.0 } else { f64::NAN };
-    let (title, verb) = match state {
-        AlertState::Firing => (format!("{} looks anomalous", record.name), "is"),
-        AlertState::Resolved => (format!("{} is ordinary again", record.name), "was"),
+    let title = match state {
+        AlertState::Firing => format!("{} looks anomalous", record.name),
+        AlertState::Resolved => format!("{} is ordinary again", record.name),
     };
-    let mut body = format!("**{}** {verb} {}", record.name, short(value));
-    if band {
-        let _ = write!(body, " where {} to {} was expected", short(lower), short(upper));
-    }
-    let _ = write!(body, ", at {}.\n\nScore {score:.2}, threshold {:.2}.", clock(time), record.threshold);
-    let _ = write!(body, " It began at {}", clock(record.started));
-    match record.ended {
-        Some(ended) => {
-            let _ = write!(body, " and was over at {}.", clock(ended));
-        }
-        None => body.push('.'),
-    }
-    if !record.terms.is_empty() {
-        let terms: Vec<String> = record.terms.iter().map(|(name, part)| format!("{name} {}", short(*part))).collect();
-        let _ = write!(body, "\n\nWhat added to the score: {}.", terms.join(", "));
-    }
+    let mut body = format!("Batch {}, threshold {:.2}.", record.key, record.threshold);
     if let Some(tags) = batch.alert.metric_tags.get(&record.name) {
         let tags: Vec<String> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let _ = write!(body, "\n\nTags: {}.", tags.join(", "));
@@ -62,7 +46,8 @@ pub fn compose(batch: &Batch, record: &AlertRecord) -> Alert {
         findings: vec![Finding {
             labels: record.labels.clone(),
             value,
-            expected,
+            // The store keeps the edges of what was expected, and no point within them.
+            expected: f64::NAN,
             lower,
             upper,
             score,
@@ -95,28 +80,9 @@ fn state_name(state: AlertState) -> &'static str {
     }
 }
 
-/// Four significant digits.
-fn short(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    let digits = 3 - value.abs().log10().floor() as i32;
-    if digits >= 0 { format!("{value:.*}", digits.min(12) as usize) } else { format!("{value:.0}") }
-}
-
-fn clock(time: Millis) -> String {
-    DateTime::from_timestamp_millis(time).unwrap_or_default().format("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_shown_to_four_digits() {
-        let shown: Vec<String> = [0.0, 0.000_123_47, 3.241_59, 123_456.0, -42.0, f64::NAN].map(short).to_vec();
-        assert_eq!(shown, ["0", "0.0001235", "3.242", "123456", "-42.00", "NaN"]);
-    }
 
     #[test]
     fn an_alert_keeps_its_identity_in_every_replay() {
