@@ -16,19 +16,23 @@ pub(super) struct CheckArgs {
 
 pub(super) async fn check(global: &Global, args: CheckArgs) -> Result<(), CliError> {
     let environment = Environment::of_process();
-    let config = open::node_config(global, &environment)?;
+    let mut config = open::node_config(global, &environment)?;
+    // Compiled plugins are kept beside the store; where there is none yet, none is begun.
+    let folder = tempfile::tempdir()?;
+    if !config.data.is_dir() {
+        config.data = folder.path().to_owned();
+    }
     let (catalogue, faults) = node::load_plugins(&config).await?;
     let path = args.path.unwrap_or_else(|| config.batches.clone());
-    let (batches, mut problems) = if path.is_dir() {
-        config::load_batches(&path, &config, &environment).into_parts()
+    let loaded = if path.is_dir() {
+        config::load_batches(&path, &config, &environment)
     } else {
-        match config::load_batch(&path, &config, &environment) {
-            Ok(batch) => (vec![batch], Problems::default()),
-            Err(problems) => (Vec::new(), problems),
-        }
+        config::load_file(&path, &config, &environment)
     };
-    for batch in &batches {
-        problems.extend(node::check(batch, &config, &catalogue).await);
+    let mut problems = loaded.problems;
+    for batch in loaded.batches.values().chain(&loaded.drafts) {
+        let found = node::check(batch, &problems, &config, &catalogue).await;
+        problems.extend(found);
     }
     if global.json {
         output::json(&problems)?;
@@ -39,12 +43,8 @@ pub(super) async fn check(global: &Global, args: CheckArgs) -> Result<(), CliErr
         if !problems.is_empty() {
             eprintln!("{problems}");
         }
-        output::line(format!(
-            "{} batches, {} plugins, {} problems",
-            batches.len(),
-            catalogue.iter().count(),
-            problems.len()
-        ));
+        let (batches, plugins) = (loaded.batches.len() + loaded.drafts.len(), catalogue.iter().count());
+        output::line(format!("{batches} batches, {plugins} plugins, {} problems", problems.len()));
     }
     if problems.has_errors() {
         return Err(CliError::Config(Problems::default()));

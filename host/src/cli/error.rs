@@ -33,7 +33,11 @@ impl CliError {
 
     /// Prints it and gives the code.
     pub(super) fn report(&self) -> ExitCode {
-        eprintln!("{self}");
+        // What `check` found it has printed itself.
+        let text = self.to_string();
+        if !text.is_empty() {
+            eprintln!("{text}");
+        }
         ExitCode::from(match self {
             Self::Run(_) => 1,
             Self::Usage(_) => 2,

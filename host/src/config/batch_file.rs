@@ -31,7 +31,7 @@ pub(super) enum BatchFile {
     /// A batch with `disable_batch: true`; the rest of it was not looked at.
     Disabled,
     /// Nothing that can be used.
-    Faulty,
+    Faulty(Option<Box<Batch>>),
 }
 
 type Checked<T> = Result<T, (String, String)>;
@@ -65,18 +65,18 @@ pub(super) fn read_anyway(mut document: Document, source: &Path, environment: &E
     if !document.value.is_object() {
         let what = if document.value.is_null() { "is empty" } else { "is not a mapping" };
         batch.fault_at("", what, "write one batch a file, at least its metric_batch and ingest_fn");
-        return (BatchFile::Faulty, problems.into_inner());
+        return (BatchFile::Faulty(None), problems.into_inner());
     }
     let mut read = read_keys(&batch, source, environment);
     batch.finish();
     let problems = problems.into_inner();
-    if problems.has_errors() {
-        return (BatchFile::Faulty, problems);
-    }
     read.spans = document.spans;
     read.warnings = problems.clone();
     for detector in &read.detectors {
         read.spans.alias("/preprocess_params", &format!("{}/preprocess", detector.pointer));
+    }
+    if problems.has_errors() {
+        return (BatchFile::Faulty(Some(Box::new(read))), problems);
     }
     (BatchFile::Batch(Box::new(read)), problems)
 }

@@ -29,6 +29,8 @@ pub struct Loaded {
     pub batches: BTreeMap<PathBuf, Batch>,
     /// Files with errors; the folder itself, if it cannot be read.
     pub faulty: BTreeSet<PathBuf>,
+    /// What could be read of faulty files: to look for further faults, never to be run.
+    pub drafts: Vec<Batch>,
     /// All errors and warnings, by file and line.
     pub problems: Problems,
 }
@@ -60,12 +62,15 @@ pub fn load_batches(folder: &Path, node: &Node, environment: &Environment) -> Lo
     for path in files.into_iter().filter(|path| !is_defaults(path)) {
         let (file, problems) = match read_over_defaults(&path, folder, node) {
             Ok(document) => batch_file::read(document, &path, environment),
-            Err(problems) => (BatchFile::Faulty, problems),
+            Err(problems) => (BatchFile::Faulty(None), problems),
         };
         loaded.problems.extend(problems);
         match file {
             BatchFile::Batch(batch) => drop(loaded.batches.insert(path, *batch)),
-            BatchFile::Faulty => drop(loaded.faulty.insert(path)),
+            BatchFile::Faulty(draft) => {
+                loaded.drafts.extend(draft.map(|draft| *draft));
+                loaded.faulty.insert(path);
+            }
             BatchFile::Disabled => {}
         }
     }
@@ -73,12 +78,26 @@ pub fn load_batches(folder: &Path, node: &Node, environment: &Environment) -> Lo
     loaded
 }
 
+/// Reads one batch file as [`load_batches`] would a folder of it alone, disabled or not.
+pub fn load_file(path: &Path, node: &Node, environment: &Environment) -> Loaded {
+    let mut loaded = Loaded::default();
+    let (file, problems) = match read_over_defaults(path, root_of(path, node), node) {
+        Ok(document) => batch_file::read_anyway(document, path, environment),
+        Err(problems) => (BatchFile::Faulty(None), problems),
+    };
+    loaded.problems = problems;
+    match file {
+        BatchFile::Batch(batch) => drop(loaded.batches.insert(path.to_owned(), *batch)),
+        BatchFile::Faulty(draft) => loaded.drafts.extend(draft.map(|draft| *draft)),
+        BatchFile::Disabled => {}
+    }
+    loaded
+}
+
 /// Reads one batch file, over the defaults beside it. Whoever names a file means it:
 /// `disable_batch` keeps a batch out of [`load_batches`] alone.
 pub fn load_batch(path: &Path, node: &Node, environment: &Environment) -> Result<Batch, Problems> {
-    let beside = path.parent().unwrap_or(Path::new(""));
-    let root = if beside.starts_with(&node.batches) { node.batches.as_path() } else { beside };
-    let document = read_over_defaults(path, root, node)?;
+    let document = read_over_defaults(path, root_of(path, node), node)?;
     batch_of(batch_file::read_anyway(document, path, environment))
 }
 
@@ -98,10 +117,16 @@ pub fn fingerprint(folder: &Path) -> BTreeMap<PathBuf, String> {
     files.into_iter().filter_map(digest).collect()
 }
 
+/// The folder up to which defaults are looked for.
+fn root_of<'a>(path: &'a Path, node: &'a Node) -> &'a Path {
+    let beside = path.parent().unwrap_or(Path::new(""));
+    if beside.starts_with(&node.batches) { &node.batches } else { beside }
+}
+
 fn batch_of((file, problems): (BatchFile, Problems)) -> Result<Batch, Problems> {
     match file {
         BatchFile::Batch(batch) => Ok(*batch),
-        BatchFile::Disabled | BatchFile::Faulty => Err(problems),
+        BatchFile::Disabled | BatchFile::Faulty(_) => Err(problems),
     }
 }
 

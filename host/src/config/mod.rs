@@ -33,7 +33,7 @@ pub use cron::{Cron, CronFault};
 pub use digest::config_digest;
 pub use document::Spans;
 pub use environment::Environment;
-pub use folder::{Loaded, fingerprint, load_batch, load_batch_text, load_batches};
+pub use folder::{Loaded, fingerprint, load_batch, load_batch_text, load_batches, load_file};
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes};
 pub use key::{BatchKey, Job, Slot};
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};

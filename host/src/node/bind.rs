@@ -6,17 +6,26 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::config::{
-    Batch, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Wishes, config_digest,
+    Batch, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Severity, Wishes, config_digest,
 };
 use crate::fault::Fault;
 use crate::pipeline::{BoundBatch, BoundDetector, BoundNotifier, RunLog};
 use crate::plugin::{Call, Catalogue, KeyValue, Plugin, Use};
 
 /// Checks a batch against its plugins and the grants, and touches nothing: no plugin is
-/// called but for what it says about itself and its configuration.
-pub async fn check(batch: &Batch, config: &NodeConfig, catalogue: &Catalogue) -> Problems {
+/// called but for what it says about itself and its configuration. What `known` problems
+/// are about is passed over, so that a fault is not told twice in different words.
+pub async fn check(batch: &Batch, known: &Problems, config: &NodeConfig, catalogue: &Catalogue) -> Problems {
     let mut problems = Problems::default();
+    let is_known = |pointer: &str| {
+        let errors =
+            known.iter().filter(|known| known.severity == Severity::Error && *known.place.file == *batch.source);
+        errors.into_iter().any(|known| !known.pointer.is_empty() && pointer.starts_with(&known.pointer))
+    };
     for entry in entries(batch) {
+        if is_known(entry.config_at()) || is_known(&entry.named_at()) {
+            continue;
+        }
         if let Err(found) = find(batch, entry, config, catalogue).await {
             problems.extend(found);
         }
