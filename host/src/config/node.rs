@@ -169,6 +169,8 @@ pub struct Limits {
     pub run_log_lines: usize,
     /// Run records kept, a job of a batch.
     pub runs_kept: usize,
+    /// Free space on the disk of the store below which nothing is written, in bytes.
+    pub disk_reserve_bytes: u64,
     /// Memory for pages of the store, in bytes.
     pub store_cache_bytes: usize,
     /// The store's log is sealed into blocks when it has so many bytes.
@@ -215,6 +217,7 @@ impl Default for Limits {
             retry_longest_ms: 300_000,
             run_log_lines: 200,
             runs_kept: 1_000,
+            disk_reserve_bytes: 128 << 20,
             store_cache_bytes: 128 << 20,
             store_log_bytes: 64 << 20,
             store_log_points: 2_000_000,

@@ -63,6 +63,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Returns when everything committed before is durable.
     fn sync_values(&self) -> Result<(), StoreError>;
 
+    /// [`StoreError::Low`] if the disk has less than so many bytes left.
+    fn check_room(&self, reserve: u64) -> Result<(), StoreError>;
+
     /// Appends a record to the log.
     fn append(&self, record: &[u8]) -> Result<Sequence, StoreError>;
 

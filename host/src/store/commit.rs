@@ -56,11 +56,12 @@ impl Database {
     /// Keeps the outcome of a run: all of it or, on an error, nothing.
     ///
     /// [`StoreError::Conflict`] if the run is already finished; [`StoreError::Quota`] if the
-    /// batch would have too many series. After any other error the store accepts no writes
-    /// until it is opened again, and whether this commit is then there is open.
+    /// batch would have too many series; [`StoreError::Low`] while the disk is nearly full. After
+    /// any other error the store accepts no writes until it is opened again, and whether this
+    /// commit is then there is open.
     pub fn commit(&self, mut commit: Commit) -> Result<Committed, StoreError> {
         let inner = &self.inner;
-        inner.check_running()?;
+        inner.check_writable()?;
         let models = std::mem::take(&mut commit.models);
         let (models, blob) = inner.stage_models(models)?;
         let key = commit.run.slot.key.clone();

@@ -192,6 +192,12 @@ impl Inner {
         }
     }
 
+    /// Refuses also while the disk is nearly full.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.check_running()?;
+        self.store.check_room(self.limits.disk_reserve_bytes)
+    }
+
     /// Accepts nothing more, since what is on disk is no longer known.
     pub fn stop(&self, error: &StoreError) {
         lock(&self.stopped).get_or_insert_with(|| error.to_string());
@@ -209,7 +215,7 @@ impl Inner {
     /// Writes one record and applies it. The writer is locked, so that nothing comes between
     /// what the record was made from and the record.
     pub fn write_entry(&self, _writer: &mut Writer, entry: Entry) -> Result<Sequence, StoreError> {
-        self.check_running()?;
+        self.check_writable()?;
         let record = encode(&entry)?;
         let sequence = self.store.append(&record).inspect_err(|e| self.stop(e))?;
         if self.durable() {

@@ -31,6 +31,15 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
+    /// The disk is nearly full. Nothing was tried, and nothing has to be started again.
+    Low {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is left, in bytes.
+        free: u64,
+        /// What must be left.
+        reserve: u64,
+    },
     /// The disk is full.
     Full {
         /// The data directory, or the file that was written.
@@ -111,6 +120,15 @@ impl fmt::Display for StoreError {
                 f,
                 "{} is not empty, and a restore never writes over anything. Name a directory that does not exist yet.",
                 dir.display()
+            ),
+            Self::Low { dir, free, reserve } => write!(
+                f,
+                "the disk of {} has {} MB left, and nothing is written below {} MB (`disk_reserve_bytes`), so that the \
+                 store can always be read and opened. What was acknowledged is safe. Free some space; anomd then goes \
+                 on by itself.",
+                dir.display(),
+                free >> 20,
+                reserve >> 20
             ),
             Self::Full { dir, doing } => write!(
                 f,

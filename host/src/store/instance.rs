@@ -7,9 +7,14 @@ use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::time::Duration;
 
 use super::StoreError;
 use super::blob::sync_dir;
+
+/// How often and how long a lock is waited for that nobody can hold.
+const LOCK_TRIES: u32 = 250;
+const LOCK_WAIT: Duration = Duration::from_millis(20);
 
 /// One sled, with a second handle to its file.
 pub(super) struct Instance {
@@ -28,7 +33,19 @@ impl Instance {
     pub fn open(dir: PathBuf, cache_bytes: usize) -> Result<Self, StoreError> {
         let cache_bytes = u64::try_from(cache_bytes.max(1 << 20)).unwrap_or(u64::MAX);
         let config = sled::Config::new().path(&dir).cache_capacity(cache_bytes).flush_every_ms(None);
-        let open = || guarded(&dir, "opening", || config.open());
+        let open = || {
+            let mut tries = 0..LOCK_TRIES;
+            loop {
+                match guarded(&dir, "opening", || config.open()) {
+                    // The directory is ours, so this lock of sled's own is about to go: a child
+                    // that was just started had a copy of its file.
+                    Err(StoreError::Io { detail, .. }) if detail.contains("acquire lock") && tries.next().is_some() => {
+                        std::thread::sleep(LOCK_WAIT);
+                    }
+                    opened => return opened,
+                }
+            }
+        };
         let db = match open() {
             Err(StoreError::Damaged { .. }) => {
                 // A snapshot that was being written at a sudden stop; sled does without it.

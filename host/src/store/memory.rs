@@ -56,6 +56,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn check_room(&self, _reserve: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn append(&self, record: &[u8]) -> Result<Sequence, StoreError> {
         let mut kept = lock(&self.kept);
         kept.last += 1;

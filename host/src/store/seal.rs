@@ -80,7 +80,7 @@ impl Inner {
             return;
         }
         if grown(BACKLOG) {
-            // A failure has stopped the store, and the next write tells.
+            // A failure has stopped the store, or will be met again: the next write tells.
             let _ = self.seal();
             return;
         }
@@ -92,10 +92,12 @@ impl Inner {
         }
     }
 
-    /// See [`Database::seal`]. After a failure the store accepts no writes.
+    /// See [`Database::seal`]. After a failed write the store accepts none.
     pub fn seal(&self) -> Result<(), StoreError> {
         let mut sealer = lock(&self.sealing);
         self.check_running()?;
+        // Less than for a commit, since a sealing makes room; but some it needs.
+        self.store.check_room(self.limits.disk_reserve_bytes / 4)?;
         let Some(sealing) = self.freeze()? else { return Ok(()) };
         self.write_sealing(&mut sealer, &sealing).inspect_err(|e| self.stop(e))?;
         write(&self.state).frozen = None;

@@ -11,14 +11,14 @@
 //! * on damage it may panic, so every call is guarded and becomes a [`StoreError`].
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, RwLock, mpsc};
 
 use super::backend::{Changes, Digest, Listeners, Pair, Sequence, Store};
 use super::blob::{BlobFolder, sync_dir};
-use super::directory::{check_version, take_lock};
+use super::directory::{Held, check_version, free_bytes};
 use super::instance::Instance;
 use super::{StoreError, lock, read, write};
 
@@ -37,8 +37,9 @@ pub struct SledStore {
     gate: RwLock<()>,
     last: Mutex<Sequence>,
     listeners: Listeners,
+    dir: PathBuf,
     // Dropped last: nobody may open the directory before sled has let go of it.
-    _lock: File,
+    _held: Held,
 }
 
 impl SledStore {
@@ -47,7 +48,7 @@ impl SledStore {
     pub fn open(dir: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
         let fresh = !dir.exists();
         fs::create_dir_all(dir).map_err(|e| StoreError::io("creating", dir, &e))?;
-        let held = take_lock(dir)?;
+        let held = Held::take(dir)?;
         check_version(dir)?;
         let values = Instance::open(dir.join("store"), cache_bytes / 2)?;
         let log = Instance::open(dir.join("wal"), (cache_bytes / 8).min(16 << 20))?;
@@ -64,7 +65,8 @@ impl SledStore {
             gate: RwLock::default(),
             last: Mutex::new(last),
             listeners: Listeners::default(),
-            _lock: held,
+            dir: dir.to_owned(),
+            _held: held,
         })
     }
 }
@@ -186,6 +188,11 @@ impl Store for SledStore {
 
     fn sync_values(&self) -> Result<(), StoreError> {
         self.values.sync()
+    }
+
+    fn check_room(&self, reserve: u64) -> Result<(), StoreError> {
+        let free = free_bytes(&self.dir)?;
+        if free < reserve { Err(StoreError::Low { dir: self.dir.clone(), free, reserve }) } else { Ok(()) }
     }
 
     fn append(&self, record: &[u8]) -> Result<Sequence, StoreError> {

@@ -45,6 +45,10 @@ impl Store for Failing {
         self.spend()
     }
 
+    fn check_room(&self, reserve: u64) -> Result<(), StoreError> {
+        self.kept.check_room(reserve)
+    }
+
     fn append(&self, record: &[u8]) -> Result<Sequence, StoreError> {
         self.spend()?;
         self.kept.append(record)
