@@ -25,7 +25,7 @@ use super::{StoreError, lock, read, write};
 /// The longest value that sled is given, but for a few bytes of our own.
 const PART_BYTES: usize = 7_000;
 /// Keys removed at once when the log is trimmed.
-const TRIM_KEYS: usize = 500;
+const TRIM_KEYS: usize = 64;
 
 /// A storage engine in a directory: `store/`, `wal/`, `models/`, `lock`, `VERSION`.
 #[derive(Debug)]
