@@ -22,8 +22,12 @@ demo: plugins
 test: plugins
 	@tests/run
 
+# Our own crate is optimised here, and only here; its dependencies are those of every build.
 bench: plugins
-	@$(CARGO) run --quiet -p anomd -- bench $(ARGS)
+	@cd plugins && $(CARGO) run --quiet --release -p robust --example native >dist/native.json
+	@$(CARGO) run --quiet -p anomd --config profile.dev.package.anomd.opt-level=3 \
+		--config profile.dev.package.anomd.debug-assertions=false \
+		-- bench --native plugins/dist/native.json --data target $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -1,0 +1,295 @@
+//! `anomd bench`: what the store and the sandbox cost on this machine.
+//!
+//! A figure is a median. Where something comparable can be done without anomd, it is done in
+//! the same run, on the same disk and cores, and the figure stands beside the ratio: an
+//! absolute number says as much of the machine as of the program. Nothing here decides
+//! whether a number is good enough; what the design promises is printed beside it.
+
+mod plain;
+mod sandbox;
+mod storage;
+mod walk;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{CliError, Global, output};
+use crate::store;
+
+#[derive(Args)]
+pub(super) struct BenchArgs {
+    /// A small run, for a first look: its figures are rough.
+    #[arg(long)]
+    quick: bool,
+    /// What the default detector's code takes natively: the output of the example `native`
+    /// of `plugins/robust`, which `make bench` makes.
+    #[arg(long, value_name = "FILE")]
+    native: Option<PathBuf>,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    /// Points of each store.
+    store: store::bench::Size,
+    /// Whole runs whose median is taken.
+    runs: usize,
+    /// Calls whose median is taken.
+    calls: usize,
+    /// Fits whose median is taken.
+    fits: usize,
+    /// Rows of the large calls.
+    rows: usize,
+    /// Whether compiling is measured; it takes seconds.
+    compile: bool,
+}
+
+impl Size {
+    const FULL: Self = Self {
+        store: store::bench::Size { series: 200, ticks: 1_500 },
+        runs: 3,
+        calls: 300,
+        fits: 15,
+        rows: 1_000,
+        compile: true,
+    };
+    const QUICK: Self =
+        Self { store: store::bench::Size { series: 100, ticks: 300 }, runs: 1, calls: 50, fits: 3, ..Self::FULL };
+}
+
+/// What the default detector's code takes natively.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Native {
+    /// A fit of one row, in milliseconds.
+    fit_ms: f64,
+    /// A new point of one row, in microseconds.
+    score_us: f64,
+}
+
+/// What the design promises at most.
+#[derive(Clone, Copy, Debug)]
+enum Budget {
+    /// Of the value.
+    Value(f64),
+    /// Of the ratio.
+    Ratio(f64),
+}
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+struct Figure {
+    /// The key in the JSON.
+    name: &'static str,
+    /// What was measured.
+    what: String,
+    value: f64,
+    unit: &'static str,
+    /// How many times that of something else, and of what.
+    ratio: Option<(f64, &'static str)>,
+    budget: Option<Budget>,
+}
+
+impl Figure {
+    fn new(name: &'static str, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { name, what: what.into(), value, unit, ratio: None, budget: None }
+    }
+
+    /// Beside what it is put; of the same unit.
+    fn against(self, baseline: f64, what: &'static str) -> Self {
+        Self { ratio: Some((self.value / baseline, what)), ..self }
+    }
+
+    fn at_most(self, budget: Budget) -> Self {
+        Self { budget: Some(budget), ..self }
+    }
+
+    /// Whether it is within its budget; `None` without one.
+    fn within(&self) -> Option<bool> {
+        match self.budget? {
+            Budget::Value(most) => Some(self.value <= most),
+            Budget::Ratio(most) => self.ratio.map(|(ratio, _)| ratio <= most),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let budget = self.budget.map(|budget| match budget {
+            Budget::Value(most) => json!({"of": "value", "most": most}),
+            Budget::Ratio(most) => json!({"of": "ratio", "most": most}),
+        });
+        json!({
+            "what": self.what, "value": self.value, "unit": self.unit,
+            "ratio": self.ratio.map(|(ratio, _)| ratio), "against": self.ratio.map(|(_, what)| what),
+            "budget": budget, "within_budget": self.within(),
+        })
+    }
+
+    fn row(&self) -> [String; 4] {
+        let budget = match self.budget {
+            None => String::new(),
+            Some(Budget::Value(most)) => format!("≤ {most} {}", self.unit),
+            Some(Budget::Ratio(most)) => format!("≤ {most} ×"),
+        };
+        let over = if self.within() == Some(false) { ": over" } else { "" };
+        let ratio = self.ratio.map(|(ratio, what)| format!("{} × {what}", short(ratio)));
+        [
+            self.what.clone(),
+            format!("{} {}", short(self.value), self.unit),
+            ratio.unwrap_or_default(),
+            format!("{budget}{over}"),
+        ]
+    }
+}
+
+/// Three digits that count, thousands apart.
+fn short(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        size if size >= 0.01 => 3,
+        _ => 5,
+    };
+    let text = format!("{value:.decimals$}");
+    if decimals > 0 {
+        return text;
+    }
+    let mut apart = String::new();
+    for (place, digit) in text.chars().enumerate() {
+        if place > 0 && (text.len() - place).is_multiple_of(3) {
+            apart.push(' ');
+        }
+        apart.push(digit);
+    }
+    apart
+}
+
+/// The middle one, or 0 of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// What some work gives, and the seconds that it takes.
+async fn timed<T, E>(work: impl Future<Output = Result<T, E>>) -> Result<(T, f64), E> {
+    let begun = Instant::now();
+    let done = work.await?;
+    Ok((done, begun.elapsed().as_secs_f64()))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliError> {
+    let native = args.native.as_ref().map(|path| -> Result<Native, CliError> {
+        let unreadable =
+            |why: String| CliError::Usage(format!("cannot read {}: {why}; `make bench` makes it anew", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))
+    });
+    let native = native.transpose()?;
+    if cfg!(debug_assertions) {
+        eprintln!(
+            "anomd itself is compiled without optimisation here, and its store is slower for it: see `make bench`"
+        );
+    }
+    let size = if args.quick { Size::QUICK } else { Size::FULL };
+    let beside = global.data.clone().unwrap_or_else(|| PathBuf::from("."));
+    let figures = measure(size, &beside, native).await?;
+    if global.json {
+        return output::json(&report(size, &figures));
+    }
+    let mut table = output::table(["what", "median", "within this run", "budget"]);
+    for figure in &figures {
+        table.add_row(figure.row());
+    }
+    println!("{table}");
+    println!(
+        "{} cores; {} points in each store; {} runs of the store, {} calls.",
+        cores(),
+        size.store.series * size.store.ticks,
+        size.runs,
+        size.calls
+    );
+    Ok(())
+}
+
+/// All figures. What is written goes to a folder that is made in `beside`, which should be
+/// on the disk that is meant (a `/tmp` may be memory), and is gone afterwards.
+async fn measure(size: Size, beside: &std::path::Path, native: Option<Native>) -> Result<Vec<Figure>, CliError> {
+    let folder = tempfile::Builder::new().prefix(".anomd-bench-").tempdir_in(beside).map_err(|e| {
+        CliError::Usage(format!("cannot write in {}: {e}; name a folder with --data", beside.display()))
+    })?;
+    let mut figures = storage::measure(size, folder.path())?;
+    figures.extend(sandbox::measure(size, folder.path(), native).await?);
+    Ok(figures)
+}
+
+fn report(size: Size, figures: &[Figure]) -> impl Serialize {
+    let figures: Map<String, Value> = figures.iter().map(|figure| (figure.name.to_owned(), figure.json())).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"), "cores": cores(), "optimised": !cfg!(debug_assertions),
+        "store_points": size.store.series * size.store.ticks, "runs": size.runs, "calls": size.calls,
+        "figures": figures,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_json_has_each_figure_with_its_unit_and_budget() {
+        let size = Size {
+            store: store::bench::Size { series: 8, ticks: 4 },
+            runs: 1,
+            calls: 1,
+            fits: 1,
+            rows: 2,
+            compile: false,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let native = Native { fit_ms: 1e9, score_us: 1e-9 };
+        let figures = measure(size, folder.path(), Some(native)).await.unwrap();
+        assert!(folder.path().read_dir().unwrap().next().is_none(), "nothing is left behind");
+
+        let report = serde_json::to_value(report(size, &figures)).unwrap();
+        let units: Vec<_> = report["figures"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, figure)| format!("{name} {}", figure["unit"].as_str().unwrap()))
+            .collect();
+        assert_eq!(
+            units,
+            [
+                "append_values points/s",
+                "append_scored points/s",
+                "disk_values B/point",
+                "disk_scored B/point",
+                "scan_values points/s",
+                "scan_scored points/s",
+                "series_values ms",
+                "plan_fresh µs",
+                "plan_warm µs",
+                "score_row_fresh µs",
+                "score_row_warm µs",
+                "score_rows_warm µs/row",
+                "detector_fit ms",
+                "detector_score µs/row",
+            ]
+        );
+        for (name, figure) in report["figures"].as_object().unwrap() {
+            // So few points may fit into what the files of a store have at the start.
+            assert!(figure["value"].as_f64().unwrap() > 0.0 || name.starts_with("disk_"), "{name}");
+        }
+        assert_eq!(report["figures"]["disk_values"]["budget"], json!({"of": "value", "most": 4.5}));
+        // Against a native code that takes a fortnight, and against one that takes nothing.
+        assert_eq!(report["figures"]["detector_fit"]["within_budget"], json!(true));
+        assert_eq!(report["figures"]["detector_score"]["within_budget"], json!(false));
+    }
+}

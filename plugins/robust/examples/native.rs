@@ -1,0 +1,62 @@
+//! What the detector takes as native code, for `make bench`, which puts it beside the same
+//! work in the sandbox.
+//!
+//!     cargo run --release -p robust --example native
+//!
+//! Prints one object of JSON: the median of a fit of one row in milliseconds, and of a new
+//! point of one row in microseconds, when 32 rows are scored together. It does what the
+//! guest does with a row, the encoding of models included, on the series of `anomd bench`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use robust::ensemble::{Ensemble, HISTORY, Series};
+use robust::member::CONTEXT;
+use robust::model::Model;
+
+#[path = "../../../host/src/cli/bench/walk.rs"]
+mod walk;
+
+const STEP_MS: u32 = 60_000;
+/// The first minute of the series, since the epoch.
+const START: i64 = 1_767_225_600_000 / STEP_MS as i64;
+const FITTED: usize = 4;
+const TOGETHER: usize = 32;
+const FITS: usize = 16;
+const CALLS: usize = 300;
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    let ensemble = Ensemble::default();
+    let (history, context) = (HISTORY as usize, CONTEXT as usize);
+    let rows: Vec<Vec<f64>> = (0..FITTED).map(|row| walk::walk(row, history + 1)).collect();
+    let fit = |row: &[f64]| {
+        let series = Series { values: &row[..history], start: START, step_ms: STEP_MS };
+        ensemble.fit(series, Model::decode_whole(&[])).expect("a day has enough minutes").encode()
+    };
+    // The warm-up, too.
+    let models: Vec<Vec<u8>> = rows.iter().map(|row| fit(row)).collect();
+    let fits = (0..FITS).map(|index| {
+        let begun = Instant::now();
+        black_box(fit(black_box(&rows[index % FITTED])));
+        begun.elapsed().as_secs_f64() * 1e3
+    });
+    let fit_ms = median(fits.collect());
+    let calls = (0..CALLS).map(|_| {
+        let begun = Instant::now();
+        for index in 0..TOGETHER {
+            let model = Model::decode(black_box(&models[index % FITTED])).expect("it was just encoded");
+            let from = history - context;
+            let values = &rows[index % FITTED][from..];
+            let series = Series { values, start: START + from as i64, step_ms: STEP_MS };
+            black_box(ensemble.score(&model, series, 1));
+        }
+        begun.elapsed().as_secs_f64() * 1e6 / TOGETHER as f64
+    });
+    let score_us = median(calls.collect());
+    println!("{{\"fit_ms\": {fit_ms}, \"score_us\": {score_us}}}");
+}
