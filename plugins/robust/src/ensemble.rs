@@ -1,9 +1,10 @@
 //! The ensemble: learns a series, and scores its newest points.
 //!
-//! Each member's raw score is calibrated on its own past to a surprise; the surprises,
-//! none of which counts for more than [`VOTE`], are summed; and the sum is calibrated on
-//! its own past once more. Members agree by accident far more often than independent
-//! ones would, and only the second calibration knows how often.
+//! Each member's raw score is told as a multiple of what is usual at that time of the
+//! season and calibrated on its own past to a surprise; the surprises, none of which
+//! counts for more than [`VOTE`], are summed; and the sum is calibrated on its own past
+//! once more. Members agree by accident far more often than independent ones would, and
+//! only the second calibration knows how often.
 
 use crate::calibration::{Tail, median, quantile};
 use crate::member::{self, COUNT, Columns, Member, Windows, moving_errors};
@@ -17,19 +18,22 @@ pub const HISTORY: u32 = 14_400;
 /// Columns without which nothing is learned.
 pub const LEAST: usize = 60;
 /// What one member's surprise counts for at most.
-const VOTE: f32 = 6.0;
+const VOTE: f32 = 8.0;
 /// The surprise that is a score of 1.
 const FULL: f32 = 7.0;
 /// Where the tail of a member and of the sum begins.
-const MEMBER_SHARE: f64 = 0.95;
-const TOTAL_SHARE: f64 = 0.98;
+const TAIL_SHARE: f64 = 0.95;
+/// High scores with less time between them are one occasion.
+const OCCASION_MS: i64 = 2 * 3_600_000;
 /// Past columns whose raw scores are kept, and that a first fit works out.
-const PAST: usize = 2400;
+pub const PAST: usize = 2400;
 const FIRST_PAST: usize = 2000;
-/// What happened on so many occasions, so many hours apart, is not rarer than that.
-const OCCASIONS: usize = 3;
-const APART_MS: i64 = 8 * 3_600_000;
-/// The share of raw scores that are usual in their part of a season.
+/// Past scores without which a member has no vote.
+const LEAST_PAST: usize = 20;
+/// What happened so many times, so far apart, is not rarer than that.
+const RECURRENCES: usize = 3;
+const RECURRENCE_MS: i64 = 8 * 3_600_000;
+/// The share of raw scores that are within what is usual in their part of a season.
 const USUAL_SHARE: f64 = 0.75;
 /// Equal answers after which another season is believed.
 const RIVAL_TIMES: u32 = 3;
@@ -64,7 +68,7 @@ pub struct Judgement {
     pub lower: f64,
     /// The upper edge.
     pub upper: f64,
-    /// The surprise of each member, at most [`VOTE`]; NaN where it had none.
+    /// What each member's surprise counts for; NaN where it had none.
     pub votes: RawScores,
 }
 
@@ -110,14 +114,14 @@ impl Ensemble {
             return None;
         }
         let previous = previous.filter(|p| p.head.step_ms == series.step_ms && p.head.end <= end);
-        let fresh = Transform::of(values);
         // The scale stays unless the series has outgrown it: past scores are told in it.
         let same_scale = |p: &Model| {
-            let ratio = p.head.transform.scale / Transform::scaled(values, p.head.transform.power, fresh.shift).scale;
+            let Transform { power, shift, scale, .. } = p.head.transform;
+            let ratio = scale / Transform::scaled(values, power, shift).scale;
             stride(p.history.len()) == stride(values.len()) && (0.5..2.0).contains(&ratio)
         };
         let previous = previous.filter(same_scale);
-        let transform = previous.as_ref().map_or(fresh, |p| p.head.transform);
+        let transform = previous.as_ref().map_or_else(|| Transform::of(values), |p| p.head.transform);
         let judged = member::judged(&transform, values);
         let (season, rival) = self.season(&judged, series.step_ms, previous.as_ref().map(|p| &p.head));
         let previous = previous.filter(|p| p.head.season == season);
@@ -168,7 +172,7 @@ impl Ensemble {
     }
 
     /// Calibrates members and sum on the raw scores of the past.
-    fn calibrate(&self, head: &mut Head, past: &[RawScores], stride: i64) {
+    pub fn calibrate(&self, head: &mut Head, past: &[RawScores], stride: i64) {
         // The last one is the last column before the end that the stride falls on.
         let newest = (head.end - 1).div_euclid(stride) * stride;
         let column = |index: usize| newest - (past.len() - 1 - index) as i64 * stride;
@@ -178,17 +182,17 @@ impl Ensemble {
         }
         let relative: Vec<RawScores> =
             past.iter().enumerate().map(|(row, raw)| relative(head, column(row), raw)).collect();
+        let rows = |ms: i64| (ms / i64::from(head.step_ms) / stride).max(1) as usize;
+        let (occasion, recurrence) = (rows(OCCASION_MS), rows(RECURRENCE_MS));
         for (index, tail) in head.tails.iter_mut().enumerate() {
-            let mut scores: Vec<f32> = relative.iter().map(|row| row[index]).filter(|s| !s.is_nan()).collect();
-            if scores.len() >= 20 {
-                *tail = Tail::of(&mut scores, MEMBER_SHARE, 1e-6);
+            let scores: Vec<f32> = relative.iter().map(|row| row[index]).collect();
+            if scores.iter().filter(|s| !s.is_nan()).count() >= LEAST_PAST {
+                *tail = Tail::of(&scores, TAIL_SHARE, occasion, 1e-6);
             }
         }
         let totals: Vec<f32> = relative.iter().map(|row| self.total(&votes(head, row))).collect();
-        head.total = Tail::of(&mut totals.clone(), TOTAL_SHARE, 0.25).unwrap_or_default();
-        let apart = (APART_MS / i64::from(head.step_ms) / stride) as usize;
-        let often = recurring(&totals, apart.max(1));
-        head.recurring = (often, (totals.len() as f32 / OCCASIONS as f32).log10());
+        head.total = Tail::of(&totals, TAIL_SHARE, occasion, 0.25).unwrap_or_default();
+        head.recurring = (recurring(&totals, recurrence), (totals.len() as f32 / RECURRENCES as f32).log10());
     }
 
     /// The season, and what speaks against it.
@@ -252,7 +256,7 @@ impl Ensemble {
         }
     }
 
-    fn total(&self, votes: &RawScores) -> f32 {
+    pub fn total(&self, votes: &RawScores) -> f32 {
         let counted =
             Member::ALL.iter().zip(votes).filter(|(member, vote)| self.members.contains(member) && !vote.is_nan());
         counted.map(|(_, vote)| vote).sum()
@@ -260,19 +264,19 @@ impl Ensemble {
 }
 
 /// Columns between two past raw scores, of a history of so many.
-fn stride(columns: usize) -> i64 {
+pub fn stride(columns: usize) -> i64 {
     (columns as i64 / 1500).clamp(1, 4)
 }
 
 /// How odd a sum is: by the tail, but no odder than what happened on several occasions,
 /// and beyond that as much odder as the tail says.
-fn surprise(head: &Head, total: f32) -> f32 {
+pub fn surprise(head: &Head, total: f32) -> f32 {
     let (often, at_most) = head.recurring;
     let beyond = (total - often).max(0.0) / (head.total.excess * std::f32::consts::LN_10);
     head.total.surprise(total).min(at_most + beyond)
 }
 
-/// The sum that was reached on [`OCCASIONS`] at least `apart` places from each other.
+/// The sum that was reached on [`RECURRENCES`] at least `apart` places from each other.
 fn recurring(totals: &[f32], apart: usize) -> f32 {
     let mut order: Vec<usize> = (0..totals.len()).collect();
     order.sort_unstable_by(|&a, &b| totals[b].total_cmp(&totals[a]));
@@ -281,7 +285,7 @@ fn recurring(totals: &[f32], apart: usize) -> f32 {
         if occasions.iter().all(|o| o.abs_diff(place) >= apart) {
             occasions.push(place);
         }
-        if occasions.len() == OCCASIONS {
+        if occasions.len() == RECURRENCES {
             return totals[place];
         }
     }
@@ -306,7 +310,7 @@ fn usual_scores(scores: impl Iterator<Item = (i64, f32)>, season: Option<usize>)
         0..6 => overall,
         _ => quantile(&mut part, USUAL_SHARE).unwrap_or(overall),
     });
-    smooth(&parts, 0.5 * overall)
+    smooth(&parts, overall)
 }
 
 /// Each part with its neighbours, and no less than `least`.
@@ -318,19 +322,17 @@ fn smooth(parts: &[f32; PHASES], least: f32) -> [f32; PHASES] {
 }
 
 /// Raw scores as multiples of what is usual at a column.
-fn relative(head: &Head, column: i64, raw: &RawScores) -> RawScores {
+pub fn relative(head: &Head, column: i64, raw: &RawScores) -> RawScores {
     let phase = member::phase(column, head.season).unwrap_or(0);
     std::array::from_fn(|i| raw[i] / head.usual[i][phase])
 }
 
-/// The surprises of relative scores.
-fn votes(head: &Head, relative: &RawScores) -> RawScores {
-    std::array::from_fn(|i| head.tails[i].map_or(f32::NAN, |tail| cap(tail.surprise(relative[i]))))
-}
-
-/// `min` that keeps NaN.
-fn cap(surprise: f32) -> f32 {
-    if surprise > VOTE { VOTE } else { surprise }
+/// What the surprises of relative scores count for; NaN of a member that has none.
+pub fn votes(head: &Head, relative: &RawScores) -> RawScores {
+    std::array::from_fn(|i| {
+        let surprise = head.tails[i].map_or(f32::NAN, |tail| tail.surprise(relative[i]));
+        Member::ALL[i].weight() * if surprise > VOTE { VOTE } else { surprise }
+    })
 }
 
 /// Measures on the whole history what raw scores are told in units of.
@@ -371,4 +373,22 @@ fn typical(deviations: &mut Vec<f32>) -> f32 {
     let mean = deviations.iter().sum::<f32>() / deviations.len().max(1) as f32;
     let middle = median(deviations);
     if middle > 0.0 { 1.4826 * middle } else { 1.25 * mean }
+}
+
+pub fn blank() -> Head {
+    Head {
+        step_ms: 0,
+        end: 0,
+        seen: 0,
+        season: None,
+        rival: (None, 0),
+        transform: Transform { power: crate::transform::Power::Plain, shift: 0.0, center: 0.0, scale: 1.0 },
+        spread: [1.0; PHASES],
+        drift: [1.0; member::SPANS.len()],
+        calm: 0.0,
+        usual: [[1.0; PHASES]; COUNT],
+        recurring: (f32::NEG_INFINITY, 0.0),
+        tails: [None; COUNT],
+        total: Tail::default(),
+    }
 }

@@ -15,6 +15,9 @@ pub mod season;
 pub mod transform;
 pub mod window;
 
+#[cfg(test)]
+mod tests;
+
 use ensemble::{Direction, Ensemble, Series};
 use member::Member;
 use model::Model;

@@ -66,6 +66,15 @@ impl Member {
         Self::Drift,
     ];
 
+    /// What a vote counts for. Those that see single points are heard half: noise is
+    /// mostly single points, and what happens to a system lasts.
+    pub fn weight(self) -> f32 {
+        match self {
+            Self::WinknnShort | Self::EwmaResid => 0.5,
+            _ => 1.0,
+        }
+    }
+
     /// The name in configurations and terms.
     pub fn name(self) -> &'static str {
         match self {

@@ -19,7 +19,7 @@ pub const SHORT: usize = 8;
 /// The middle window, centred.
 pub const MID: usize = 32;
 /// The longest window, a multiple of [`BODY`].
-const LONGEST: usize = 288;
+const LONGEST: usize = 96;
 /// The long window of a series without a season.
 const LONG: usize = 64;
 

@@ -190,7 +190,7 @@ fn service(world: &mut World<'_>) -> Vec<f64> {
         world.track(Demo, Counter, SUM, labels, &[Target::Requests, Target::Latency], sums);
     }
     // Clients that retry: single minutes with several times the usual errors.
-    let retries = world.bursts(0.0012, (2.5, 6.0), 1);
+    let retries = world.bursts(0.002, (3.0, 8.0), 1);
     let means = world.each(|m| 5.0 * people[m] * retries[m] * errors[m].0);
     let failed = world.counts(&means);
     world.track(Demo, Counter, COUNT, FAILED, &[Target::Errors], failed);
@@ -242,9 +242,12 @@ fn service(world: &mut World<'_>) -> Vec<f64> {
     });
     world.track(Demo, Gauge, "demo_batch_queue_length", &[], &[], queues);
 
-    // Mostly the network between, now and then a lost packet.
-    let (z, lost) = (world.normal(), world.bursts(0.004, (2.0, 5.0), 1));
-    let probes = world.each(|m| 0.11 * (0.22 * z[m]).exp() * (1.0 + 0.25 * people[m]) * latency[m].0 * lost[m]);
+    // Mostly the network between; now and then a packet is lost and sent again.
+    let (z, lost) = (world.normal(), world.bursts(0.004, (1.1, 1.5), 1));
+    let probes = world.each(|m| {
+        let answer = 0.11 * (0.22 * z[m]).exp() * (1.0 + 0.25 * people[m]) * latency[m].0;
+        answer + (lost[m] - 1.0)
+    });
     world.track(Job::Probe, Gauge, "probe_duration_seconds", &[], &[Target::Latency], probes);
     people
 }
@@ -310,7 +313,8 @@ fn machine(world: &mut World<'_>, people: &[f64]) {
         world.track(Node, Counter, name, ETH0, &[Target::Network, Target::Requests], bytes);
     }
     let drops = world.on(Target::Drops);
-    let means = world.each(|m| (3.0 + 14.0 * people[m]) * drops[m].0);
+    let crowded = world.bursts(0.0015, (2.5, 6.0), 2);
+    let means = world.each(|m| (3.0 + 14.0 * people[m]) * crowded[m] * drops[m].0);
     let dropped = world.counts(&means);
     world.track(Node, Counter, "node_network_transmit_drop_total", ETH0, &[Target::Drops], dropped);
     let means = world.each(|_| 0.006);

@@ -161,13 +161,18 @@ impl Scenario {
     fn when(self) -> (Range<f64>, Range<usize>) {
         match self {
             Self::ResourceExhaustion => (3.0..6.0, 45..121),
-            Self::PerformanceDegradation => (5.0..22.0, 40..91),
+            Self::PerformanceDegradation => (18.5..31.0, 40..91),
             Self::ApplicationErrors => (7.0..21.0, 30..71),
-            Self::NetworkIssues => (8.5..19.0, 25..61),
-            Self::ServiceDisruption => (8.5..19.0, 25..61),
+            Self::NetworkIssues => (9.0..18.0, 25..61),
+            Self::ServiceDisruption => (9.0..18.0, 25..61),
             Self::CapacityPlanning => (6.0..12.0, 60..121),
             Self::SecurityIncident => (0.0..23.0, 30..81),
         }
+    }
+
+    /// Whether it takes people at work to be noticed.
+    fn on_working_days(self) -> bool {
+        matches!(self, Self::NetworkIssues | Self::ServiceDisruption)
     }
 
     /// What it does, from its first to its last minute.
@@ -177,14 +182,14 @@ impl Scenario {
         match self {
             Self::ResourceExhaustion => vec![
                 effect(Target::Cpu, Change::Plus(between(0.55, 0.95)), 3, 2),
-                effect(Target::Memory, Change::Plus(between(0.45, 0.80) * GIB), span.len(), 3),
+                effect(Target::Memory, Change::Plus(between(0.35, 0.65) * GIB), span.len(), 3),
             ],
             Self::PerformanceDegradation => {
                 vec![effect(Target::Latency, Change::Times(between(1.5, 2.0)), 6, 6)]
             }
-            Self::ApplicationErrors => vec![effect(Target::Errors, Change::Times(between(3.5, 6.0)), 2, 3)],
+            Self::ApplicationErrors => vec![effect(Target::Errors, Change::Times(between(3.5, 5.5)), 2, 3)],
             Self::NetworkIssues => vec![
-                effect(Target::Network, Change::Times(between(0.4, 0.6)), 3, 4),
+                effect(Target::Network, Change::Times(between(0.5, 0.65)), 3, 4),
                 effect(Target::Drops, Change::Times(between(1.8, 3.0)), 3, 4),
             ],
             Self::ServiceDisruption => vec![
@@ -195,7 +200,7 @@ impl Scenario {
             Self::CapacityPlanning => {
                 vec![effect(Target::DiskGrowth, Change::Plus(between(7.0, 14.0) * MIB), 1, 1)]
             }
-            Self::SecurityIncident => vec![effect(Target::RefusedLogins, Change::Plus(between(3.0, 6.0)), 2, 2)],
+            Self::SecurityIncident => vec![effect(Target::RefusedLogins, Change::Plus(between(3.5, 7.0)), 2, 2)],
         }
     }
 }
@@ -221,13 +226,23 @@ pub fn incidents(dice: Dice, calendar: Calendar) -> Vec<Plan> {
     let mut rng = dice.stream(INCIDENTS);
     let mut days: Vec<usize> = WEEK.collect();
     days.shuffle(&mut rng);
+    // The minute of a day of the history at which it is so late.
+    let at = |day: usize, hour: f64| {
+        let offset = (hour - calendar.hour(day * DAY)).rem_euclid(24.0);
+        day * DAY + (offset * 60.0) as usize
+    };
+    let free = |day: usize| calendar.weekend(at(day, 12.0));
+    for place in 0..days.len() {
+        let bound = |place: usize| Scenario::ALL.get(place).is_some_and(|s| s.on_working_days());
+        if bound(place) && days.get(place).is_some_and(|&d| free(d)) {
+            let other = (0..days.len()).find(|&o| !bound(o) && days.get(o).is_some_and(|&d| !free(d)));
+            days.swap(place, other.unwrap_or(place));
+        }
+    }
     let plan = |(scenario, day): (Scenario, usize)| {
         let (hours, length) = scenario.when();
         let (hour, length) = (rng.random_range(hours), rng.random_range(length));
-        // Days are counted from the start, hours from midnight.
-        let offset = (hour - calendar.hour(day * DAY)).rem_euclid(24.0);
-        let latest = (day + 1) * DAY - length;
-        let begin = (day * DAY + (offset * 60.0) as usize).min(latest);
+        let begin = at(day, hour).min((day + 1) * DAY - length);
         let minutes = begin..begin + length;
         let effects = scenario.effects(&minutes, &mut rng);
         Plan { scenario, minutes, effects }

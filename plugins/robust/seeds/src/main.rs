@@ -127,6 +127,7 @@ fn main() {
     let mut sums = [0.0; 4];
     let seeds = seeds.unwrap_or(1..4);
     let mut missed = std::collections::BTreeMap::<&str, usize>::new();
+    let mut trivial = std::collections::BTreeMap::<&str, usize>::new();
     let mut blamed = std::collections::BTreeMap::<String, usize>::new();
     for seed in seeds.clone() {
         // Each seed begins on another weekday and at another hour.
@@ -173,6 +174,13 @@ fn main() {
             if row.found.is_none() {
                 *missed.entry(row.scenario.name()).or_default() += 1;
             }
+            let fixed = fixed.rows.iter().find(|r| r.scenario == row.scenario).and_then(|r| r.found.clone());
+            if let Some(found) = fixed {
+                *trivial.entry(row.scenario.name()).or_default() += 1;
+                if verbose {
+                    println!("    a threshold finds {}: {}", row.scenario.name(), found.labels);
+                }
+            }
             if verbose && row.found.is_none() {
                 println!("    {row} (day {:.2})", (row.span.start - start) as f64 / 86.4e6 + 1.0);
                 for &series in &incident.series {
@@ -203,12 +211,6 @@ fn main() {
                     });
                     let index = histories[0].series().iter().position(|l| *l == alert.labels).unwrap();
                     let at = ((alert.began - judged.start) / 60_000) as usize;
-                    let values = rated(&histories[usize::from(name == "without")], index);
-                    let digits = |v: &f64| format!("{v:.4}");
-                    println!(
-                        "        {}",
-                        values[7 * DAY + at - 40..7 * DAY + at + 3].iter().map(digits).collect::<Vec<_>>().join(" ")
-                    );
                     println!("    {name}: day {day:.3} {} {:.1?}{after}", alert.labels, scores[index][at].votes);
                 }
             }
@@ -226,6 +228,7 @@ fn main() {
     let [found, others, quiet, fixed] = sums.map(|s| s / count);
     println!("mean: found {found:.2}  others {others:.3}/day  without incidents {quiet:.3}/day  static {fixed:.2}");
     println!("missed: {missed:?}");
+    println!("found by a threshold: {trivial:?}");
     println!("other alerts by series: {blamed:#?}");
     println!(
         "{} fits of {:.2} ms, {} points of {:.1} us, models up to {} bytes",
