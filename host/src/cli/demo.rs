@@ -15,7 +15,7 @@ use indicatif::{MultiProgress, ProgressBar};
 use serde_json::json;
 
 use super::{CliError, Global, open, output};
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, Job};
 use crate::demo::endpoint::{self, Endpoint};
 use crate::demo::history::History;
 use crate::demo::table::{Alert, Table, static_threshold};
@@ -114,7 +114,11 @@ impl Stage {
         std::fs::create_dir_all(&config.batches)?;
         let path: PathBuf = config.batches.join("demo.yaml");
         std::fs::write(&path, BATCH)?;
-        let batch = config::load_batch(&path, &config, &environment)?;
+        let mut batch = config::load_batch(&path, &config, &environment)?;
+        // The file is stopped for whoever serves the folder that it lies in.
+        if let Some(ingest) = batch.schedules.get_mut(&Job::Ingest) {
+            ingest.enabled = true;
+        }
         // What is replayed can be replayed again: nothing here has to survive a power cut.
         let store = Database::open(&config.data, &config.limits)?;
         store.set_durability(Durability::Relaxed)?;
