@@ -24,10 +24,10 @@ test: plugins
 
 # Our own crate is optimised here, and only here; its dependencies are those of every build.
 bench: plugins
-	@cd plugins && $(CARGO) run --quiet --release -p robust --example native >dist/native.json
+	@cd plugins && $(CARGO) build --quiet --release -p robust --example native
 	@$(CARGO) run --quiet -p anomd --config profile.dev.package.anomd.opt-level=3 \
 		--config profile.dev.package.anomd.debug-assertions=false \
-		-- bench --native plugins/dist/native.json --data target $(ARGS)
+		-- bench --native plugins/target/release/examples/native --data target $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check

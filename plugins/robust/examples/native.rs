@@ -3,17 +3,18 @@
 //!
 //!     cargo run --release -p robust --example native
 //!
-//! Prints one object of JSON: the median of a fit of one row in milliseconds, and of a new
+//! Prints one object of JSON: the CPU time of a fit of one row in milliseconds, and of a new
 //! point of one row in microseconds, when 32 rows are scored together. It does what the
 //! guest does with a row, the encoding of models included, on the series of `anomd bench`.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use robust::ensemble::{Ensemble, HISTORY, Series};
 use robust::member::CONTEXT;
 use robust::model::Model;
 
+#[path = "../../../host/src/cli/bench/cpu.rs"]
+mod cpu;
 #[path = "../../../host/src/cli/bench/walk.rs"]
 mod walk;
 
@@ -25,11 +26,6 @@ const TOGETHER: usize = 32;
 const FITS: usize = 16;
 const CALLS: usize = 300;
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn main() {
     let ensemble = Ensemble::default();
     let (history, context) = (HISTORY as usize, CONTEXT as usize);
@@ -40,23 +36,19 @@ fn main() {
     };
     // The warm-up, too.
     let models: Vec<Vec<u8>> = rows.iter().map(|row| fit(row)).collect();
-    let fits = (0..FITS).map(|index| {
-        let begun = Instant::now();
+    let begun = cpu::cpu_seconds();
+    for index in 0..FITS {
         black_box(fit(black_box(&rows[index % FITTED])));
-        begun.elapsed().as_secs_f64() * 1e3
-    });
-    let fit_ms = median(fits.collect());
-    let calls = (0..CALLS).map(|_| {
-        let begun = Instant::now();
-        for index in 0..TOGETHER {
-            let model = Model::decode(black_box(&models[index % FITTED])).expect("it was just encoded");
-            let from = history - context;
-            let values = &rows[index % FITTED][from..];
-            let series = Series { values, start: START + from as i64, step_ms: STEP_MS };
-            black_box(ensemble.score(&model, series, 1));
-        }
-        begun.elapsed().as_secs_f64() * 1e6 / TOGETHER as f64
-    });
-    let score_us = median(calls.collect());
+    }
+    let fit_ms = (cpu::cpu_seconds() - begun) * 1e3 / FITS as f64;
+    let from = history - context;
+    let begun = cpu::cpu_seconds();
+    for index in (0..TOGETHER).cycle().take(TOGETHER * CALLS) {
+        let model = Model::decode(black_box(&models[index % FITTED])).expect("it was just encoded");
+        let values = &rows[index % FITTED][from..];
+        let series = Series { values, start: START + from as i64, step_ms: STEP_MS };
+        black_box(ensemble.score(&model, series, 1));
+    }
+    let score_us = (cpu::cpu_seconds() - begun) * 1e6 / (TOGETHER * CALLS) as f64;
     println!("{{\"fit_ms\": {fit_ms}, \"score_us\": {score_us}}}");
 }

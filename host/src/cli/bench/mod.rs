@@ -1,16 +1,18 @@
 //! `anomd bench`: what the store and the sandbox cost on this machine.
 //!
-//! A figure is a median. Where something comparable can be done without anomd, it is done in
+//! A figure is a median. Of what takes long it is CPU time, since others may use the machine. Where something comparable can be done without anomd, it is done in
 //! the same run, on the same disk and cores, and the figure stands beside the ratio: an
 //! absolute number says as much of the machine as of the program. Nothing here decides
 //! whether a number is good enough; what the design promises is printed beside it.
 
+mod cpu;
 mod plain;
 mod sandbox;
 mod storage;
 mod walk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
@@ -25,10 +27,16 @@ pub(super) struct BenchArgs {
     /// A small run, for a first look: its figures are rough.
     #[arg(long)]
     quick: bool,
-    /// What the default detector's code takes natively: the output of the example `native`
-    /// of `plugins/robust`, which `make bench` makes.
-    #[arg(long, value_name = "FILE")]
+    /// The example `native` of `plugins/robust`, which runs the default detector's code
+    /// natively; `make bench` builds it. Without it that comparison is left out.
+    #[arg(long, value_name = "PROGRAM")]
     native: Option<PathBuf>,
+    /// Series in the store.
+    #[arg(long, value_name = "NUMBER")]
+    series: Option<usize>,
+    /// Points of each series in the store, a commit each.
+    #[arg(long, value_name = "NUMBER")]
+    ticks: Option<usize>,
 }
 
 /// How much is measured.
@@ -50,18 +58,18 @@ struct Size {
 
 impl Size {
     const FULL: Self = Self {
-        store: store::bench::Size { series: 200, ticks: 1_500 },
+        store: store::bench::Size { series: 1_000, ticks: 600 },
         runs: 3,
         calls: 300,
-        fits: 15,
+        fits: 12,
         rows: 1_000,
         compile: true,
     };
     const QUICK: Self =
-        Self { store: store::bench::Size { series: 100, ticks: 300 }, runs: 1, calls: 50, fits: 3, ..Self::FULL };
+        Self { store: store::bench::Size { series: 500, ticks: 200 }, runs: 1, calls: 50, fits: 3, ..Self::FULL };
 }
 
-/// What the default detector's code takes natively.
+/// What the default detector's code takes natively, as CPU time.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Native {
     /// A fit of one row, in milliseconds.
@@ -69,6 +77,9 @@ struct Native {
     /// A new point of one row, in microseconds.
     score_us: f64,
 }
+
+/// Measures that.
+type RunNative<'a> = &'a dyn Fn() -> Result<Native, CliError>;
 
 /// What the design promises at most.
 #[derive(Clone, Copy, Debug)]
@@ -180,24 +191,34 @@ async fn timed<T, E>(work: impl Future<Output = Result<T, E>>) -> Result<(T, f64
     Ok((done, begun.elapsed().as_secs_f64()))
 }
 
+impl Native {
+    fn run(program: &Path) -> Result<Self, CliError> {
+        let failed = |why: String| {
+            CliError::Usage(format!("cannot measure with {}: {why}; `make bench` builds it", program.display()))
+        };
+        let output = Command::new(program).output().map_err(|e| failed(e.to_string()))?;
+        if !output.status.success() {
+            return Err(failed(output.status.to_string()));
+        }
+        serde_json::from_slice(&output.stdout).map_err(|e| failed(e.to_string()))
+    }
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliError> {
-    let native = args.native.as_ref().map(|path| -> Result<Native, CliError> {
-        let unreadable =
-            |why: String| CliError::Usage(format!("cannot read {}: {why}; `make bench` makes it anew", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
-        serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))
-    });
-    let native = native.transpose()?;
     if cfg!(debug_assertions) {
         eprintln!(
             "anomd itself is compiled without optimisation here, and its store is slower for it: see `make bench`"
         );
     }
-    let size = if args.quick { Size::QUICK } else { Size::FULL };
+    let mut size = if args.quick { Size::QUICK } else { Size::FULL };
+    size.store.series = args.series.unwrap_or(size.store.series);
+    size.store.ticks = args.ticks.unwrap_or(size.store.ticks);
+    let run = args.native.map(|program| move || Native::run(&program));
+    let native = run.as_ref().map(|run| run as &dyn Fn() -> Result<Native, CliError>);
     let beside = global.data.clone().unwrap_or_else(|| PathBuf::from("."));
     let figures = measure(size, &beside, native).await?;
     if global.json {
@@ -220,7 +241,7 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
 
 /// All figures. What is written goes to a folder that is made in `beside`, which should be
 /// on the disk that is meant (a `/tmp` may be memory), and is gone afterwards.
-async fn measure(size: Size, beside: &std::path::Path, native: Option<Native>) -> Result<Vec<Figure>, CliError> {
+async fn measure(size: Size, beside: &Path, native: Option<RunNative<'_>>) -> Result<Vec<Figure>, CliError> {
     let folder = tempfile::Builder::new().prefix(".anomd-bench-").tempdir_in(beside).map_err(|e| {
         CliError::Usage(format!("cannot write in {}: {e}; name a folder with --data", beside.display()))
     })?;
@@ -254,7 +275,7 @@ mod tests {
         };
         let folder = tempfile::tempdir().unwrap();
         let native = Native { fit_ms: 1e9, score_us: 1e-9 };
-        let figures = measure(size, folder.path(), Some(native)).await.unwrap();
+        let figures = measure(size, folder.path(), Some(&|| Ok(native))).await.unwrap();
         assert!(folder.path().read_dir().unwrap().next().is_none(), "nothing is left behind");
 
         let report = serde_json::to_value(report(size, &figures)).unwrap();
@@ -269,6 +290,8 @@ mod tests {
             [
                 "append_values points/s",
                 "append_scored points/s",
+                "block_values B/point",
+                "block_scored B/point",
                 "disk_values B/point",
                 "disk_scored B/point",
                 "scan_values points/s",

@@ -48,6 +48,10 @@ pub(super) fn measure(size: Size, folder: &Path) -> Result<Vec<Figure>, CliError
             |r| r.scored.1.append,
             appended,
         ),
+        Figure::new("block_values", "in blocks: values", of(|r| r.values.0.payload), "B/point")
+            .against(RAW.0, "16 B raw"),
+        Figure::new("block_scored", "in blocks: values, scores, bands", of(|r| r.scored.0.payload), "B/point")
+            .against(RAW.1, "40 B raw"),
         bytes("disk_values", "on disk: values", |r| r.values.0.disk_growth, RAW.0, "16 B raw", 4.5),
         bytes("disk_scored", "on disk: values, scores, bands", |r| r.scored.0.disk_growth, RAW.1, "40 B raw", 10.0),
         rate("scan_values", "scan: values", |r| r.values.0.scan, |r| r.values.1.scan, read),
