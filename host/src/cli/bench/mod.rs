@@ -58,7 +58,7 @@ struct Size {
 
 impl Size {
     const FULL: Self = Self {
-        store: store::bench::Size { series: 1_000, ticks: 600 },
+        store: store::bench::Size { series: 2_000, ticks: 1_000 },
         runs: 3,
         calls: 300,
         fits: 12,

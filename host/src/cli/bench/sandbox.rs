@@ -161,7 +161,7 @@ pub(super) async fn measure(size: Size, folder: &Path, native: Option<RunNative<
         figure("score_row_fresh", "default detector: score 1 row, fresh", one.0, "µs").against(one.1 * 1e6, same),
         figure("score_row_warm", "default detector: score 1 row, warm", one.1, "µs"),
         figure("score_rows_warm", &format!("default detector: score {} rows, CPU", size.rows), many, "µs/row")
-            .against(one.1 * 1e6, "a call for each row")
+            .against(one.1 * 1e6, "a call for each row, elapsed")
             .at_most(Budget::Value(100.0)),
     ]);
     if let Some(native) = native {
