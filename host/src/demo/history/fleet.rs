@@ -159,9 +159,9 @@ pub fn tracks(dice: Dice, calendar: Calendar, length: usize, growth: f64, effect
     world.tracks
 }
 
-/// The web service. Returns its requests a minute, as a share of the busiest.
+/// The web service.
 #[expect(clippy::indexing_slicing, reason = "all columns are as long as the history")]
-fn service(world: &mut World<'_>) -> Vec<f64> {
+fn service(world: &mut World<'_>) -> Load {
     use Job::Demo;
     use Kind::{Counter, Gauge};
     const COUNT: &str = "demo_api_request_duration_seconds_count";
@@ -173,13 +173,14 @@ fn service(world: &mut World<'_>) -> Vec<f64> {
     let (requests, latency, errors) = (world.on(Target::Requests), world.on(Target::Latency), world.on(Target::Errors));
     // People come and go together (minutes to hours), and a little by themselves.
     let (tide, ripple) = (world.wander(0.995, 0.035), world.wander(0.6, 0.02));
-    let people = world.each(|m| world.busy[m] * (tide[m] + ripple[m]).exp() * requests[m].0);
+    let people = world.each(|m| world.busy[m] * (tide[m] + ripple[m]).exp());
+    let served = world.each(|m| people[m] * requests[m].0);
     let slowness = world.wander(0.8, 0.06);
     let delay = world.each(|m| (1.0 + 0.3 * people[m]) * slowness[m].exp() * latency[m].0);
 
     for (labels, busiest, seconds) in [(FOO, 900.0, 0.045), (BAR, 260.0, 0.11)] {
         let own = world.wander(0.9, 0.03);
-        let means = world.each(|m| busiest * people[m] * own[m].exp());
+        let means = world.each(|m| busiest * served[m] * own[m].exp());
         let counts = world.counts(&means);
         let z = world.normal();
         let sums = world.each(|m| {
@@ -194,7 +195,7 @@ fn service(world: &mut World<'_>) -> Vec<f64> {
     let means = world.each(|m| 5.0 * people[m] * retries[m] * errors[m].0);
     let failed = world.counts(&means);
     world.track(Demo, Counter, COUNT, FAILED, &[Target::Errors], failed);
-    let means = world.each(|m| 30.0 * people[m] * delay[m]);
+    let means = world.each(|m| 30.0 * served[m] * delay[m]);
     let open = world.counts(&means);
     let shows = &[Target::Requests, Target::Latency];
     world.track(Demo, Gauge, "demo_api_http_requests_in_progress", &[], shows, open);
@@ -249,12 +250,20 @@ fn service(world: &mut World<'_>) -> Vec<f64> {
         answer + (lost[m] - 1.0)
     });
     world.track(Job::Probe, Gauge, "probe_duration_seconds", &[], &[Target::Latency], probes);
-    people
+    Load { people, served }
+}
+
+/// What the service is asked for a minute, as a share of the busiest.
+struct Load {
+    /// By the people who are there.
+    people: Vec<f64>,
+    /// As far as it gets through.
+    served: Vec<f64>,
 }
 
 /// The machine under the service.
 #[expect(clippy::indexing_slicing, reason = "all columns are as long as the history")]
-fn machine(world: &mut World<'_>, people: &[f64]) {
+fn machine(world: &mut World<'_>, Load { people, served }: &Load) {
     use Job::{Demo, Node};
     use Kind::{Counter, Gauge};
     const ETH0: &[(&str, &str)] = &[("device", "eth0")];
@@ -264,8 +273,8 @@ fn machine(world: &mut World<'_>, people: &[f64]) {
 
     let cpu = world.on(Target::Cpu);
     let (a, b) = (world.wander(0.7, 0.06), world.wander(0.5, 0.05));
-    let user = world.each(|m| (0.12 + 1.35 * people[m]) * a[m].exp() + 0.9 * report[m] + cpu[m].1);
-    let system = world.each(|m| (0.05 + 0.32 * people[m]) * b[m].exp() + 0.12 * report[m] + 0.18 * backup[m]);
+    let user = world.each(|m| (0.12 + 1.35 * served[m]) * a[m].exp() + 0.9 * report[m] + cpu[m].1);
+    let system = world.each(|m| (0.05 + 0.32 * served[m]) * b[m].exp() + 0.12 * report[m] + 0.18 * backup[m]);
     let idle = world.each(|m| (CPUS - 0.02 - user[m] - system[m]).max(0.0));
     let shows = &[Target::Cpu, Target::Requests];
     for (labels, share) in
@@ -307,7 +316,7 @@ fn machine(world: &mut World<'_>, people: &[f64]) {
     {
         let z = world.wander(0.75, 0.07);
         let bytes = world.each(|m| {
-            let rate = (0.15 * busiest + busiest * people[m]) * z[m].exp() * network[m].0;
+            let rate = (0.15 * busiest + busiest * served[m]) * z[m].exp() * network[m].0;
             ((rate + nightly * backup[m]) * MINUTE).round()
         });
         world.track(Node, Counter, name, ETH0, &[Target::Network, Target::Requests], bytes);

@@ -3,8 +3,8 @@
 //! It is a pure function of seed and start. The second week holds one incident of each
 //! [`Scenario`], at times and of sizes that the seed decides: sustained, and mostly within
 //! what the first week had seen at another time. The same seed without incidents is the
-//! same history but for what they did (what the growing disk held on until its nightly
-//! cleaning). Both weeks have what must not alarm: nights, weekends, deployments with their
+//! same history but for what they did: the load fades within minutes, and the disk stays
+//! full until its nightly cleaning. Both weeks have what must not alarm: nights, weekends, deployments with their
 //! counter resets, nightly jobs, retries, lost scrapes, and growth.
 
 mod calendar;
@@ -188,4 +188,134 @@ fn scraped(dice: Dice, tracks: Vec<Track>, restarts: &[usize]) -> Vec<Vec<f64>> 
         column
     };
     tracks.into_iter().map(scrape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::table::{Table, static_threshold};
+
+    /// Tuesday, 2026-01-06, 07:30 UTC.
+    const START: Millis = 1_767_684_600_000;
+    const DAY_MS: Millis = 86_400_000;
+
+    fn pair(seed: u64) -> [History; 2] {
+        [true, false].map(|incidents| History::generate(seed, START, incidents))
+    }
+
+    /// What a detector is given of a series in two weeks.
+    fn rated(history: &History, series: usize) -> (Vec<Millis>, Vec<f64>) {
+        let times = (0..14 * DAY).map(|minute| history.start() + minute as Millis * MINUTE_MS);
+        let rate = |time| {
+            let now = history.value(series, time)?;
+            if history.kind(series) != Kind::Counter {
+                return Some((time, now));
+            }
+            let last = history.value(series, time - MINUTE_MS)?;
+            Some((time, (if now < last { now } else { now - last }) / 60.0))
+        };
+        times.filter_map(rate).unzip()
+    }
+
+    #[test]
+    fn a_seed_is_a_history_and_another_one_another() {
+        let values = |seed| {
+            let history = History::generate(seed, START, true);
+            (0..history.series().len()).map(|s| history.value(s, START + DAY_MS)).collect::<Vec<_>>()
+        };
+        assert_eq!(values(1), values(1));
+        assert_ne!(values(1), values(2));
+        assert!(values(1).len() >= 16);
+    }
+
+    #[test]
+    fn one_incident_of_each_scenario_a_day_of_the_second_week() {
+        for seed in 0..20 {
+            let history = History::generate(seed, START, true);
+            let mut days = Vec::new();
+            for (incident, scenario) in history.incidents().iter().zip(Scenario::ALL) {
+                assert_eq!(incident.scenario, scenario);
+                assert!(!incident.series.is_empty());
+                let minutes = (incident.span.end - incident.span.start) / MINUTE_MS;
+                assert!((20..=120).contains(&minutes), "{minutes}");
+                days.push((incident.span.start - START) / DAY_MS);
+                assert_eq!(days.last(), Some(&((incident.span.end - 1 - START) / DAY_MS)));
+            }
+            days.sort_unstable();
+            assert_eq!(days, (7..14).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn without_incidents_it_is_the_same_history() {
+        let [with, without] = pair(3);
+        assert_eq!(with.series(), without.series());
+        assert!(without.incidents().is_empty());
+        for series in 0..with.series().len() {
+            let effects = with.incidents().iter().filter(|i| i.series.contains(&series));
+            let spans: Vec<_> = effects.map(|i| i.span.clone()).collect();
+            let full = with.series()[series].get(Labels::NAME) == Some("demo_disk_usage_bytes");
+            let (times, values) = rated(&with, series);
+            let (_, others) = rated(&without, series);
+            assert_eq!(values.len(), others.len());
+            for ((time, a), b) in times.iter().zip(values).zip(others) {
+                let after = if full { DAY_MS } else { 20 * MINUTE_MS };
+                let happened = spans.iter().any(|s| (s.start..s.end + after).contains(time));
+                // A counter that went another way gives the same rate but for rounding.
+                assert!(happened || (a - b).abs() <= 1e-6 * a.abs(), "{} at {time}: {a} {b}", with.series()[series]);
+            }
+        }
+    }
+
+    #[test]
+    fn counters_only_begin_anew_with_a_deployment() {
+        let history = History::generate(5, START, true);
+        let counters = (0..history.series().len()).filter(|&s| history.kind(s) == Kind::Counter);
+        let mut resets = 0;
+        for series in counters {
+            let mut last = (START, 0.0);
+            for minute in 0..(DAYS * DAY) as Millis {
+                let time = START + minute * MINUTE_MS;
+                let Some(value) = history.value(series, time) else { continue };
+                if value < last.1 {
+                    assert!(history.deployments().iter().any(|d| (last.0 + 1..=time).contains(d)));
+                    resets += 1;
+                }
+                last = (time, value);
+            }
+        }
+        assert!(resets > 0);
+    }
+
+    #[test]
+    fn the_incidents_are_no_giants() {
+        for seed in 1..=6 {
+            let [history, _] = pair(seed);
+            let (week, judged) = (START..START + 7 * DAY_MS, START + 7 * DAY_MS..START + 14 * DAY_MS);
+            let alerts = (0..history.series().len()).flat_map(|series| {
+                let (times, values) = rated(&history, series);
+                static_threshold(
+                    &history.series()[series],
+                    &times,
+                    &values,
+                    week.clone(),
+                    judged.clone(),
+                    80 * MINUTE_MS,
+                )
+            });
+            let alerts: Vec<_> = alerts.collect();
+            let table = Table::judge(history.incidents(), history.series(), &alerts, judged.clone());
+            assert!(table.found() <= 3, "seed {seed}: {:?}", table.rows);
+        }
+    }
+
+    #[test]
+    fn scrapes_are_lost_now_and_then_and_none_is_outside() {
+        let history = History::generate(1, START, false);
+        let lost = (0..DAYS * DAY).filter(|&m| history.value(0, START + m as Millis * MINUTE_MS).is_none()).count();
+        assert!((1..100).contains(&lost));
+        assert_eq!(history.value(0, START - 1), None);
+        assert_eq!(history.value(0, history.end()), None);
+        assert_eq!(history.value(usize::MAX, START), None);
+    }
 }
