@@ -4,6 +4,96 @@ use serde::{Deserialize, Serialize};
 
 use crate::series::{Labels, Millis};
 
+/// What raised an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertKind {
+    /// Detectors: the score reached `alert_threshold`.
+    Anomaly,
+    /// A limit of `tholdalert_thresholds` was crossed.
+    Threshold,
+    /// The series changed for good.
+    Change,
+    /// A language model found it.
+    Llm,
+    /// The series stopped.
+    NoData,
+}
+
+impl AlertKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Anomaly, Self::Threshold, Self::Change, Self::Llm, Self::NoData];
+
+    /// Its name in labels and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Anomaly => "anomaly",
+            Self::Threshold => "threshold",
+            Self::Change => "change",
+            Self::Llm => "llm",
+            Self::NoData => "no-data",
+        }
+    }
+}
+
+/// Where an alert is in its life. That somebody has acknowledged it stands apart, in an
+/// [`Act`], so that a job and a person never write the same record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertPhase {
+    /// The condition holds, and not yet for long enough.
+    Pending,
+    /// It is on.
+    Firing,
+    /// It is over. One that was never firing was never told.
+    Resolved,
+}
+
+impl AlertPhase {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// What a person did about an alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// Who acknowledged it, when, and what they wrote: it is not repeated until it is over.
+    pub acknowledged: Option<(String, Millis, String)>,
+    /// Until when it is told to nobody, and who said so.
+    pub snoozed: Option<(Millis, String)>,
+}
+
+/// What the event rule made of a point: the first condition that it failed, or what it
+/// came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The smoothed score is below the threshold, or the value within its limits.
+    Ordinary,
+    /// Over the threshold on the side that was not asked for (`alert_direction`).
+    Direction,
+    /// Over the threshold, and too near to what was expected (`alert_min_deviation`).
+    Deviation,
+    /// Over the threshold, and not among the newest points of its run (`alert_recent_n`).
+    NotRecent,
+    /// Over the threshold, too soon after the last alert began (`alert_snooze_n`).
+    Snoozed,
+    /// Over the threshold, muted by an event.
+    Muted,
+    /// Over the threshold, and not yet for long enough (`alert_for`).
+    Pending,
+    /// Over the threshold: the alert is on.
+    Firing,
+    /// Ordinary, and not for long enough to end the alert.
+    Ending,
+}
+
 /// Whether an alert begins or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Batch, BatchKey, NotifierUse};
-use crate::message::{Alert, AlertState, Finding};
+use crate::message::{Alert, AlertKind, AlertState, Finding};
 use crate::series::{Labels, Millis};
-use crate::store::{AlertRecord, Delivery};
+use crate::store::{AlertRecord, Delivery, Peak};
 
 /// The identity of an alert: the same series that begins to fire at the same point has the
 /// same, in every replay.
-pub fn alert_id(key: &BatchKey, labels: &Labels, started: Millis) -> String {
-    let digest = Sha256::digest(format!("{key}\n{labels}\n{started}"));
+pub fn alert_id(key: &BatchKey, kind: AlertKind, labels: &Labels, started: Millis) -> String {
+    let digest = Sha256::digest(format!("{key}\n{}\n{labels}\n{started}", kind.name()));
     digest.iter().take(12).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -23,7 +23,7 @@ pub fn alert_id(key: &BatchKey, labels: &Labels, started: Millis) -> String {
 /// the score are in its finding, for each notifier to say in its own way; the body has the
 /// rest.
 pub fn compose(batch: &Batch, record: &AlertRecord) -> Alert {
-    let (_, value, score, lower, upper) = record.worst;
+    let Peak { value, score, lower, upper, .. } = record.worst;
     let state = if record.ended.is_some() { AlertState::Resolved } else { AlertState::Firing };
     let title = match state {
         AlertState::Firing => format!("{} looks anomalous", record.name),
@@ -88,7 +88,8 @@ mod tests {
     fn an_alert_keeps_its_identity_in_every_replay() {
         let key = BatchKey { tenant: "default".into(), batch: "demo".into() };
         let labels = Labels::new([("__name__".to_owned(), "cpu".to_owned())]).unwrap();
-        assert_eq!(alert_id(&key, &labels, 60_000), alert_id(&key, &labels, 60_000));
-        assert_ne!(alert_id(&key, &labels, 60_000), alert_id(&key, &labels, 120_000));
+        let id = |started| alert_id(&key, AlertKind::Anomaly, &labels, started);
+        assert_eq!(id(60_000), id(60_000));
+        assert_ne!(id(60_000), id(120_000));
     }
 }

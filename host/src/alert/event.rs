@@ -176,23 +176,10 @@ impl EventRule<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::config::MetricSet;
 
     fn policy() -> AlertPolicy {
-        AlertPolicy {
-            threshold: 0.8,
-            smooth_n: 0,
-            snooze_n: 0,
-            recent_n: None,
-            always: false,
-            max_age_ms: 0,
-            exclude: MetricSet::default(),
-            notifiers: Vec::new(),
-            metric_tags: BTreeMap::new(),
-        }
+        AlertPolicy { smooth_n: 0, snooze_n: 0, ..AlertPolicy::default() }
     }
 
     fn points(scores: &[f64]) -> Vec<Point> {

@@ -154,14 +154,15 @@ impl Stage {
     fn judge(&self) -> Result<Table, CliError> {
         let filter = AlertFilter { key: Some(self.bound.batch.key.clone()), ..AlertFilter::default() };
         let alerts = self.node.store.alerts(&filter)?.into_iter();
-        let alerts: Vec<_> = alerts.map(|a| Alert { labels: a.labels, began: a.started, score: a.worst.2 }).collect();
+        let alerts: Vec<_> =
+            alerts.map(|a| Alert { labels: a.labels, began: a.started, score: a.worst.score }).collect();
         Ok(Table::judge(self.history.incidents(), self.history.series(), &alerts, self.week_two()))
     }
 
     /// What a threshold at the extremes of week one would have found.
     fn judge_threshold(&self) -> Result<Table, CliError> {
         let key = &self.bound.batch.key;
-        let snooze = Millis::from(self.bound.batch.step_ms) * self.bound.batch.alert.snooze_n as Millis;
+        let snooze = Millis::from(self.bound.batch.judged.step_ms) * self.bound.batch.alert.snooze_n as Millis;
         let mut alerts = Vec::new();
         for series in self.node.store.series(key) {
             for column in self.node.store.values(key, &[series.id], self.start..self.week_two().end)? {

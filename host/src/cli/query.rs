@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{CliError, Global, open, output};
 use crate::config::BatchKey;
 use crate::series::Millis;
-use crate::store::{AlertFilter, Database, DeliveryFilter, RunFilter, RunState, SeriesRecord};
+use crate::store::{AlertFilter, Database, DeliveryFilter, Peak, RunFilter, RunState, SeriesRecord};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
@@ -151,12 +151,12 @@ fn alerts(store: &Database, key: &BatchKey, args: &QueryArgs) -> Result<Rows, Cl
         .into_iter()
         .filter(|a| span.contains(&a.started) && matches(&a.name));
     let rows = alerts.map(|a| {
-        let (at, value, score, lower, upper) = a.worst;
+        let Peak { time: at, value, score, lower, upper } = a.worst;
         let expected = if lower.is_finite() { format!("{lower:.4} to {upper:.4}") } else { String::new() };
         vec![
             instant(Some(a.started)),
             instant(a.ended),
-            a.state.into(),
+            a.phase.name().into(),
             a.name.into(),
             json!(score),
             json!(value),

@@ -97,7 +97,7 @@ async fn replay(
     to: Millis,
     every: Millis,
 ) -> Result<Vec<RunRecord>, CliError> {
-    let every = every.max(Millis::from(bound.batch.step_ms));
+    let every = every.max(Millis::from(bound.batch.judged.step_ms));
     let bar = output::bar(u64::try_from((to - from) / every + 1).unwrap_or(0), "replay");
     let mut runs = Vec::new();
     let mut now = from;

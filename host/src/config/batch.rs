@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::cron::Cron;
 use super::document::Spans;
 use super::problem::{Problem, Problems};
+use super::routing::Grouping;
 use super::{BatchKey, Job, Secret};
-use crate::series::{Labels, MetricName, Millis};
+use crate::series::{Aggregate, Labels, MetricName, Millis};
 
 /// A metric batch.
 #[derive(Clone, Debug)]
@@ -19,8 +20,10 @@ pub struct Batch {
     pub key: BatchKey,
     /// The file that it was read from.
     pub source: PathBuf,
-    /// `step`: the resolution that is kept and judged, in milliseconds.
+    /// `step`: the resolution that is asked for and kept, in milliseconds.
     pub step_ms: u32,
+    /// The resolution that is judged.
+    pub judged: JudgedGrid,
     /// `timezone`: the zone of its crons, and told to its plugins.
     pub timezone: Tz,
     /// `metric_name`.
@@ -37,7 +40,17 @@ pub struct Batch {
     pub score: ScorePolicy,
     /// When people are told, and how.
     pub alert: AlertPolicy,
-    /// When each job runs: all five are in here.
+    /// Limits that a value must not cross.
+    pub threshold: ThresholdPolicy,
+    /// What counts as a lasting change.
+    pub change: ChangePolicy,
+    /// What a language model is asked.
+    pub llm: LlmPolicy,
+    /// `summary_metric_timestamp_max_days_ago`: what the summary looks back on, in milliseconds.
+    pub summary_ms: Millis,
+    /// `delete_after_n_days`: what is older is deleted, in milliseconds.
+    pub delete_after_ms: Millis,
+    /// When each job of a batch runs: all of them are in here.
     pub schedules: BTreeMap<Job, JobSchedule>,
     /// `chain`: train, score, alert and deliver run as soon as the job before them is done,
     /// and not by their crons. That of train says when the models are fit anew whose
@@ -79,6 +92,15 @@ impl BatchSecrets {
     pub fn get(&self, plugin: &str, slot: &str) -> Option<&Secret> {
         self.by_plugin.get(plugin).and_then(|slots| slots.get(slot)).or_else(|| self.shared.get(slot))
     }
+}
+
+/// The grid on which series are fit, scored and judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JudgedGrid {
+    /// `preprocess_params.freq`, else `step`, in milliseconds; a multiple of the step.
+    pub step_ms: u32,
+    /// `preprocess_params.freq_agg`: what a column takes of the samples in its span.
+    pub aggregate: Aggregate,
 }
 
 /// `<job>_exclude_metrics`: metrics that a job leaves out.
@@ -178,10 +200,214 @@ pub struct AlertPolicy {
     pub max_age_ms: Millis,
     /// `alert_exclude_metrics`.
     pub exclude: MetricSet,
+    /// `alert_direction`: on which side of what was expected a point must be.
+    pub direction: Direction,
+    /// `alert_min_deviation`: how far from what was expected a point must be.
+    pub min_deviation: Option<Deviation>,
+    /// `alert_for`: how long the condition must hold before the alert fires, in milliseconds.
+    pub for_ms: Millis,
+    /// `alert_resolve_n`: points in a row below half the threshold that end an alert.
+    pub resolve_n: usize,
+    /// `alert_flap_n`: from so many alerts within `flap_window_ms` on, an alert needs twice
+    /// the quiet points to end for each further one; `None`: never.
+    pub flap_n: Option<usize>,
+    /// `alert_flap_window`, in milliseconds.
+    pub flap_window_ms: Millis,
+    /// `alert_no_data_after`: a series without samples for so long is an alert, in
+    /// milliseconds; `None`: it is not.
+    pub no_data_ms: Option<Millis>,
     /// `alert_methods`, with `alert_params` for each.
     pub notifiers: Vec<NotifierUse>,
-    /// `metric_tags`: shown with an alert of the metric.
+    /// `alert_methods` names `route`: its alerts go through the tenant's routes, too. So they
+    /// do where a batch names no method and the tenant has routes.
+    pub routed: bool,
+    /// `alert_group_by`, `alert_group_wait`, `alert_group_interval`, `alert_repeat_interval`:
+    /// for `notifiers`.
+    pub grouping: Grouping,
+    /// `alert_send_resolved`.
+    pub send_resolved: bool,
+    /// `alert_max_n`: points in the chart of an alert.
+    pub chart_n: usize,
+    /// `alert_title` and `alert_body`: templates that replace the built-in ones.
+    pub title: Option<String>,
+    /// See `title`.
+    pub body: Option<String>,
+    /// `metric_tags`: labels of the alerts of a metric, by name or glob of the metric.
     pub metric_tags: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Default for AlertPolicy {
+    /// What a batch has that says nothing.
+    fn default() -> Self {
+        Self {
+            threshold: 0.8,
+            smooth_n: 1,
+            snooze_n: 3,
+            recent_n: None,
+            always: false,
+            max_age_ms: 45 * 86_400_000,
+            exclude: MetricSet::default(),
+            direction: Direction::Both,
+            min_deviation: None,
+            for_ms: 0,
+            resolve_n: 10,
+            flap_n: Some(4),
+            flap_window_ms: 6 * 3_600_000,
+            no_data_ms: None,
+            notifiers: Vec::new(),
+            routed: false,
+            grouping: Grouping { by: Some(vec!["batch".to_owned()]), wait_ms: 0, ..Grouping::default() },
+            send_resolved: true,
+            chart_n: 250,
+            title: None,
+            body: None,
+            metric_tags: BTreeMap::new(),
+        }
+    }
+}
+
+/// On which side of what was expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Either.
+    #[default]
+    Both,
+    /// Above alone.
+    Above,
+    /// Below alone.
+    Below,
+}
+
+/// How far from what was expected: from the nearer edge of the band.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Deviation {
+    /// In the unit of the series.
+    Absolute(f64),
+    /// As a part of that edge: 0.1 is a tenth.
+    Relative(f64),
+}
+
+/// `tholdalert_*`: limits that a value must not cross.
+#[derive(Clone, Debug, Default)]
+pub struct ThresholdPolicy {
+    /// Limits have been given, and `disable_tholdalert` is not true.
+    pub enabled: bool,
+    /// `tholdalert_thresholds`: by name, glob or selector of the metric.
+    pub limits: Vec<(MetricSet, Bounds)>,
+    /// `tholdalert_exclude_metrics`.
+    pub exclude: MetricSet,
+    /// `tholdalert_recent_n`: only the newest so many points of a run begin an alert;
+    /// `None`: any.
+    pub recent_n: Option<usize>,
+    /// `tholdalert_snooze_n`.
+    pub snooze_n: usize,
+}
+
+/// A value strictly outside of these is over its limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bounds {
+    /// `lower`.
+    pub lower: Option<f64>,
+    /// `upper`.
+    pub upper: Option<f64>,
+}
+
+/// `change_*`: what counts as a lasting change.
+#[derive(Clone, Debug)]
+pub struct ChangePolicy {
+    /// `disable_change: false`, or any other key of it is given.
+    pub enabled: bool,
+    /// `change_threshold`: distances from the median, in robust standard deviations.
+    pub threshold: f64,
+    /// `change_detect_last_n`: the newest points that are judged by those before.
+    pub last_n: usize,
+    /// `change_max_n`: points that are looked at.
+    pub max_n: usize,
+    /// `change_smooth_n`: the mean of so many points is judged.
+    pub smooth_n: usize,
+    /// `change_snooze_n`.
+    pub snooze_n: usize,
+    /// `change_metric_timestamp_max_days_ago`, in milliseconds.
+    pub max_age_ms: Millis,
+    /// `change_include_metrics`; empty: all.
+    pub include: MetricSet,
+    /// `change_exclude_metrics`.
+    pub exclude: MetricSet,
+}
+
+impl Default for ChangePolicy {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            threshold: 3.5,
+            last_n: 1,
+            max_n: 250,
+            smooth_n: 1,
+            snooze_n: 3,
+            max_age_ms: 45 * 86_400_000,
+            include: MetricSet::default(),
+            exclude: MetricSet::default(),
+        }
+    }
+}
+
+/// `llmalert_*`: what a language model is asked.
+#[derive(Clone, Debug)]
+pub struct LlmPolicy {
+    /// `disable_llmalert: false`: it looks for anomalies by its own cron.
+    pub detect: bool,
+    /// `llmalert_explain`: it explains alerts that others raised.
+    pub explain: bool,
+    /// The component and its configuration; `None`: neither of the two.
+    pub analyst: Option<AnalystUse>,
+    /// `llmalert_recent_n`: only what it finds in the newest so many points is an alert.
+    pub recent_n: usize,
+    /// `llmalert_smooth_n`: it sees means of so many points; 0 and 1: the points.
+    pub smooth_n: usize,
+    /// `llmalert_prompt_max_n`: points in a prompt.
+    pub max_n: usize,
+    /// `llmalert_metric_timestamp_max_days_ago`, in milliseconds.
+    pub max_age_ms: Millis,
+    /// `llmalert_include_plot`: it is given the chart as well.
+    pub chart: bool,
+    /// `llmalert_budget_calls`: calls a day, the batch's own.
+    pub calls_per_day: u32,
+    /// `llmalert_budget_tokens`: tokens a day.
+    pub tokens_per_day: u64,
+    /// `llmalert_include_metrics`; empty: all.
+    pub include: MetricSet,
+    /// `llmalert_exclude_metrics`.
+    pub exclude: MetricSet,
+}
+
+impl Default for LlmPolicy {
+    fn default() -> Self {
+        Self {
+            detect: false,
+            explain: false,
+            analyst: None,
+            recent_n: 5,
+            smooth_n: 0,
+            max_n: 1_000,
+            max_age_ms: 30 * 86_400_000,
+            chart: true,
+            calls_per_day: 100,
+            tokens_per_day: 1_000_000,
+            include: MetricSet::default(),
+            exclude: MetricSet::default(),
+        }
+    }
+}
+
+/// The analyst of a batch.
+#[derive(Clone, Debug)]
+pub struct AnalystUse {
+    /// The component's name: `llm`.
+    pub plugin: String,
+    /// `llmalert_params` and what the other keys set in it, a JSON object.
+    pub config: Value,
+    /// The pointer of `config` in the file.
+    pub pointer: String,
 }
 
 /// A notifier of a batch.

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use super::anomstack::warn_of_idle_keys;
 use super::batch::{
-    AlertPolicy, Batch, BatchSecrets, Combination, DetectorUse, IngestUse, JobSchedule, MetricSet, NotifierUse,
-    ScorePolicy, TrainPolicy,
+    AlertPolicy, Batch, BatchSecrets, ChangePolicy, Combination, DetectorUse, IngestUse, JobSchedule, JudgedGrid,
+    LlmPolicy, MetricSet, NotifierUse, ScorePolicy, ThresholdPolicy, TrainPolicy,
 };
 use super::document::Document;
 use super::environment::Environment;
@@ -22,7 +22,7 @@ use super::name::{component, name};
 use super::problem::{Problems, nearest};
 use super::section::Section;
 use super::{BatchKey, Cron, Job, Secret, pointer, prometheus};
-use crate::series::{MetricName, Millis};
+use crate::series::{Aggregate, MetricName, Millis};
 
 /// What a file holds.
 pub(super) enum BatchFile {
@@ -108,10 +108,12 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let combinations = [("mean", Combination::Mean), ("min", Combination::Min), ("max", Combination::Max)];
     let chain = batch.flag("chain").unwrap_or(true);
 
+    let step_ms = step.or(step_from_environment).and_then(|step| u32::try_from(step).ok()).unwrap_or(60_000);
     let read = Batch {
         key: BatchKey { tenant: DEFAULT_TENANT.to_owned(), batch: name },
         source: source.to_owned(),
-        step_ms: step.or(step_from_environment).and_then(|step| u32::try_from(step).ok()).unwrap_or(60_000),
+        step_ms,
+        judged: JudgedGrid { step_ms, aggregate: Aggregate::Last },
         timezone: batch.parsed("timezone", zone).unwrap_or(Tz::UTC),
         metric_name: batch.parsed("metric_name", metric_name).unwrap_or_default(),
         ingest,
@@ -139,7 +141,13 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
             exclude: exclude(batch, "alert_exclude_metrics"),
             notifiers: notifiers(batch),
             metric_tags: metric_tags(batch),
+            ..AlertPolicy::default()
         },
+        threshold: ThresholdPolicy::default(),
+        change: ChangePolicy::default(),
+        llm: LlmPolicy::default(),
+        summary_ms: DAY,
+        delete_after_ms: 365 * DAY,
         schedules: schedules(batch, chain),
         chain,
         secrets,

@@ -15,6 +15,22 @@ pub struct BatchKey {
     pub batch: String,
 }
 
+impl BatchKey {
+    /// The name under which jobs run that are one for all batches of a tenant; no batch can
+    /// have it.
+    pub const TENANT: &str = "*";
+
+    /// Where the jobs of a tenant stand that are not one batch's.
+    pub fn of_tenant(tenant: impl Into<String>) -> Self {
+        Self { tenant: tenant.into(), batch: Self::TENANT.to_owned() }
+    }
+
+    /// Whether it is no batch but the place of a tenant's own jobs.
+    pub fn is_tenant(&self) -> bool {
+        self.batch == Self::TENANT
+    }
+}
+
 impl fmt::Display for BatchKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.tenant, self.batch)
@@ -31,15 +47,44 @@ pub enum Job {
     Train,
     /// Scores points.
     Score,
-    /// Raises and resolves alerts, and queues their deliveries.
+    /// Finds what changed for good.
+    Change,
+    /// Raises and resolves alerts.
     Alert,
-    /// Sends what is queued.
+    /// Lets a language model read the series.
+    LlmAlert,
+    /// Groups alerts and decides who is told. It is the tenant's, not a batch's.
+    Notify,
+    /// Sends what is queued. It is the tenant's.
     Deliver,
+    /// Draws the batch.
+    Plot,
+    /// Tells what happened in the last day. It is the tenant's.
+    Summary,
+    /// Deletes what is old.
+    Delete,
 }
 
 impl Job {
     /// All jobs, in the order of the chain.
-    pub const ALL: [Self; 5] = [Self::Ingest, Self::Train, Self::Score, Self::Alert, Self::Deliver];
+    pub const ALL: [Self; 11] = [
+        Self::Ingest,
+        Self::Train,
+        Self::Score,
+        Self::Change,
+        Self::Alert,
+        Self::LlmAlert,
+        Self::Notify,
+        Self::Deliver,
+        Self::Plot,
+        Self::Summary,
+        Self::Delete,
+    ];
+
+    /// Whether it is one for all batches of a tenant, under [`BatchKey::of_tenant`].
+    pub fn of_tenant(self) -> bool {
+        matches!(self, Self::Notify | Self::Deliver | Self::Summary)
+    }
 
     /// Its name in configurations and on the command line.
     pub fn name(self) -> &'static str {
@@ -47,8 +92,14 @@ impl Job {
             Self::Ingest => "ingest",
             Self::Train => "train",
             Self::Score => "score",
+            Self::Change => "change",
             Self::Alert => "alert",
+            Self::LlmAlert => "llmalert",
+            Self::Notify => "notify",
             Self::Deliver => "deliver",
+            Self::Plot => "plot",
+            Self::Summary => "summary",
+            Self::Delete => "delete",
         }
     }
 }

@@ -21,13 +21,14 @@ mod node_file;
 mod pointer;
 mod problem;
 mod prometheus;
+mod routing;
 mod section;
 #[cfg(test)]
 mod tests;
 
 pub use batch::{
-    AlertPolicy, Batch, BatchSecrets, Combination, DetectorUse, IngestUse, JobSchedule, MetricSet, NotifierUse,
-    ScorePolicy, TrainPolicy,
+    AlertPolicy, AnalystUse, Batch, BatchSecrets, Bounds, ChangePolicy, Combination, DetectorUse, Deviation, Direction,
+    IngestUse, JobSchedule, JudgedGrid, LlmPolicy, MetricSet, NotifierUse, ScorePolicy, ThresholdPolicy, TrainPolicy,
 };
 pub use cron::{Cron, CronFault};
 pub use digest::config_digest;
@@ -39,3 +40,4 @@ pub use key::{BatchKey, Job, Slot};
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 pub use node_file::{NODE_FILE, load_node};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use routing::{Grouping, InhibitRule, Receiver, Route, Routing, TimeInterval};

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::routing::Routing;
+
 /// The node.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -84,6 +86,8 @@ pub struct Tenant {
     pub secrets: BTreeMap<String, (Secret, Vec<String>)>,
     /// `grants`: by plugin name.
     pub grants: BTreeMap<String, Grants>,
+    /// `alerting`.
+    pub routing: Routing,
 }
 
 /// What a plugin may reach for one tenant.

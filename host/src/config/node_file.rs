@@ -135,7 +135,7 @@ fn tenant(called: &str, section: Section<'_>) -> Tenant {
         grant.finish();
     }
     section.finish();
-    Tenant { secrets, grants }
+    Tenant { secrets, grants, ..Tenant::default() }
 }
 
 fn origins(section: &Section<'_>) -> Vec<String> {

@@ -167,7 +167,7 @@ async fn detector(
     let detect = plugin.detector(grant)?;
     let call = Call { now: 0, subject: format!("{}/plan", batch.key), log: RunLog::new(0) };
     let config = entry.config.to_string();
-    let needs = detect.plan(&call, &config, batch.step_ms).await?;
+    let needs = detect.plan(&call, &config, batch.judged.step_ms).await?;
     Ok(BoundDetector {
         entry: entry.clone(),
         detect,

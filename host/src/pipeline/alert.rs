@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use super::{JobContext, Outcome};
 use crate::alert::{Change, EventRule, Memory, Point, alert_id, compose, deliveries};
 use crate::fault::Fault;
+use crate::message::{AlertKind, AlertPhase};
 use crate::series::Millis;
-use crate::store::{AlertRecord, Column, RunState, ScoreColumn, SeriesRecord};
+use crate::store::{AlertRecord, Column, Peak, RunState, ScoreColumn, SeriesRecord};
 
 pub(super) fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     let batch = &context.bound.batch;
@@ -92,24 +93,35 @@ fn join(scores: ScoreColumn, values: &Column, step: Millis) -> Vec<Point> {
 
 fn record(context: &JobContext<'_>, series: &SeriesRecord, change: Change, outcome: &mut Outcome) -> Result<(), Fault> {
     let batch = &context.bound.batch;
-    let (state, started, ended, worst, tell) = match change {
-        Change::Began { started, worst } => ("firing", started, None, worst, true),
-        Change::Worsened { started, worst } => ("firing", started, None, worst, false),
-        Change::Resolved { started, ended, worst } => ("resolved", started, Some(ended), worst, true),
+    let (phase, started, ended, worst, tell) = match change {
+        Change::Began { started, worst } => (AlertPhase::Firing, started, None, worst, true),
+        Change::Worsened { started, worst } => (AlertPhase::Firing, started, None, worst, false),
+        Change::Resolved { started, ended, worst } => (AlertPhase::Resolved, started, Some(ended), worst, true),
     };
     let record = AlertRecord {
         key: context.key().clone(),
-        id: alert_id(context.key(), &series.labels, started),
+        id: alert_id(context.key(), AlertKind::Anomaly, &series.labels, started),
         series: series.id,
         labels: series.labels.clone(),
         name: series.name.clone(),
-        state: state.to_owned(),
+        kind: AlertKind::Anomaly,
+        phase,
         started,
+        fired: Some(started),
         ended,
-        worst: (worst.time, worst.value, worst.score, worst.lower, worst.upper),
+        worst: Peak {
+            time: worst.time,
+            value: worst.value,
+            score: worst.score,
+            lower: worst.lower,
+            upper: worst.upper,
+        },
         terms: worst.terms,
         threshold: batch.alert.threshold,
         models: models(context, series)?,
+        policy: String::new(),
+        events: Vec::new(),
+        explanation: None,
     };
     if tell {
         outcome.count(if ended.is_some() { "resolved" } else { "alerts" }, 1);

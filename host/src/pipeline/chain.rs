@@ -64,7 +64,7 @@ struct Fit {
 /// The fits that are due: after the newest that ran, up to now. Where none ever ran, the
 /// newest slot alone: what lies before it is history.
 fn fits(bound: &BoundBatch, store: &Database, slot: &Slot) -> Result<Vec<Fit>, Fault> {
-    let step = Millis::from(bound.batch.step_ms);
+    let step = Millis::from(bound.batch.judged.step_ms);
     let delay = bound.batch.ingest.delay_ms;
     let end = |now: Millis| (now - delay).div_euclid(step) * step;
     let last = store.last_run(&slot.key, Job::Train).map_err(|e| super::host_fault(slot, &e))?;

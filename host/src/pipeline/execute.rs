@@ -52,7 +52,9 @@ pub async fn execute(
         models: outcome.models,
         alerts: outcome.alerts,
         watched: outcome.watched,
+        decisions: outcome.decisions,
         deliveries: outcome.deliveries,
+        documents: outcome.documents,
     };
     store.commit(commit).map_err(|e| failed(&e))?;
     Ok(run)
@@ -91,5 +93,8 @@ async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         Job::Score => score::run(context).await,
         Job::Alert => alert::run(context),
         Job::Deliver => deliver::run(context).await,
+        Job::Change | Job::LlmAlert | Job::Notify | Job::Plot | Job::Summary | Job::Delete => {
+            Ok(Outcome::skipped("not built yet"))
+        }
     }
 }

@@ -22,7 +22,10 @@ use crate::config::{Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
 use crate::plugin::{Call, Detect, Ingest, LogSink, Loss, Needs, Notify};
 use crate::series::Millis;
-use crate::store::{AlertRecord, Column, Database, Delivery, ModelWrite, RunState, ScoreColumn, SeriesId, StoreError};
+use crate::store::{
+    AlertRecord, Column, Database, Decision, Delivery, DocumentWrite, ModelWrite, RunState, ScoreColumn, SeriesId,
+    StoreError,
+};
 
 /// A batch whose plugins have been found, granted and checked.
 pub struct BoundBatch {
@@ -86,7 +89,7 @@ impl JobContext<'_> {
     }
 
     fn step(&self) -> Millis {
-        Millis::from(self.bound.batch.step_ms)
+        Millis::from(self.bound.batch.judged.step_ms)
     }
 
     /// The end of the newest column that is whole.
@@ -135,8 +138,12 @@ pub struct Outcome {
     pub alerts: Vec<AlertRecord>,
     /// The event rule's memory.
     pub watched: Vec<(SeriesId, Vec<u8>)>,
+    /// What the event rule made of points.
+    pub decisions: Vec<(SeriesId, Decision)>,
     /// Deliveries that were queued or tried.
     pub deliveries: Vec<Delivery>,
+    /// Documents of the tenant.
+    pub documents: Vec<DocumentWrite>,
 }
 
 impl Outcome {

@@ -94,7 +94,7 @@ async fn score(
     outcome: &mut Outcome,
 ) -> Result<(), Fault> {
     let batch = &context.bound.batch;
-    let tail = Grid::spanning(span.start, span.end, batch.step_ms);
+    let tail = Grid::spanning(span.start, span.end, batch.judged.step_ms);
     let mut verdicts: Vec<Vec<Verdict<'_>>> = Vec::new();
     verdicts.resize_with(series.len() * tail.columns, Vec::new);
     let several = context.bound.detectors.len() > 1;
@@ -166,7 +166,8 @@ async fn call(
     let ids: Vec<_> = rows.iter().filter_map(|index| ids.get(*index).copied()).collect();
     let columns =
         context.store.values(context.key(), &ids, grid.start..grid.end()).map_err(|e| context.store_fault(&e))?;
-    let values = columns.iter().flat_map(|c| grid.lay(&c.timestamps, &c.values)).collect();
+    let aggregate = context.bound.batch.judged.aggregate;
+    let values = columns.iter().flat_map(|c| grid.lay(&c.timestamps, &c.values, aggregate)).collect();
     let recent = Matrix { grid, rows: rows.len(), values };
     let mut scored = detector.detect.score(&context.call(), &detector.config, &bytes, &recent, tail.columns).await?;
     // What the columns hold for a row without a result is ignored.

@@ -52,7 +52,7 @@ async fn fit(
     let columns = detector.needs.history.min(policy.max_n.unwrap_or(usize::MAX));
     let oldest = (context.now() - policy.max_age_ms).max(slot - context.step() * columns as Millis);
     let first = wanting.iter().filter_map(|(s, _)| s.span).map(|(first, _)| first).min().unwrap_or(slot);
-    let grid = Grid::spanning(first.max(oldest), slot, context.bound.batch.step_ms);
+    let grid = Grid::spanning(first.max(oldest), slot, context.bound.batch.judged.step_ms);
     let ids: Vec<_> = wanting.iter().map(|(s, _)| s.id).collect();
     let columns =
         context.store.values(context.key(), &ids, grid.start..grid.end()).map_err(|e| context.store_fault(&e))?;
@@ -64,7 +64,7 @@ async fn fit(
             outcome.count("warming", 1);
             continue;
         }
-        values.extend(grid.lay(&column.timestamps, &column.values));
+        values.extend(grid.lay(&column.timestamps, &column.values, context.bound.batch.judged.aggregate));
         let keep = model.filter(|m| is_current(detector, m)).map_or_else(|| Arc::from([]), |m| m.bytes);
         rows.push((series, keep));
     }
@@ -117,7 +117,7 @@ pub(super) fn fit_slots(
     after: Millis,
     until: Millis,
 ) -> Vec<Millis> {
-    let step = Millis::from(bound.batch.step_ms);
+    let step = Millis::from(bound.batch.judged.step_ms);
     if detector.needs.refit > 0 {
         return multiples(step * detector.needs.refit as Millis, after, until);
     }
@@ -134,7 +134,7 @@ fn multiples(span: Millis, after: Millis, until: Millis) -> Vec<Millis> {
 
 /// The newest slot at or before `end`; `end` itself where there is none.
 pub(super) fn last_fit_slot(bound: &super::BoundBatch, detector: &BoundDetector, end: Millis) -> Millis {
-    let step = Millis::from(bound.batch.step_ms);
+    let step = Millis::from(bound.batch.judged.step_ms);
     if detector.needs.refit > 0 {
         let span = step * detector.needs.refit as Millis;
         return end.div_euclid(span) * span;

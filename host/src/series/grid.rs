@@ -2,6 +2,22 @@
 
 use super::Millis;
 
+/// What a column takes of the samples in its span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Aggregate {
+    /// The last.
+    #[default]
+    Last,
+    /// Their mean.
+    Mean,
+    /// Their sum; of none NaN, and not 0.
+    Sum,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+}
+
 /// A regular time axis: column `i` is the span from `start + i * step_ms`, `step_ms` long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
@@ -33,15 +49,28 @@ impl Grid {
         self.start + Millis::from(self.step_ms) * column as Millis
     }
 
-    /// Lays samples on the grid. A column takes the last sample of its span; one without
-    /// a sample is NaN. `timestamps` ascend.
-    pub fn lay(&self, timestamps: &[Millis], values: &[f64]) -> Vec<f64> {
+    /// Lays samples on the grid. A column takes the aggregate of the samples in its span; one
+    /// without a sample is NaN. `timestamps` ascend.
+    pub fn lay(&self, timestamps: &[Millis], values: &[f64], aggregate: Aggregate) -> Vec<f64> {
         let mut row = vec![f64::NAN; self.columns];
+        let mut counts = vec![0_u32; if aggregate == Aggregate::Mean { self.columns } else { 0 }];
         for (&time, &value) in timestamps.iter().zip(values) {
             let column = (time - self.start).div_euclid(Millis::from(self.step_ms));
-            if let Some(cell) = usize::try_from(column).ok().and_then(|c| row.get_mut(c)) {
-                *cell = value;
+            let Ok(column) = usize::try_from(column) else { continue };
+            let Some(cell) = row.get_mut(column).filter(|_| !value.is_nan()) else { continue };
+            *cell = match aggregate {
+                _ if cell.is_nan() => value,
+                Aggregate::Last => value,
+                Aggregate::Mean | Aggregate::Sum => *cell + value,
+                Aggregate::Min => cell.min(value),
+                Aggregate::Max => cell.max(value),
+            };
+            if let Some(count) = counts.get_mut(column) {
+                *count += 1;
             }
+        }
+        for (cell, count) in row.iter_mut().zip(counts).filter(|(_, count)| *count > 1) {
+            *cell /= f64::from(count);
         }
         row
     }
@@ -66,9 +95,17 @@ mod tests {
     fn a_column_takes_the_last_sample_of_its_span_and_gaps_are_nan() {
         let grid = Grid::spanning(65_000, 240_000, 60_000);
         assert_eq!(grid, Grid { start: 60_000, step_ms: 60_000, columns: 3 });
-        let row = grid.lay(&[0, 60_000, 119_999, 180_000, 999_999], &[9.0, 1.0, 2.0, 3.0, 9.0]);
+        let (times, values) = ([0, 60_000, 119_999, 180_000, 999_999], [9.0, 1.0, 2.0, 3.0, 9.0]);
+        let row = grid.lay(&times, &values, Aggregate::Last);
         assert_eq!(row[0], 2.0);
         assert!(row[1].is_nan());
         assert_eq!(row[2], 3.0);
+        for (aggregate, first) in
+            [(Aggregate::Mean, 1.5), (Aggregate::Sum, 3.0), (Aggregate::Min, 1.0), (Aggregate::Max, 2.0)]
+        {
+            let row = grid.lay(&times, &values, aggregate);
+            assert_eq!((row[0], row[2]), (first, 3.0));
+            assert!(row[1].is_nan(), "a gap is not a 0");
+        }
     }
 }

@@ -4,10 +4,12 @@
 
 mod grid;
 mod labels;
+mod matcher;
 mod samples;
 
-pub use grid::{Grid, Matrix};
+pub use grid::{Aggregate, Grid, Matrix};
 pub use labels::{LabelError, Labels, MetricName};
+pub use matcher::{MatchOp, Matcher, MatcherError, Matchers};
 pub use samples::{Kind, SampleError, Samples};
 
 /// An instant or a span in milliseconds; instants count from the Unix epoch, in UTC.

@@ -4,15 +4,17 @@
 //! that already has what later records did, comes to the same in the end.
 
 use super::database::{Outcome, State, model_key, run_key};
+use super::document::document_prefix;
 use super::entry::{
-    BatchEntry, ClearEntry, CommitEntry, DropEntry, Entry, KvEntry, SeriesEntry, TailEntry, encode, widened,
+    BatchEntry, ClearEntry, CommitEntry, DocumentsEntry, DropEntry, Entry, KvEntry, SeriesEntry, TailEntry, encode,
+    widened,
 };
 use super::keys::Space;
-use super::record::{AlertRecord, Delivery};
+use super::record::{AlertRecord, Delivery, DocumentWrite, FitRecord};
 use super::{Sequence, StoreError};
+use crate::message::AlertPhase;
+use crate::series::Millis;
 
-/// The state in which an alert is over.
-pub(super) const RESOLVED: &str = "resolved";
 /// The state in which a delivery waits.
 pub(super) const QUEUED: &str = "queued";
 
@@ -25,7 +27,7 @@ impl Entry {
                 scores: entry.scores.unpack()?,
                 terms: entry.terms.unpack()?,
             }),
-            Self::Kv(_) | Self::Clear(_) | Self::Drop(_) => Some(Outcome::default()),
+            Self::Kv(_) | Self::Documents(_) | Self::Clear(_) | Self::Drop(_) => Some(Outcome::default()),
         }
     }
 }
@@ -51,6 +53,7 @@ impl State {
                 let key = Space::Kv.key().text(&tenant).text(&plugin).last(&key).done();
                 self.active.records.insert(key, value.map(serde_bytes::ByteBuf::into_vec));
             }
+            Entry::Documents(DocumentsEntry { tenant, documents }) => self.apply_documents(&tenant, documents),
             Entry::Clear(entry) => self.apply_clear(entry),
             Entry::Drop(DropEntry { key, batch }) => {
                 self.catalogue.remove(batch, &key);
@@ -69,8 +72,20 @@ impl State {
     }
 
     fn apply_commit(&mut self, entry: CommitEntry, outcome: Outcome) -> Result<(), StoreError> {
-        let CommitEntry { batch: id, run, series, values: _, scores: _, terms: _, models, alerts, watched, deliveries } =
-            entry;
+        let CommitEntry {
+            batch: id,
+            run,
+            series,
+            values: _,
+            scores: _,
+            terms: _,
+            models,
+            alerts,
+            watched,
+            deliveries,
+            decisions,
+            documents,
+        } = entry;
         let Outcome { values, scores, terms } = outcome;
         // A replay may meet a later batch of the same name, already sealed; its own turn comes.
         if self.catalogue.names.get(&run.slot.key) != Some(&id) {
@@ -104,10 +119,20 @@ impl State {
         self.active.add(id, values, scores, terms);
         for model in models {
             self.active.put(model_key(id, &model.tag, model.series).done(), encode(&model)?);
+            let fit = FitRecord {
+                tag: model.tag.clone(),
+                scheduled: run.slot.scheduled,
+                plugin: model.plugin,
+                plugin_digest: model.plugin_digest,
+                config_digest: model.config_digest,
+                data: model.data,
+                digest: model.digest.to_string(),
+            };
+            self.active.put(fit_key(id, model.series, &fit.tag, fit.scheduled), encode(&fit)?);
         }
         for alert in alerts {
             let (open, closed) = alert_keys(id, &alert);
-            let (to, from) = if alert.state == RESOLVED { (closed, open) } else { (open, closed) };
+            let (to, from) = if alert.phase == AlertPhase::Resolved { (closed, open) } else { (open, closed) };
             self.active.put(to, encode(&alert)?);
             self.active.delete(from);
         }
@@ -120,8 +145,19 @@ impl State {
             self.active.put(to, encode(&delivery)?);
             self.active.delete(from);
         }
+        for (series, decision) in decisions {
+            let place = Space::Decision.batch(id).number(series).byte(decision.kind as u8);
+            self.active.put(place.newest_first(decision.from).done(), encode(&decision)?);
+        }
+        self.apply_documents(&run.slot.key.tenant, documents);
         self.active.put(run_key(id, &run.slot), encode(&run)?);
         Ok(())
+    }
+
+    fn apply_documents(&mut self, tenant: &str, documents: Vec<DocumentWrite>) {
+        for DocumentWrite { kind, id, value } in documents {
+            self.active.records.insert(document_prefix(tenant, kind).last(&id).done(), value);
+        }
     }
 
     fn apply_clear(&mut self, entry: ClearEntry) {
@@ -141,6 +177,11 @@ impl State {
             points.tails.insert(series);
         }
     }
+}
+
+/// Where a fit lies: those of a series and tag together, the newest first.
+pub(super) fn fit_key(batch: u32, series: u32, tag: &str, scheduled: Millis) -> Vec<u8> {
+    Space::Fit.batch(batch).number(series).text(tag).newest_first(scheduled).done()
 }
 
 /// Where an alert lies while it goes on, and when it is over.

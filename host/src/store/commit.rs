@@ -124,7 +124,7 @@ impl Inner {
     /// Decides everything about a commit, and writes nothing.
     fn prepare(&self, staged: Staged, next_batch: &mut u32) -> Result<Prepared, StoreError> {
         let Staged { commit, models } = staged;
-        let Commit { run, samples, scores, models: _, alerts, watched, deliveries } = commit;
+        let Commit { run, samples, scores, models: _, alerts, watched, decisions, deliveries, documents } = commit;
         let (key, slot) = (run.slot.key.clone(), run.slot.clone());
         let state = read(&self.state);
         let (batch, known) = match state.catalogue.find(&key) {
@@ -162,6 +162,8 @@ impl Inner {
             alerts,
             watched: watched.into_iter().map(|(id, bytes)| (id.0, ByteBuf::from(bytes))).collect(),
             deliveries,
+            decisions: decisions.into_iter().map(|(id, decision)| (id.0, decision)).collect(),
+            documents,
         };
         Ok(Prepared { entry: Entry::Commit(Box::new(entry)), outcome, slot, series: ids })
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::database::{Database, State};
 use super::entry::{ModelEntry, decode};
 use super::keys::Space;
-use super::record::{AlertRecord, Delivery, SeriesId};
+use super::record::{AlertRecord, Decision, Delivery, FitRecord, SeriesId};
 use super::{StoreError, read};
 use crate::series::Millis;
 
@@ -67,7 +67,9 @@ impl Database {
                 }
                 Space::OpenAlert | Space::ClosedAlert => self.dump_records::<AlertRecord>(space, sink)?,
                 Space::Queued | Space::Settled => self.dump_records::<Delivery>(space, sink)?,
-                Space::Kv => {
+                Space::Decision => self.dump_records::<Decision>(space, sink)?,
+                Space::Fit => self.dump_records::<FitRecord>(space, sink)?,
+                Space::Kv | Space::Document => {
                     for (key, value) in self.inner.scan(&space.key(), None)? {
                         line(sink, format_args!("{} {}", key.escape_ascii(), value.escape_ascii()))?;
                     }

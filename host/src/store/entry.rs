@@ -11,7 +11,7 @@ use serde_bytes::ByteBuf;
 use super::StoreError;
 use super::backend::Digest;
 use super::points::Packed;
-use super::record::{AlertRecord, Delivery, RunRecord};
+use super::record::{AlertRecord, Decision, Delivery, DocumentWrite, RunRecord};
 use super::window::Windows;
 use crate::config::BatchKey;
 use crate::series::{Kind, Labels, Millis};
@@ -23,6 +23,8 @@ pub(super) enum Entry {
     Commit(Box<CommitEntry>),
     /// A plugin's key: its value, or its removal.
     Kv(KvEntry),
+    /// Documents of a tenant that no run wrote.
+    Documents(DocumentsEntry),
     /// The end of what a batch has from before an instant.
     Clear(ClearEntry),
     /// The end of a batch.
@@ -43,6 +45,8 @@ pub(super) struct CommitEntry {
     pub alerts: Vec<AlertRecord>,
     pub watched: Vec<(u32, ByteBuf)>,
     pub deliveries: Vec<Delivery>,
+    pub decisions: Vec<(u32, Decision)>,
+    pub documents: Vec<DocumentWrite>,
 }
 
 /// A series of a batch.
@@ -83,6 +87,13 @@ pub(super) struct KvEntry {
     pub plugin: String,
     pub key: String,
     pub value: Option<ByteBuf>,
+}
+
+/// Documents of a tenant that no run wrote.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DocumentsEntry {
+    pub tenant: String,
+    pub documents: Vec<DocumentWrite>,
 }
 
 /// The end of what a batch has from before an instant.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::StoreError;
 use super::database::Database;
 use super::read::{AlertFilter, RunFilter};
-use super::record::{AlertRecord, RunRecord, ScoreRow, SeriesId};
+use super::record::{AlertRecord, Peak, RunRecord, ScoreRow, SeriesId};
 use crate::config::BatchKey;
 use crate::series::{Labels, Millis};
 
@@ -242,10 +242,11 @@ impl Cell<'_> {
                 (number(*score), metadata)
             }
             Self::Alert(alert) => {
-                let (at, value, score, lower, upper) = alert.worst;
+                let Peak { time: at, value, score, lower, upper } = alert.worst;
                 let fields = json!({
                     "alert": alert.id,
-                    "state": alert.state,
+                    "state": alert.phase.name(),
+                    "kind": alert.kind.name(),
                     "start": rfc3339(alert.started),
                     "end": alert.ended.map(rfc3339),
                     "threshold": number(alert.threshold),

@@ -36,10 +36,16 @@ pub(super) enum Space {
     Settled,
     /// Tenant, plugin, key: what plugins keep.
     Kv,
+    /// Batch, series, kind of alert, start counted down: what the event rule made of points.
+    Decision,
+    /// Batch, tag, series, time counted down: which model stood when.
+    Fit,
+    /// Tenant, kind, name.
+    Document,
 }
 
 impl Space {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Meta,
         Self::Batch,
         Self::Series,
@@ -53,6 +59,9 @@ impl Space {
         Self::Queued,
         Self::Settled,
         Self::Kv,
+        Self::Decision,
+        Self::Fit,
+        Self::Document,
     ];
 
     fn byte(self) -> u8 {
@@ -70,13 +79,16 @@ impl Space {
             Self::Queued => b'q',
             Self::Settled => b'x',
             Self::Kv => b'k',
+            Self::Decision => b'e',
+            Self::Fit => b'f',
+            Self::Document => b'n',
         }
     }
 
     /// Whether the key goes on with the number of a batch, so that it goes with it.
     pub fn of_batch(self) -> bool {
         match self {
-            Self::Meta | Self::Kv => false,
+            Self::Meta | Self::Kv | Self::Document => false,
             Self::Batch
             | Self::Series
             | Self::Tail
@@ -87,7 +99,9 @@ impl Space {
             | Self::OpenAlert
             | Self::ClosedAlert
             | Self::Queued
-            | Self::Settled => true,
+            | Self::Settled
+            | Self::Decision
+            | Self::Fit => true,
         }
     }
 
@@ -124,6 +138,12 @@ impl Key {
             Job::Score => 2,
             Job::Alert => 3,
             Job::Deliver => 4,
+            Job::Change => 5,
+            Job::LlmAlert => 6,
+            Job::Notify => 7,
+            Job::Plot => 8,
+            Job::Summary => 9,
+            Job::Delete => 10,
         })
     }
 

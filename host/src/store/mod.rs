@@ -24,6 +24,7 @@ mod chunk;
 mod commit;
 mod database;
 mod directory;
+mod document;
 mod dump;
 mod entry;
 mod error;
@@ -51,8 +52,8 @@ pub use export::{Export, ExportFilter, ExportFormat, MetricType};
 pub use memory::MemoryStore;
 pub use read::{AlertFilter, DeliveryFilter, RunFilter};
 pub use record::{
-    AlertRecord, Attempt, Column, Commit, Delivery, ModelRecord, ModelWrite, RunRecord, RunState, ScoreColumn,
-    ScoreRow, SeriesId, SeriesRecord,
+    AlertRecord, Attempt, Column, Commit, Decision, Delivery, DocumentKind, DocumentWrite, FitRecord, ModelRecord,
+    ModelWrite, Peak, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId, SeriesRecord,
 };
 pub use sled::SledStore;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::apply::{QUEUED, RESOLVED};
+use super::apply::{QUEUED, fit_key};
 use super::blocks::Blocks;
 use super::chunk::Coded;
 use super::database::{Database, Inner, State, model_key, run_key};
@@ -15,9 +15,12 @@ use super::entry::{Body, ModelEntry, decode, widened};
 use super::keys::{Key, Space, after, last_number};
 use super::layer::{Kept, Layer};
 use super::points::{Points, Score, Terms};
-use super::record::{AlertRecord, Column, Delivery, ModelRecord, RunRecord, ScoreColumn, SeriesId, SeriesRecord};
+use super::record::{
+    AlertRecord, Column, Decision, Delivery, FitRecord, ModelRecord, RunRecord, ScoreColumn, SeriesId, SeriesRecord,
+};
 use super::{Digest, Pair, SCAN_KEYS, StoreError, read};
 use crate::config::{BatchKey, Job, Slot};
+use crate::message::{AlertKind, AlertPhase};
 use crate::series::Millis;
 
 /// Which runs.
@@ -64,7 +67,7 @@ impl DeliveryFilter {
 impl Database {
     /// All batches that have ever had a commit, by tenant and name.
     pub fn batches(&self) -> Vec<BatchKey> {
-        read(&self.inner.state).catalogue.names.keys().cloned().collect()
+        read(&self.inner.state).catalogue.names.keys().filter(|key| !key.is_tenant()).cloned().collect()
     }
 
     /// The series of a batch, by number; none of an unknown batch.
@@ -229,8 +232,50 @@ impl Database {
         }
         alerts.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| (&a.key, &a.id).cmp(&(&b.key, &b.id))));
         alerts.truncate(filter.limit.unwrap_or(usize::MAX));
-        debug_assert!(!filter.open || alerts.iter().all(|alert| alert.state != RESOLVED));
+        debug_assert!(!filter.open || alerts.iter().all(|alert| alert.phase != AlertPhase::Resolved));
         Ok(alerts)
+    }
+
+    /// What the event rule made of a series in a half-open span, the newest first: the spans
+    /// that are over. The one that goes on stands in the rule's memory.
+    pub fn decisions(
+        &self,
+        key: &BatchKey,
+        series: SeriesId,
+        kind: AlertKind,
+        span: Range<Millis>,
+    ) -> Result<Vec<Decision>, StoreError> {
+        let Some(batch) = self.inner.batch_id(key) else { return Ok(Vec::new()) };
+        let prefix = Space::Decision.batch(batch).number(series.0).byte(kind as u8);
+        let from = prefix.clone().newest_first(span.end.saturating_sub(1)).done();
+        let mut decisions: Vec<Decision> = Vec::new();
+        self.inner.visit(&prefix, &from, |_, value| {
+            let decision: Decision = decode("a decision", value)?;
+            let reaches = decision.to >= span.start;
+            if reaches {
+                decisions.push(decision);
+            }
+            Ok(reaches)
+        })?;
+        Ok(decisions)
+    }
+
+    /// The fit of a series that stood at an instant, under a tag of `model_configs`.
+    pub fn fit_at(
+        &self,
+        key: &BatchKey,
+        series: SeriesId,
+        tag: &str,
+        time: Millis,
+    ) -> Result<Option<FitRecord>, StoreError> {
+        let Some(batch) = self.inner.batch_id(key) else { return Ok(None) };
+        let prefix = Space::Fit.batch(batch).number(series.0).text(tag);
+        let mut found = None;
+        self.inner.visit(&prefix, &fit_key(batch, series.0, tag, time), |_, value| {
+            found = Some(decode("a fit", value)?);
+            Ok(false)
+        })?;
+        Ok(found)
     }
 
     /// Deliveries, in the order in which they were queued.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{BatchKey, Slot};
+use crate::message::{AlertKind, AlertPhase, Verdict};
 use crate::series::{Kind, Labels, Millis};
 
 /// A series within its batch; given once, never used again.
@@ -139,34 +140,175 @@ pub struct RunRecord {
     pub error: Option<crate::fault::Fault>,
 }
 
+/// The worst point of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peak {
+    /// When.
+    pub time: Millis,
+    /// What came.
+    pub value: f64,
+    /// 0 to 1; for a kind of alert without scores how far over its limit, 1 being at it.
+    pub score: f64,
+    /// The lower edge of the ordinary; NaN where there is none.
+    pub lower: f64,
+    /// The upper edge.
+    pub upper: f64,
+}
+
 /// An alert of one series, from pending to resolved. It is kept under its identity, so a
-/// later record replaces an earlier one.
+/// later record replaces an earlier one. Only jobs write it; what people do about it is an
+/// [`Act`](crate::message::Act) under its identity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertRecord {
     /// The batch.
     pub key: BatchKey,
-    /// The same in every replay: a hash of batch, labels and start.
+    /// The same in every replay: a hash of batch, kind, labels and start.
     pub id: String,
+    /// What raised it.
+    pub kind: AlertKind,
     /// The series.
     pub series: SeriesId,
     /// Its labels.
     pub labels: Labels,
     /// Its `metric_name`.
     pub name: String,
-    /// `pending`, `firing`, `acknowledged`, `resolved`.
-    pub state: String,
+    /// Where it is in its life.
+    pub phase: AlertPhase,
     /// The first point over the threshold.
     pub started: Millis,
+    /// The point at which it began to fire: later than `started` where `alert_for` asks
+    /// for it; `None` while pending.
+    pub fired: Option<Millis>,
     /// The point at which it was over.
     pub ended: Option<Millis>,
-    /// The worst point: time, value, score, lower and upper edge.
-    pub worst: (Millis, f64, f64, f64, f64),
+    /// The worst point.
+    pub worst: Peak,
     /// The parts of the worst score, largest first.
     pub terms: Vec<(String, f64)>,
     /// The threshold that was crossed.
     pub threshold: f64,
     /// Digests of the models that scored it, a tag each.
     pub models: Vec<(String, String)>,
+    /// The policy that was in force: the identity of a document of that kind.
+    pub policy: String,
+    /// Events (deploys, say) that were on or had just been: identities of their documents.
+    pub events: Vec<String>,
+    /// Why, in words, where something said so.
+    pub explanation: Option<String>,
+}
+
+/// What the event rule made of a series in a span in which it made the same of every point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Of which rule.
+    pub kind: AlertKind,
+    /// The first point.
+    pub from: Millis,
+    /// The last point, itself included.
+    pub to: Millis,
+    /// What was made of them.
+    pub verdict: Verdict,
+    /// The policy that was in force: the identity of a document.
+    pub policy: String,
+    /// The alert that they are part of.
+    pub alert: Option<String>,
+}
+
+/// A fit that was kept: which model stood when. The model itself may be gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FitRecord {
+    /// The entry of `model_configs`.
+    pub tag: String,
+    /// The logical now of the run that fit it: it judges what is scored after that.
+    pub scheduled: Millis,
+    /// The plugin's name.
+    pub plugin: String,
+    /// Sha-256 of the component, in hex.
+    pub plugin_digest: String,
+    /// Sha-256 of the configuration, in hex.
+    pub config_digest: String,
+    /// The history that it saw, half-open.
+    pub data: (Millis, Millis),
+    /// Sha-256 of the model, in hex.
+    pub digest: String,
+}
+
+/// What kind of document; each kind is a space of names of its own in a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DocumentKind {
+    /// What a person did about an alert, under the alert's identity.
+    Act,
+    /// A silence.
+    Silence,
+    /// An event: a deploy, a maintenance.
+    Event,
+    /// An alert that began or ended and that the router has not seen.
+    Signal,
+    /// What the router knows of a group of alerts.
+    Group,
+    /// What the router decided at one flush of a group.
+    Notice,
+    /// A policy that alerts and decisions name by its digest.
+    Policy,
+    /// What was spent of a budget.
+    Budget,
+    /// What a job keeps for itself between two runs.
+    State,
+}
+
+impl DocumentKind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Act,
+        Self::Silence,
+        Self::Event,
+        Self::Signal,
+        Self::Group,
+        Self::Notice,
+        Self::Policy,
+        Self::Budget,
+        Self::State,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Act => "act",
+            Self::Silence => "silence",
+            Self::Event => "event",
+            Self::Signal => "signal",
+            Self::Group => "group",
+            Self::Notice => "notice",
+            Self::Policy => "policy",
+            Self::Budget => "budget",
+            Self::State => "state",
+        }
+    }
+}
+
+/// A document to keep or, without a value, to delete. What is in it is its owner's to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentWrite {
+    /// Its kind.
+    pub kind: DocumentKind,
+    /// Its name, unique among its kind and tenant; documents are listed in the order of
+    /// their names.
+    pub id: String,
+    /// Its bytes.
+    #[serde(with = "serde_bytes")]
+    pub value: Option<Vec<u8>>,
+}
+
+impl DocumentWrite {
+    /// A document of a value, as named MessagePack: unlike JSON it keeps NaN.
+    pub fn of<T: Serialize>(kind: DocumentKind, id: impl Into<String>, value: &T) -> Self {
+        Self { kind, id: id.into(), value: rmp_serde::to_vec_named(value).ok() }
+    }
+
+    /// The deletion of a document.
+    pub fn deletion(kind: DocumentKind, id: impl Into<String>) -> Self {
+        Self { kind, id: id.into(), value: None }
+    }
 }
 
 /// One try to deliver.
@@ -214,8 +356,12 @@ pub struct Commit {
     pub alerts: Vec<AlertRecord>,
     /// Up to which point the event rule has looked, a series each, with its own memory.
     pub watched: Vec<(SeriesId, Vec<u8>)>,
+    /// What the event rule made of points, a series each: spans that are over.
+    pub decisions: Vec<(SeriesId, Decision)>,
     /// Deliveries that were queued, tried, sent or given up.
     pub deliveries: Vec<Delivery>,
+    /// Documents of the tenant.
+    pub documents: Vec<DocumentWrite>,
 }
 
 impl Commit {
@@ -228,7 +374,9 @@ impl Commit {
             models: Vec::new(),
             alerts: Vec::new(),
             watched: Vec::new(),
+            decisions: Vec::new(),
             deliveries: Vec::new(),
+            documents: Vec::new(),
         }
     }
 }

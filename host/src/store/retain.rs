@@ -4,13 +4,18 @@ use serde_bytes::ByteBuf;
 
 use super::apply::{alert_keys, delivery_keys};
 use super::database::{Database, Inner};
-use super::entry::{ClearEntry, DropEntry, Entry, TailEntry};
+use super::entry::{ClearEntry, DropEntry, Entry, TailEntry, decode};
+use super::keys::Space;
 use super::points::Points;
 use super::read::{AlertFilter, DeliveryFilter};
-use super::record::SeriesId;
+use super::record::{Decision, FitRecord, SeriesId};
 use super::{StoreError, lock, read};
 use crate::config::BatchKey;
+use crate::message::AlertPhase;
 use crate::series::Millis;
+
+/// How long before the oldest kept point a fit is kept that may have judged it.
+const FIT_KEPT_MS: Millis = 7 * 86_400_000;
 
 impl Database {
     /// Deletes what a batch has from before an instant: samples, scores, alerts that are
@@ -24,13 +29,25 @@ impl Database {
         let mut removed = Vec::new();
         let alerts =
             AlertFilter { key: Some(key.clone()), started: Some(Millis::MIN..before), ..AlertFilter::default() };
-        for alert in self.alerts(&alerts)?.iter().filter(|alert| alert.state == super::apply::RESOLVED) {
+        for alert in self.alerts(&alerts)?.iter().filter(|alert| alert.phase == AlertPhase::Resolved) {
             removed.push(ByteBuf::from(alert_keys(batch, alert).1));
         }
         let deliveries = self.deliveries(&DeliveryFilter { key: Some(key.clone()), state: None })?;
         let settled = |delivery: &&super::Delivery| delivery.state != super::apply::QUEUED && delivery.queued < before;
         for delivery in deliveries.iter().filter(settled) {
             removed.push(ByteBuf::from(delivery_keys(batch, delivery).1));
+        }
+        for space in [Space::Decision, Space::Fit] {
+            for (key, value) in inner.scan(&space.batch(batch), None)? {
+                let over = match space {
+                    Space::Decision => decode::<Decision>("a decision", &value)?.to,
+                    // The fit that stands is needed as long as what it judged.
+                    _ => decode::<FitRecord>("a fit", &value)?.scheduled.saturating_add(FIT_KEPT_MS),
+                };
+                if over < before {
+                    removed.push(ByteBuf::from(key));
+                }
+            }
         }
         let tails = inner.tails_from(key, before)?;
         let entry = ClearEntry { batch, before, removed, tails };

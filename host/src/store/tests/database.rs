@@ -22,7 +22,7 @@ fn filled(db: &Database) -> BatchKey {
     })
     .unwrap();
     db.commit(Commit {
-        alerts: vec![alert(&app, "x", "firing", T0), alert(&app, "y", "resolved", T0 + MINUTE)],
+        alerts: vec![alert(&app, "x", AlertPhase::Firing, T0), alert(&app, "y", AlertPhase::Resolved, T0 + MINUTE)],
         deliveries: vec![delivery(&app, "d1", "queued"), delivery(&app, "d2", "sent")],
         ..Commit::of(run(&app, Job::Alert, T0))
     })
@@ -93,9 +93,9 @@ fn the_same_sample_score_or_alert_twice_is_once_and_the_last_stands() {
 
     let alerts = |state| vec![alert(&app, "x", state, T0)];
     let open = AlertFilter { open: true, ..AlertFilter::default() };
-    db.commit(Commit { alerts: alerts("firing"), ..Commit::of(run(&app, Job::Alert, T0)) }).unwrap();
+    db.commit(Commit { alerts: alerts(AlertPhase::Firing), ..Commit::of(run(&app, Job::Alert, T0)) }).unwrap();
     assert_eq!(db.alerts(&open).unwrap().len(), 1);
-    db.commit(Commit { alerts: alerts("resolved"), ..Commit::of(run(&app, Job::Alert, T0 + 1)) }).unwrap();
+    db.commit(Commit { alerts: alerts(AlertPhase::Resolved), ..Commit::of(run(&app, Job::Alert, T0 + 1)) }).unwrap();
     assert_eq!(db.alerts(&open).unwrap().len(), 0);
     assert_eq!(db.alerts(&AlertFilter::default()).unwrap().len(), 1);
 }

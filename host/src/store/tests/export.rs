@@ -19,7 +19,7 @@ fn filled() -> Database {
     row.upper = f64::NAN;
     let scores = vec![(SeriesId(1), ScoreColumn { rows: vec![row] })];
     db.commit(Commit { scores, ..Commit::of(run(&app, Job::Score, T0)) }).unwrap();
-    let alerts = vec![alert(&app, "x", "resolved", T0 + MINUTE)];
+    let alerts = vec![alert(&app, "x", AlertPhase::Resolved, T0 + MINUTE)];
     db.commit(Commit { alerts, ..Commit::of(run(&app, Job::Alert, T0)) }).unwrap();
     let tenant = BatchKey { tenant: "acme".to_owned(), batch: "app".to_owned() };
     db.commit(ingest(&tenant, T0, &[("a,b\"c", &[(T0, 1e300)])])).unwrap();
@@ -35,7 +35,7 @@ fn rows_have_the_six_columns_in_a_fixed_order() {
         r#"2026-01-01T00:00:00.001Z,app,cpu,metric,+Inf,"{""labels"":{""__name__"":""cpu"",""host"":""a""}}""#,
         r#"2026-01-01T00:01:00Z,app,cpu,metric,9.0,"{""labels"":{""__name__"":""cpu"",""host"":""a""}}""#,
         r#"2026-01-01T00:01:00Z,app,cpu,score,0.95,"{""labels"":{""__name__"":""cpu"",""host"":""a""},""lower"":1.0,""terms"":{""drift"":0.9}}""#,
-        r#"2026-01-01T00:01:00Z,app,cpu,alert,1.0,"{""labels"":{""__name__"":""cpu"",""host"":""a""},""alert"":""x"",""state"":""resolved"",""start"":""2026-01-01T00:01:00Z"",""end"":""2026-01-01T00:02:00Z"",""threshold"":0.8,""worst"":{""time"":""2026-01-01T00:01:00Z"",""value"":9.0,""score"":0.95,""lower"":null,""upper"":null},""terms"":{""drift"":0.9},""models"":{""m"":""abc""}}""#,
+        r#"2026-01-01T00:01:00Z,app,cpu,alert,1.0,"{""labels"":{""__name__"":""cpu"",""host"":""a""},""alert"":""x"",""state"":""resolved"",""kind"":""anomaly"",""start"":""2026-01-01T00:01:00Z"",""end"":""2026-01-01T00:02:00Z"",""threshold"":0.8,""worst"":{""time"":""2026-01-01T00:01:00Z"",""value"":9.0,""score"":0.95,""lower"":null,""upper"":null},""terms"":{""drift"":0.9},""models"":{""m"":""abc""}}""#,
         r#"2026-01-01T00:00:00Z,app,mem,metric,0.1,"{""labels"":{""__name__"":""mem"",""host"":""a""}}""#,
     ];
     assert_eq!(lines, expected);

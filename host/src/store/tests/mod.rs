@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::{BatchKey, Job, Limits, Slot};
+use crate::message::{AlertKind, AlertPhase};
 use crate::series::{Kind, Labels, Millis};
 
 pub(super) const T0: Millis = 1_767_225_600_000;
@@ -65,20 +66,25 @@ pub(super) fn model(series: u32, bytes: Vec<u8>) -> ModelWrite {
     }
 }
 
-pub(super) fn alert(key: &BatchKey, id: &str, state: &str, started: Millis) -> AlertRecord {
+pub(super) fn alert(key: &BatchKey, id: &str, phase: AlertPhase, started: Millis) -> AlertRecord {
     AlertRecord {
         key: key.clone(),
         id: id.to_owned(),
         series: SeriesId(0),
         labels: labels("cpu"),
         name: "cpu".to_owned(),
-        state: state.to_owned(),
+        kind: AlertKind::Anomaly,
+        phase,
         started,
-        ended: (state == "resolved").then_some(started + MINUTE),
-        worst: (started, 9.0, 0.95, f64::NAN, f64::NAN),
+        fired: Some(started),
+        ended: (phase == AlertPhase::Resolved).then_some(started + MINUTE),
+        worst: Peak { time: started, value: 9.0, score: 0.95, lower: f64::NAN, upper: f64::NAN },
         terms: vec![("drift".to_owned(), 0.9)],
         threshold: 0.8,
         models: vec![("m".to_owned(), "abc".to_owned())],
+        policy: "p".to_owned(),
+        events: Vec::new(),
+        explanation: None,
     }
 }
 

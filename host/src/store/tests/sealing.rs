@@ -195,7 +195,12 @@ fn take_step(db: &Database, step: &Step, now: Millis) -> Result<(), StoreError> 
         }
         Step::Alert { batch: b, alert: id, open } => {
             let (key, started) = (batch(b), at(u16::from(id) * 300));
-            let alerts = vec![alert(&key, &format!("a{id}"), if open { "firing" } else { "resolved" }, started)];
+            let alerts = vec![alert(
+                &key,
+                &format!("a{id}"),
+                if open { AlertPhase::Firing } else { AlertPhase::Resolved },
+                started,
+            )];
             let deliveries = vec![delivery(&key, &format!("d{id}"), if open { "queued" } else { "sent" })];
             db.commit(Commit { alerts, deliveries, ..Commit::of(run(&key, Job::Alert, now)) }).map(drop)
         }
@@ -308,8 +313,11 @@ fn a_deleted_batch_leaves_nothing_behind() {
     let app = key("app");
     for sealed in [false, true] {
         db.commit(ingest(&app, T0, &[("cpu", &[(T0, 1.0)])])).unwrap();
-        db.commit(Commit { alerts: vec![alert(&app, "x", "firing", T0)], ..Commit::of(run(&app, Job::Alert, T0)) })
-            .unwrap();
+        db.commit(Commit {
+            alerts: vec![alert(&app, "x", AlertPhase::Firing, T0)],
+            ..Commit::of(run(&app, Job::Alert, T0))
+        })
+        .unwrap();
         if sealed {
             db.seal().unwrap();
         }

@@ -66,7 +66,7 @@ fn a_backup_of_a_running_store_is_the_state_after_some_commit() {
             for i in 0.. {
                 let commit = Commit {
                     models: vec![model(0, vec![i as u8; 4_000])],
-                    alerts: vec![alert(&app, &format!("{i}"), "resolved", i)],
+                    alerts: vec![alert(&app, &format!("{i}"), AlertPhase::Resolved, i)],
                     ..ingest(&app, i, &[("a", &[(i, 1.0)]), ("b", &[(i, 2.0)])])
                 };
                 db.commit(commit).unwrap();

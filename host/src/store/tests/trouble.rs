@@ -306,7 +306,7 @@ fn killed_child() {
             },
             models: vec![model(0, vec![i as u8; 3_000])],
             watched: vec![(SeriesId(0), i.to_le_bytes().to_vec())],
-            alerts: vec![alert(&app, "x", if i % 2 == 0 { "firing" } else { "resolved" }, 7)],
+            alerts: vec![alert(&app, "x", if i % 2 == 0 { AlertPhase::Firing } else { AlertPhase::Resolved }, 7)],
             ..ingest(&app, i, &[("a", &[(i, value)]), ("b", &[(i, -value)])])
         };
         db.commit(commit).unwrap();
