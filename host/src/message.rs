@@ -136,6 +136,10 @@ pub struct Alert {
     pub incident: String,
     /// Whether it begins or ends.
     pub state: AlertState,
+    /// What it is about: `anomaly`, `threshold`, `change`, `llm`, `no-data` or `summary`.
+    pub kind: String,
+    /// What all of its series have in common: the batch, the tenant, tags.
+    pub labels: Labels,
     /// One line.
     pub title: String,
     /// Markdown.
@@ -148,4 +152,6 @@ pub struct Alert {
     pub chart: Option<Vec<u8>>,
     /// The worst first.
     pub findings: Vec<Finding>,
+    /// How many were left out, after the last of `findings`.
+    pub more: u32,
 }

@@ -34,10 +34,15 @@ pub fn compose(batch: &Batch, record: &AlertRecord) -> Alert {
         let tags: Vec<String> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let _ = write!(body, "\n\nTags: {}.", tags.join(", "));
     }
+    let common = [("batch", &batch.key.batch), ("tenant", &batch.key.tenant)];
+    let common = common.map(|(name, value)| (name.to_owned(), value.clone()));
     Alert {
         id: format!("{}-{}", record.id, state_name(state)),
         incident: record.id.clone(),
         state,
+        kind: "anomaly".to_owned(),
+        // Two names that differ are a label set.
+        labels: Labels::new(common).unwrap_or_default(),
         title,
         body,
         link: None,
@@ -55,6 +60,7 @@ pub fn compose(batch: &Batch, record: &AlertRecord) -> Alert {
             started: record.started,
             ended: record.ended,
         }],
+        more: 0,
     }
 }
 

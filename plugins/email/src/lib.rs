@@ -97,12 +97,15 @@ mod tests {
             id: "a1".into(),
             incident: "i1".into(),
             state: State::Firing,
+            kind: "anomaly".into(),
+            labels: vec![("batch".into(), "demo".into())],
             title: "cpu\r\nBcc: x@example.com".into(),
             body: "**High** load, see [page](https://a.example) <script>".into(),
             link: Some("https://anomd.example/alerts/a1".into()),
             actions: vec![Action { name: "Snooze".into(), url: "https://anomd.example/snooze/a1".into() }],
             chart: Some(vec![1, 2, 3]),
             findings: vec![finding("cpu"), finding("load")],
+            more: 0,
         }
     }
 

@@ -122,12 +122,15 @@ pub mod tests {
             id: "a1".into(),
             incident: "i1".into(),
             state: State::Firing,
+            kind: "anomaly".into(),
+            labels: vec![("batch".into(), "demo".into())],
             title: "cpu is unusual".into(),
             body: "**High** load".into(),
             link: Some("https://anomd.example/alerts/a1".into()),
             actions: vec![],
             chart: None,
             findings: vec![finding("cpu", 0.97), finding("load", 12.0)],
+            more: 0,
         }
     }
 

@@ -96,6 +96,8 @@ pub mod tests {
             id: "a1".into(),
             incident: "i1".into(),
             state: State::Firing,
+            kind: "anomaly".into(),
+            labels: vec![("batch".into(), "demo".into())],
             title: "cpu is unusual".into(),
             body: "**High** since 14:03.".into(),
             link: Some("https://anomd.example/alerts/a1".into()),
@@ -112,6 +114,7 @@ pub mod tests {
                 started: 1_767_621_780_000,
                 ended: None,
             }],
+            more: 0,
         }
     }
 

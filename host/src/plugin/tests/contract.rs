@@ -150,15 +150,18 @@ async fn a_notifier_is_told_everything() {
         id: "a1".into(),
         incident: "i1".into(),
         state: AlertState::Firing,
+        kind: "anomaly".into(),
+        labels: Labels::new([("batch".to_owned(), "demo".to_owned())]).unwrap(),
         title: "cpu is odd".into(),
         body: "**9.5**".into(),
         link: Some("http://localhost/a1".into()),
         actions: vec![("snooze".into(), "http://localhost/snooze".into())],
         chart: Some(vec![1, 2]),
         findings: vec![finding],
+        more: 3,
     };
     let (call, _) = call();
     let receipts = notifier.deliver(&call, "{}", &[alert.clone(), Alert { id: "a2".into(), ..alert }]).await.unwrap();
-    insta::assert_snapshot!(receipts[0].as_ref().unwrap(), @r#"Alert { id: "a1", incident: "i1", state: State::Firing, title: "cpu is odd", body: "**9.5**", link: Some("http://localhost/a1"), actions: [Action { name: "snooze", url: "http://localhost/snooze" }], chart: Some([1, 2]), findings: [Finding { labels: [("__name__", "cpu")], value: 9.5, expected: 1.0, lower: 0.5, upper: 1.5, score: 0.9, terms: [("level", 0.8)], started: 1, ended: Some(2) }] }"#);
+    insta::assert_snapshot!(receipts[0].as_ref().unwrap(), @r#"Alert { id: "a1", incident: "i1", state: State::Firing, kind: "anomaly", labels: [("batch", "demo")], title: "cpu is odd", body: "**9.5**", link: Some("http://localhost/a1"), actions: [Action { name: "snooze", url: "http://localhost/snooze" }], chart: Some([1, 2]), findings: [Finding { labels: [("__name__", "cpu")], value: 9.5, expected: 1.0, lower: 0.5, upper: 1.5, score: 0.9, terms: [("level", 0.8)], started: 1, ended: Some(2) }], more: 3 }"#);
     assert!(receipts[1].as_ref().unwrap().contains("\"a2\""));
 }

@@ -229,20 +229,24 @@ impl Guest {
         let actions: Vec<Vec<notify::Action<'_>>> = (alerts.iter())
             .map(|alert| alert.actions.iter().map(|(name, url)| notify::Action { name, url }).collect())
             .collect();
-        let messages: Vec<notify::Alert<'_>> = (alerts.iter().zip(&findings).zip(&actions))
-            .map(|((alert, findings), actions)| notify::Alert {
+        let labels: Vec<Vec<(&str, &str)>> = alerts.iter().map(|alert| alert.labels.iter().collect()).collect();
+        let messages: Vec<notify::Alert<'_>> = (alerts.iter().zip(&findings).zip(&actions).zip(&labels))
+            .map(|(((alert, findings), actions), labels)| notify::Alert {
                 id: &alert.id,
                 incident: &alert.incident,
                 state: match alert.state {
                     AlertState::Firing => notify::State::Firing,
                     AlertState::Resolved => notify::State::Resolved,
                 },
+                kind: &alert.kind,
+                labels,
                 title: &alert.title,
                 body: &alert.body,
                 link: alert.link.as_deref(),
                 actions,
                 chart: alert.chart.as_deref(),
                 findings,
+                more: alert.more,
             })
             .collect();
         let results = guest.call_deliver(store, config, &messages).await?;
