@@ -22,7 +22,6 @@ pub mod member;
 pub mod model;
 #[path = "../../src/season.rs"]
 pub mod season;
-#[path = "../../../../host/src/series/mod.rs"]
 pub mod series;
 #[path = "../../../../host/src/demo/table.rs"]
 pub mod table;
