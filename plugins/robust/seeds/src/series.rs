@@ -1,7 +1,9 @@
 //! The part of the host's series that its history is made of.
 
+#[expect(dead_code, reason = "the host's, whole")]
 #[path = "../../../../host/src/series/labels.rs"]
 mod labels;
+#[expect(dead_code, reason = "the host's, whole")]
 #[path = "../../../../host/src/series/samples.rs"]
 mod samples;
 
