@@ -145,6 +145,10 @@ pub struct Limits {
     pub http_connect_ms: u64,
     /// Requests of one call.
     pub http_requests_per_call: u32,
+    /// Insights that one call of an analyst may give.
+    pub insights_per_call: usize,
+    /// Bytes of the text of one insight; a longer one is cut.
+    pub insight_text_bytes: usize,
     /// Messages that one call may mail.
     pub mail_messages_per_call: u32,
     /// Bytes of one mail, attachments included.
@@ -207,6 +211,8 @@ impl Default for Limits {
             http_total_ms: 30_000,
             http_connect_ms: 5_000,
             http_requests_per_call: 256,
+            insights_per_call: 1_000,
+            insight_text_bytes: 16 << 10,
             mail_messages_per_call: 100,
             mail_message_bytes: 10 << 20,
             mail_total_ms: 60_000,
