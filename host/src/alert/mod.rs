@@ -2,8 +2,10 @@
 //!
 //! Everything here is pure: it is given points, policy and memory, and returns records.
 
+mod budget;
 mod compose;
 mod event;
 
+pub use budget::{Budget, Exhausted, Spent, used_by};
 pub use compose::{alert_id, compose, deliveries};
 pub use event::{Change, EventRule, Memory, Point};
