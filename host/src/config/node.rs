@@ -139,8 +139,10 @@ pub struct Limits {
     pub http_request_bytes: usize,
     /// Bytes of a response body, after decompression.
     pub http_response_bytes: usize,
-    /// Time for one request, in milliseconds.
+    /// Time for one request of which the plugin says no time, in milliseconds.
     pub http_total_ms: u64,
+    /// The longest time that a plugin may give one request, in milliseconds.
+    pub http_longest_ms: u64,
     /// Time to connect, in milliseconds.
     pub http_connect_ms: u64,
     /// Requests of one call.
@@ -209,6 +211,7 @@ impl Default for Limits {
             http_request_bytes: 1 << 20,
             http_response_bytes: 16 << 20,
             http_total_ms: 30_000,
+            http_longest_ms: 110_000,
             http_connect_ms: 5_000,
             http_requests_per_call: 256,
             insights_per_call: 1_000,

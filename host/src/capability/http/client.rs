@@ -109,8 +109,10 @@ impl Http {
         if request.body.len() > limits.http_request_bytes {
             return Err(Fault::TooLarge(limits.http_request_bytes));
         }
-        let longest = Duration::from_millis(limits.http_total_ms);
-        let time = request.timeout.unwrap_or(longest).min(longest);
+        let time = match request.timeout {
+            Some(time) => time.min(Duration::from_millis(limits.http_longest_ms)),
+            None => Duration::from_millis(limits.http_total_ms),
+        };
         match tokio::time::timeout(time, self.granted.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(Fault::Timeout),

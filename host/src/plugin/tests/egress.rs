@@ -177,6 +177,10 @@ async fn sizes_times_and_numbers_are_limited() {
     assert_eq!(probe(limits).await.get(body).await, "too large: 1000");
     let hang = json!({"url": "http://127.0.0.1:PORT/hang", "timeout_ms": 50});
     assert_eq!(probe(small()).await.get(hang).await, "timeout");
+    let short = Limits { http_total_ms: 50, http_longest_ms: 60_000, ..small() };
+    assert_eq!(probe(short).await.get(json!({"url": "http://127.0.0.1:PORT/hang"})).await, "timeout");
+    let patient = json!({"url": "http://127.0.0.1:PORT/hang", "timeout_ms": 60_000});
+    assert_eq!(probe(Limits { http_longest_ms: 50, ..small() }).await.get(patient).await, "timeout");
     let many = json!({"url": "http://127.0.0.1:PORT/echo/a", "times": 4});
     let few = Limits { http_requests_per_call: 3, ..small() };
     insta::assert_snapshot!(probe(few).await.get(many).await, @"denied: more than 3 requests in one call: ask for less at a time, or raise limits.http_requests_per_call in anomd.yaml");
