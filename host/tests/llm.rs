@@ -15,7 +15,7 @@ use anomd::capability::LogSink;
 use anomd::capability::kv::InMemory;
 use anomd::config::{Grants, Limits, Secret};
 use anomd::fault::{Blame, Fault, PluginError, Retry};
-use anomd::plugin::{Analyse, Analysis, Call, Catalogue, Insight, Role, Runtime, Subject, Usage, Use};
+use anomd::plugin::{Analyse, Analysis, Call, Catalogue, Insight, Plugin, Role, Runtime, Subject, Usage, Use};
 use anomd::series::{Labels, Millis, Samples};
 use axum::Router;
 use axum::body::Bytes;
@@ -60,6 +60,13 @@ impl Got {
 
 type Answer = (u16, Value);
 
+async fn component() -> Arc<Plugin> {
+    let runtime = Runtime::new(&Limits::default(), CACHE.path()).unwrap();
+    let (catalogue, faults) = Catalogue::load(&runtime, None).await;
+    assert!(faults.is_empty(), "{faults:?}");
+    catalogue.get("llm").unwrap()
+}
+
 /// A chat completion that says `content`.
 fn said(content: impl ToString) -> Answer {
     let message = json!({"role": "assistant", "content": content.to_string()});
@@ -92,11 +99,6 @@ impl Llm {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
 
-        let runtime = Runtime::new(&Limits::default(), CACHE.path()).unwrap();
-        let (catalogue, faults) = Catalogue::load(&runtime, None).await;
-        assert!(faults.is_empty(), "{faults:?}");
-        let plugin = catalogue.get("llm").unwrap();
-        assert_eq!(plugin.role(), Role::Analyst);
         let origins = vec![origin.clone()];
         let usage = Use {
             tenant: "default".into(),
@@ -112,7 +114,12 @@ impl Llm {
             kv: Arc::new(InMemory::default()),
             warm: false,
         };
-        Self { analyst: plugin.analyst(usage).unwrap(), url: format!("{origin}/v1"), got, log: Arc::default() }
+        Self {
+            analyst: component().await.analyst(usage).unwrap(),
+            url: format!("{origin}/v1"),
+            got,
+            log: Arc::default(),
+        }
     }
 
     async fn analyse(&self, subject: Subject) -> Result<Analysis, Fault> {
@@ -160,6 +167,25 @@ fn anomaly(minute: u32) -> Value {
 }
 
 #[tokio::test]
+async fn a_wrong_configuration_is_told_with_its_place() {
+    let component = component().await;
+    assert_eq!(component.role(), Role::Analyst);
+    assert_eq!(component.check_config(&json!({})).await, []);
+    assert_eq!(
+        component.origins_with(&json!({"url": "http://localhost:11434/v1"})).last().unwrap(),
+        "http://localhost:11434"
+    );
+    let problems = async |config: Value| {
+        let problems = component.check_config(&config).await;
+        problems.into_iter().map(|problem| format!("{} {}", problem.pointer, problem.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(problems(json!({"model": "random"})).await, ["/model random chooses from models: add models"]);
+    let [unknown] = &problems(json!({"detection_prompt": "{{serie}}"})).await[..] else { panic!("one problem") };
+    assert!(unknown.starts_with("/detection_prompt nothing is put in place of {{serie}}: write one of "), "{unknown}");
+    assert_eq!(problems(json!({"max_pionts": 5, "rounding": 99})).await.len(), 2);
+}
+
+#[tokio::test]
 async fn an_anomaly_is_found_checked_and_told_with_what_it_cost() {
     let verdicts = json!({"verdicts": [
         {"index": 0, "real": false, "score": 0.1, "description": "ordinary"},
@@ -174,7 +200,7 @@ async fn an_anomaly_is_found_checked_and_told_with_what_it_cost() {
     let text = "It rose to 97.5 from at most 2.".to_owned();
     let insight = Insight { subject: 0, span: (at, at), score: 0.96, text };
     let usage = Usage { calls: 2, input_tokens: 2000, output_tokens: 100 };
-    assert_eq!(analysis, Analysis { insights: vec![insight], lost: vec![], usage });
+    assert_eq!(analysis, Analysis { author: "small-1".into(), insights: vec![insight], lost: vec![], usage });
 
     let got = llm.got();
     assert_eq!(got.len(), 2);

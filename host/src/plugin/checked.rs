@@ -287,7 +287,7 @@ pub(super) fn analysis(raw: Analysis, spans: &[(Millis, Millis)], limits: &Limit
         }
         lost.push(Unread { subject, error: error(why) });
     }
-    Ok(Analysis { insights, lost, usage: raw.usage })
+    Ok(Analysis { author: text(&raw.author, REASON_BYTES), insights, lost, usage: raw.usage })
 }
 
 /// Faults that a plugin found in its configuration.

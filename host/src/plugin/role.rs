@@ -264,6 +264,8 @@ pub struct Usage {
 /// The answer of an analyst.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Analysis {
+    /// Who says so, the name of a model say; bounded, and may be empty.
+    pub author: String,
     /// By subject, then by beginning.
     pub insights: Vec<Insight>,
     /// Each subject once at most; the rest stands.

@@ -18,7 +18,9 @@ use crate::prompt::{self, Task};
 /// The slot of the key.
 pub const KEY: &str = "openai_api_key";
 /// The largest chart that is sent, in bytes: a request has to fit into the host's limit.
-const CHART_BYTES: usize = 600 << 10;
+const CHART_BYTES: usize = 400 << 10;
+/// Models that think take their time, in milliseconds; the host may allow less.
+const TIME_MS: u32 = 600_000;
 /// Characters of a refused answer that the model is shown again.
 const SHOWN: usize = 4_000;
 /// Bytes that are about a token, where the server does not count.
@@ -111,6 +113,11 @@ impl<'a, S: Server> Chat<'a, S> {
         Self { config, server, model, older: false, usage: Usage { calls: 0, input_tokens: 0, output_tokens: 0 } }
     }
 
+    /// The model that is asked.
+    pub fn model(&self) -> &str {
+        self.model
+    }
+
     /// What was used so far.
     pub fn usage(&self) -> Usage {
         self.usage
@@ -190,7 +197,7 @@ impl<'a, S: Server> Chat<'a, S> {
                     Error::BadConfig(format!("{text}; a server that needs no key takes auth: none"))
                 }
                 http::Fault::Timeout => Error::Unavailable(format!(
-                    "{} did not answer in time: raise limits.http_total_ms in anomd.yaml, or lower max_points",
+                    "{} did not answer in time: raise limits.http_longest_ms in anomd.yaml, or lower max_points",
                     self.model
                 )),
                 fault => fault.into(),
@@ -220,7 +227,7 @@ impl<'a, S: Server> Chat<'a, S> {
             auth: (self.config.auth == Auth::Bearer).then(|| Credentials::Bearer(KEY.into())),
             blanks: vec![],
             body: body.to_string().into_bytes(),
-            timeout_ms: None,
+            timeout_ms: Some(TIME_MS),
         }
     }
 
@@ -417,7 +424,7 @@ pub mod tests {
         let told = ask(&Config::default(), &denied).0.unwrap_err();
         assert!(matches!(told, Failure::Server(Error::BadConfig(text)) if text.ends_with("takes auth: none")));
         let late = ask(&Config::default(), &Stub::failing(http::Fault::Timeout)).0.unwrap_err();
-        assert!(matches!(late, Failure::Server(Error::Unavailable(text)) if text.contains("http_total_ms")));
+        assert!(matches!(late, Failure::Server(Error::Unavailable(text)) if text.contains("http_longest_ms")));
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn read<S: Server>(
     let usage = chat.usage();
     match lost.first() {
         Some(loss) if usage.calls == 0 && lost.len() == subjects.len() => Err(loss.error.clone()),
-        _ => Ok(Analysis { insights, lost, usage }),
+        _ => Ok(Analysis { author: chat.model().into(), insights, lost, usage }),
     }
 }
 
@@ -201,6 +201,30 @@ mod tests {
         assert_eq!((analysis.lost.len(), analysis.usage.calls), (0, 3));
         let verify = stub.bodies.borrow()[1]["messages"][1]["content"].as_str().unwrap().to_owned();
         assert!(verify.contains("candidates: [{\"index\": 0, \"start\": \"2026-01-05T14:04:00Z\""), "{verify}");
+    }
+
+    /// Anomstack began its list of alerts anew with each metric, and stored the last one's:
+    /// people wanted what was found in every metric of the batch.
+    #[test]
+    fn b20_what_is_found_in_a_metric_stays_when_the_next_has_nothing() {
+        let confirmed = json!({"verdicts": [{"index": 0, "real": true, "score": 0.9, "description": "odd"}]});
+        let stub = Stub::answering([found(&["14:05:00"]), said(&confirmed.to_string()), found(&[])]);
+        let analysis = look(&stub, &[subject("a", None), subject("b", None)]).unwrap();
+        assert_eq!(analysis.insights.iter().map(|insight| insight.subject).collect::<Vec<_>>(), [0]);
+        assert_eq!((analysis.author.as_str(), analysis.usage.calls), ("gpt-5-mini", 3));
+    }
+
+    /// Anomstack took no notice of the detection prompt while it showed a chart, which it
+    /// did by default.
+    #[test]
+    fn the_operators_prompt_holds_with_a_chart_too() {
+        let stub = Stub::answering([found(&[])]);
+        let config = Config { detection_prompt: Some("Only drops matter.".into()), ..Config::default() };
+        let subject = Subject { chart: Some(b"png".to_vec()), ..subject("a", None) };
+        read(&stub, &config, 0, &samples(), &[subject]).unwrap();
+        let content = stub.bodies.borrow()[0]["messages"][1]["content"].clone();
+        assert!(content[0]["text"].as_str().unwrap().starts_with("Only drops matter.\n\n<data>\n"), "{content}");
+        assert_eq!(content[1]["type"], "image_url");
     }
 
     #[test]

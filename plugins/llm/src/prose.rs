@@ -145,6 +145,27 @@ mod tests {
     }
 
     #[test]
+    fn no_mixture_of_marks_has_an_effect() {
+        const PARTS: [&str; 32] = [
+            "a", "b ", " ", "\n", "\n\n", "*", "**", "_", "`", "```", "[", "]", "](", ")", "!", "![", "<", ">", "&lt;",
+            "&#42;", "\\", "\\\\", "#", "- ", "1. ", "1) ", "+ ", "===", "---", "> ", "    ", "<!--",
+        ];
+        // A linear congruential generator (Knuth's MMIX): the same texts in every run.
+        let mut state = 1_u64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..20_000 {
+            let text: String = (0..1 + next(20)).map(|_| PARTS[next(PARTS.len())]).collect();
+            let (whole, cut) = (harmless(&text, 500), harmless(&text, 7));
+            for shown in [whole, cut] {
+                assert_eq!(effects(&shown), Vec::<String>::new(), "{text:?} became {shown:?}");
+            }
+        }
+    }
+
+    #[test]
     fn hidden_characters_are_gone_and_length_is_bounded() {
         assert_eq!(harmless("a\u{202e}b\u{200b}c\u{e0041}d\u{7}e", 500), "abcd e");
         assert_eq!(harmless("ärgerlich", 500), "ärgerlich");

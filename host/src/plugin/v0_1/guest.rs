@@ -298,6 +298,7 @@ impl Guest {
             text: insight.text,
         };
         Ok(analysis.map_err(error).map(|analysis| Analysis {
+            author: analysis.author,
             insights: analysis.insights.into_iter().map(insight).collect(),
             lost: (analysis.lost.into_iter())
                 .map(|loss| Unread { subject: loss.subject as usize, error: error(loss.error) })
