@@ -1,5 +1,6 @@
 //! Markdown as Slack spells it: `*bold*`, `_italic_`, `<url|text>`, and no headings.
 
+use anomd_notifier::text::is_web;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 /// Text that stands for itself. Slack reads `<`, `>` and `&` only, so nothing that a label
@@ -10,17 +11,9 @@ pub fn escaped(text: &str) -> String {
 
 /// A link, or its text alone if the URL is none of the web.
 pub fn link(url: &str, text: &str) -> String {
-    match url.starts_with("https://") || url.starts_with("http://") {
-        true => format!("<{}|{}>", escaped(url).replace('|', "%7C"), escaped(text).replace('|', "¦")),
+    match is_web(url) {
+        true => format!("<{}|{}>", escaped(url), escaped(text).replace('|', "¦")),
         false => escaped(text),
-    }
-}
-
-/// At most so many characters.
-pub fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.into(),
-        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -99,12 +92,7 @@ mod tests {
     fn nothing_in_a_text_calls_people_or_hides_a_link() {
         assert_eq!(of_markdown("<!channel> hi <@U1>"), "&lt;!channel&gt; hi &lt;@U1&gt;");
         assert_eq!(of_markdown("[click](javascript:alert(1))"), "click");
-        assert_eq!(link("https://a.example/|x>", "a|b"), "<https://a.example/%7Cx&gt;|a¦b>");
-    }
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(shortened("äöü", 3), "äöü");
-        assert_eq!(shortened("äöüß", 3), "äö…");
+        assert_eq!(link("https://a.example/|x>", "a"), "a");
+        assert_eq!(link("https://a.example/?x=1&y=2", "a|b"), "<https://a.example/?x=1&amp;y=2|a¦b>");
     }
 }
