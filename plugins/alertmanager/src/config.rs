@@ -19,9 +19,8 @@ pub struct Config {
     /// How long an alert counts as firing without more news, as text.
     #[serde(default = "hold")]
     pub hold: String,
-    /// The label `alertname`.
-    #[serde(default = "alertname")]
-    pub alertname: String,
+    /// The label `alertname`; `None`: what the host says, or `AnomalyDetected`.
+    pub alertname: Option<String>,
     /// More labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -45,10 +44,6 @@ pub enum Auth {
 
 fn hold() -> String {
     "15m".into()
-}
-
-fn alertname() -> String {
-    "AnomalyDetected".into()
 }
 
 impl Config {

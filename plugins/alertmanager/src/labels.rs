@@ -10,14 +10,14 @@ pub type Labels = BTreeMap<String, String>;
 ///
 /// `__name__` becomes `metric`, and a name that Prometheus' rule refuses is spelled with `_`.
 /// Where a name is taken already, the label of the series is kept with `exported_` before
-/// it, as Prometheus does with labels of a scraped target.
-pub fn merged(given: Labels, series: &[(String, String)]) -> Labels {
+/// it, as Prometheus does with labels of a scraped target; unless both say the same.
+pub fn merged<'a>(given: Labels, series: impl IntoIterator<Item = &'a (String, String)>) -> Labels {
     let mut labels = given;
     // Names that need no other spelling come first, so that they keep it.
-    let (exact, others): (Vec<_>, Vec<_>) = series.iter().partition(|(name, _)| name_of(name) == *name);
+    let (exact, others): (Vec<_>, Vec<_>) = series.into_iter().partition(|(name, _)| name_of(name) == *name);
     for (name, value) in exact.into_iter().chain(others).filter(|(_, value)| !value.is_empty()) {
         let mut name = name_of(name);
-        while labels.contains_key(&name) {
+        while labels.get(&name).is_some_and(|taken| taken != value) {
             name.insert_str(0, "exported_");
         }
         labels.insert(name, value.clone());
@@ -74,5 +74,8 @@ mod tests {
             ("metric", "up"),
         ]);
         assert_eq!(merged(given, &series), expected.into_iter().collect());
+        // What the host says of a series is not said twice.
+        let known: Labels = pairs(&[("metric", "up"), ("job", "node")]).into_iter().collect();
+        assert_eq!(merged(known.clone(), &pairs(&[("__name__", "up"), ("job", "node")])), known);
     }
 }

@@ -37,13 +37,15 @@ pub fn of(config: &Config, hold: i64, alert: &Alert, now: i64) -> Vec<String> {
 /// The labels of the message: the operator's before the host's, and what it is about, so that
 /// the end of one alert is not the end of another about the same series.
 fn given(config: &Config, alert: &Alert) -> Labels {
-    let mut labels = Labels::from([("alertname".to_owned(), config.alertname.clone())]);
-    labels.extend(config.labels.clone());
-    for (name, value) in &alert.labels {
-        labels.entry(name_of(name)).or_insert_with(|| value.clone());
-    }
-    labels.entry("kind".into()).or_insert_with(|| alert.kind.clone());
+    let mut labels = config.labels.clone();
     labels.retain(|_, value| !value.is_empty());
+    labels.extend(config.alertname.iter().map(|name| ("alertname".to_owned(), name.clone())));
+    let of_host = alert.labels.iter().filter(|(name, _)| !labels.contains_key(name)).collect::<Vec<_>>();
+    let mut labels = merged(labels.clone(), of_host);
+    labels.entry("alertname".into()).or_insert_with(|| "AnomalyDetected".into());
+    if !alert.kind.is_empty() {
+        labels.entry("kind".into()).or_insert_with(|| alert.kind.clone());
+    }
     labels
 }
 
@@ -161,6 +163,20 @@ pub mod tests {
         assert_eq!(posted(url, &over)[0]["endsAt"], iso(NOW));
         over.findings[0].ended = Some(0);
         assert_eq!(posted(url, &over)[0]["endsAt"], posted(url, &over)[0]["startsAt"]);
+    }
+
+    #[test]
+    fn the_operators_labels_go_before_the_hosts_and_those_before_the_series() {
+        let mut alert = alert();
+        alert.labels.push(("alertname".into(), "Anomaly".into()));
+        alert.labels.push(("severity".into(), "low".into()));
+        alert.findings[0].labels.push(("severity".into(), "none".into()));
+        let labels = |config: &str| posted(config, &alert)[0]["labels"].clone();
+        let of_host = labels(r#"{"url": "http://am"}"#);
+        assert_eq!((&of_host["alertname"], &of_host["severity"]), (&json!("Anomaly"), &json!("low")));
+        assert_eq!(of_host["exported_severity"], "none");
+        let ours = labels(r#"{"url": "http://am", "alertname": "Odd", "labels": {"severity": "page"}}"#);
+        assert_eq!((&ours["alertname"], &ours["severity"]), (&json!("Odd"), &json!("page")));
     }
 
     #[test]
