@@ -7,7 +7,7 @@ use anomd_notifier::{Alert, Finding, State};
 use serde::Serialize;
 
 use crate::Config;
-use crate::labels::{Labels, merged, name_of};
+use crate::labels::{Labels, merged};
 
 /// An alert in the API's own words.
 #[derive(Serialize)]

@@ -67,7 +67,7 @@ pub fn message(alert: &Alert, chart: bool) -> Value {
 
 /// The text of the alert, which is Markdown as Discord's own, and what the reader can do.
 fn description(alert: &Alert) -> String {
-    let mut text = shortened(alert.body.trim(), BODY);
+    let mut text = fenced(&shortened(alert.body.trim(), BODY));
     let mut room = LINKS;
     // A link that is cut is none, so a long one is left out.
     let links: Vec<String> = links(alert)
@@ -82,6 +82,25 @@ fn description(alert: &Alert) -> String {
         text += &format!("\n\n{}", links.join(" · "));
     }
     text.trim_start().into()
+}
+
+/// Markdown whose tables are shown as they are written: Discord has none.
+fn fenced(markdown: &str) -> String {
+    let mut text = String::new();
+    let mut inside = false;
+    for line in markdown.lines() {
+        let row = line.trim_start().starts_with('|');
+        if row != inside {
+            text += "```\n";
+            inside = row;
+        }
+        text += line;
+        text.push('\n');
+    }
+    if inside {
+        text += "```";
+    }
+    text.trim_end().into()
 }
 
 /// A series, as the name and the text of a field.
@@ -158,6 +177,14 @@ pub mod tests {
             "allowed_mentions": {"parse": []},
         });
         assert_eq!(message(&alert(), false), expected);
+    }
+
+    #[test]
+    fn a_table_is_shown_as_it_is_written() {
+        let summary = Alert { body: "Today:\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nEnd".into(), link: None, ..alert() };
+        let summary = Alert { actions: vec![], ..summary };
+        let text = "Today:\n\n```\n| a | b |\n|---|---|\n| 1 | 2 |\n```\n\nEnd";
+        assert_eq!(message(&summary, false)["embeds"][0]["description"], text);
     }
 
     #[test]

@@ -5,18 +5,24 @@
 
 use anomd_notifier::text::{came, expected, headline, is_web, links, more, period, score, series, worst};
 use anomd_notifier::{Alert, Finding, State};
-use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// The `cid` of the chart.
 pub const CHART: &str = "chart";
 
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:14px;\
                     line-height:1.45;color:#1f2328";
-const CODE: &str = "font-family:Menlo,Consolas,monospace;font-size:13px;word-break:break-all";
+const NAME: &str = "padding:8px 10px 0;font-family:Menlo,Consolas,monospace;font-size:13px;word-break:break-all";
 const HEAD: &str = "padding:6px 10px;border-bottom:2px solid #d0d7de;text-align:left;color:#57606a;font-size:12px";
-const CELL: &str = "padding:6px 10px;border-bottom:1px solid #d8dee4;text-align:left;vertical-align:top";
+const CELL: &str = "padding:2px 10px 8px;border-bottom:1px solid #d8dee4;text-align:left;vertical-align:top";
 const BUTTON: &str = "display:inline-block;padding:7px 14px;margin:0 8px 8px 0;border:1px solid #0969da;\
                       border-radius:6px;color:#0969da;text-decoration:none";
+
+const TABLE: &str = "<table cellpadding=\"6\" cellspacing=\"0\" border=\"1\" bordercolor=\"#d0d7de\" \
+                     style=\"border-collapse:collapse;font-size:14px\">";
+
+/// The figures of a series.
+const COLUMNS: [&str; 4] = ["Came", "Expected", "Score", "When"];
 
 /// All that the alert says.
 pub fn page(alert: &Alert) -> String {
@@ -52,41 +58,38 @@ pub fn page(alert: &Alert) -> String {
     page + "</td></tr></table></body></html>"
 }
 
-/// A row a series.
+/// Two rows a series: its name, which may be long, across all columns, and its figures.
 fn table(findings: &[Finding]) -> String {
     if findings.is_empty() {
         return String::new();
     }
-    let head: String = ["Series", "Came", "Expected", "Score", "When"]
-        .into_iter()
-        .map(|name| format!("<th style=\"{HEAD}\">{name}</th>"))
-        .collect();
-    let rows: String = findings.iter().map(row).collect();
+    let head: String =
+        COLUMNS.into_iter().map(|name| format!("<th align=\"left\" style=\"{HEAD}\">{name}</th>")).collect();
+    let rows: String = findings.iter().map(rows).collect();
     format!(
-        "<table cellpadding=\"0\" cellspacing=\"0\" border=\"0\" style=\"border-collapse:collapse;{FONT}\">\
-         <tr>{head}</tr>{rows}</table>"
+        "<table cellpadding=\"0\" cellspacing=\"0\" border=\"0\" width=\"100%\" \
+         style=\"border-collapse:collapse;{FONT}\"><tr>{head}</tr>{rows}</table>"
     )
 }
 
-fn row(finding: &Finding) -> String {
-    let name = format!("<span style=\"{CODE}\">{}</span>", escaped(&series(&finding.labels)));
+fn rows(finding: &Finding) -> String {
     let unknown = || "not known".to_owned();
     let cells = [
-        name,
         format!("<b>{}</b>", escaped(&came(finding))),
         escaped(&expected(finding).unwrap_or_else(unknown)),
         escaped(&score(finding).unwrap_or_else(unknown)),
         escaped(&period(finding)),
     ];
     let cells: String = cells.into_iter().map(|cell| format!("<td style=\"{CELL}\">{cell}</td>")).collect();
-    format!("<tr>{cells}</tr>")
+    let name = escaped(&series(&finding.labels));
+    format!("<tr><td colspan=\"{}\" style=\"{NAME}\">{name}</td></tr><tr>{cells}</tr>", COLUMNS.len())
 }
 
 /// Markdown without raw HTML, without images, and with links into the web only.
 fn body(markdown: &str) -> String {
     let mut html = String::new();
     let mut dropped = 0usize;
-    let events = Parser::new(markdown).filter_map(|event| match event {
+    let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).filter_map(|event| match event {
         Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
         Event::Start(Tag::Link { ref dest_url, .. }) if is_web(dest_url) && dropped == 0 => Some(event),
         Event::Start(Tag::Link { .. } | Tag::Image { .. }) => {
@@ -100,7 +103,8 @@ fn body(markdown: &str) -> String {
         _ => Some(event),
     });
     pulldown_cmark::html::push_html(&mut html, events);
-    html
+    // A table of the text: raw HTML is escaped, so each is the parser's own.
+    html.replace("<table>", TABLE)
 }
 
 fn escaped(text: &str) -> String {

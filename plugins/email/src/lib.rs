@@ -167,6 +167,14 @@ mod tests {
     }
 
     #[test]
+    fn a_table_in_the_text_has_lines() {
+        let mut summary = alert();
+        summary.body = "| metric | alerts |\n|---|--:|\n| <table> | 12 |\n".into();
+        let page = html::page(&summary);
+        assert!(page.contains("bordercolor=\"#d0d7de\"") && page.contains("&lt;table&gt;</td>"), "{page}");
+    }
+
+    #[test]
     fn many_series_are_counted_and_not_listed() {
         let mut many = alert();
         many.findings = vec![many.findings[0].clone(); 300];

@@ -47,7 +47,7 @@ impl Bot<'_> {
         let posted = self.post(alert, thread.as_ref())?;
         match (alert.state, &kept) {
             // A repeat is told in the channel, and the end belongs to what was told last.
-            (State::Firing, _) => self.host.keep(&key, &posted.text()),
+            (State::Firing, _) => self.remember(&key, &posted.text()),
             (State::Resolved, Some(kept)) => self.host.forget(&key, kept),
             (State::Resolved, None) => {}
         }
@@ -63,6 +63,22 @@ impl Bot<'_> {
             }
         }
         Ok(receipt)
+    }
+
+    /// Keeps the message of an incident. One that is never told to be over leaves its own for
+    /// ever, so where there is no room the older half of some goes.
+    fn remember(&self, key: &str, text: &str) {
+        if self.host.keep(key, text) {
+            return;
+        }
+        let when = |text: &str| Posted::parse(text).and_then(|posted| posted.ts.parse::<f64>().ok()).unwrap_or(0.0);
+        let keys = self.host.kept("thread/").into_iter();
+        let mut threads: Vec<(String, String)> =
+            keys.filter_map(|key| self.host.recall(&key).map(|text| (key, text))).collect();
+        threads.sort_by(|(_, a), (_, b)| when(a).total_cmp(&when(b)));
+        threads.truncate(threads.len().div_ceil(2));
+        threads.iter().for_each(|(key, text)| self.host.forget(key, text));
+        self.host.keep(key, text);
     }
 
     /// `chat.postMessage`. Slack takes most names of channels as they are; one that it does

@@ -9,8 +9,11 @@ pub trait Host {
     fn send(&self, request: &Request) -> Result<Response, http::Fault>;
     /// What is kept under a key; nothing, too, where it cannot be read.
     fn recall(&self, key: &str) -> Option<String>;
-    /// Keeps a text. Whether it was kept is of no consequence but for a line in the log.
-    fn keep(&self, key: &str, text: &str);
+    /// Keeps a text; `false`: there is no room for it. Other faults are of no consequence but
+    /// for a line in the log.
+    fn keep(&self, key: &str, text: &str) -> bool;
+    /// The first keys that begin so, some hundreds at most.
+    fn kept(&self, prefix: &str) -> Vec<String>;
     /// Forgets a key that holds this text.
     fn forget(&self, key: &str, text: &str);
     /// A line for the operator.
@@ -35,10 +38,16 @@ impl Host for Imports {
         String::from_utf8(bytes).ok()
     }
 
-    fn keep(&self, key: &str, text: &str) {
-        if let Err(fault) = kv::put(key, text.as_bytes()) {
+    fn keep(&self, key: &str, text: &str) -> bool {
+        let fault = kv::put(key, text.as_bytes()).err();
+        if let Some(fault) = &fault {
             self.warn(&format!("{key} is not kept: {fault:?}"));
         }
+        !matches!(fault, Some(kv::Fault::Quota(_)))
+    }
+
+    fn kept(&self, prefix: &str) -> Vec<String> {
+        kv::keys(prefix, None, 200).unwrap_or_default()
     }
 
     fn forget(&self, key: &str, text: &str) {

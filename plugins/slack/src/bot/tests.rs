@@ -12,6 +12,8 @@ struct Workspace {
     before: usize,
     /// Whether Slack takes the name too.
     by_name: bool,
+    /// Keys that there is room for.
+    room: usize,
     /// What the upload of bytes is answered with.
     upload: u16,
     sent: RefCell<Vec<(String, String)>>,
@@ -24,6 +26,7 @@ impl Workspace {
         Self {
             before: 0,
             by_name: true,
+            room: usize::MAX,
             upload: 200,
             sent: RefCell::default(),
             kept: RefCell::default(),
@@ -98,8 +101,17 @@ impl Host for Workspace {
         self.kept.borrow().get(key).cloned()
     }
 
-    fn keep(&self, key: &str, text: &str) {
-        self.kept.borrow_mut().insert(key.into(), text.into());
+    fn keep(&self, key: &str, text: &str) -> bool {
+        let mut kept = self.kept.borrow_mut();
+        let room = kept.len() < self.room || kept.contains_key(key);
+        if room {
+            kept.insert(key.into(), text.into());
+        }
+        room
+    }
+
+    fn kept(&self, prefix: &str) -> Vec<String> {
+        self.kept.borrow().keys().filter(|key| key.starts_with(prefix)).cloned().collect()
     }
 
     fn forget(&self, key: &str, text: &str) {
@@ -155,6 +167,15 @@ fn that_it_is_over_is_said_in_the_thread_of_what_was_told() {
     assert_eq!((&message["thread_ts"], &message["channel"]), (&json!("1"), &json!("C00000OPS")));
     assert_eq!(message["reply_broadcast"], true);
     assert!(workspace.kept.borrow().is_empty(), "nothing is kept of what is over");
+}
+
+#[test]
+fn incidents_that_never_end_do_not_fill_the_store_for_good() {
+    let workspace = Workspace { room: 4, ..Workspace::new() };
+    for i in 1..=5 {
+        workspace.deliver(&Alert { incident: format!("i{i}"), ..alert() }).unwrap();
+    }
+    assert_eq!(workspace.kept("thread/"), ["thread/i3/#ops", "thread/i4/#ops", "thread/i5/#ops"]);
 }
 
 #[test]
