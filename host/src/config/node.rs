@@ -165,6 +165,9 @@ pub struct Limits {
     pub ingest_pages: usize,
     /// Series of a batch.
     pub series_per_batch: usize,
+    /// How long one run goes on asking an analyst, in milliseconds; what it did not come to,
+    /// the next run takes first.
+    pub analyst_run_ms: u64,
     /// Bytes of all keys and values that one plugin keeps for one tenant.
     pub kv_bytes: usize,
     /// Tries of a run.
@@ -223,6 +226,7 @@ impl Default for Limits {
             log_line_bytes: 4 << 10,
             ingest_pages: 100_000,
             series_per_batch: 100_000,
+            analyst_run_ms: 120_000,
             kv_bytes: 1 << 20,
             run_attempts: 3,
             delivery_attempts: 8,
