@@ -15,6 +15,7 @@
 mod alertmanager;
 mod anomd;
 mod exporter;
+mod model;
 mod prometheus;
 mod proxy;
 mod receiver;
@@ -28,6 +29,7 @@ mod wait;
 pub use alertmanager::Alertmanager;
 pub use anomd::{Anomd, Output};
 pub use exporter::Exporter;
+pub use model::Model;
 pub use prometheus::{LOGIN, NodeExporter, Point, Prometheus, Starting};
 pub use proxy::Proxy;
 pub use receiver::{Received, Receiver};

@@ -3,6 +3,7 @@
 //! Everything here is pure: it is given points, policy and memory, and returns records.
 
 mod budget;
+pub mod change;
 mod compose;
 mod event;
 mod labels;
