@@ -4,6 +4,10 @@
 
 mod compose;
 mod event;
+mod group_message;
+mod labels;
 
-pub use compose::{alert_id, compose, deliveries};
+pub use compose::{alert_id, compose, compose_group, deliveries};
 pub use event::{Change, EventRule, Memory, Point};
+pub use group_message::{EventNote, GroupMessage, Links, Member};
+pub use labels::{ALERT_NAME, alert_labels};
