@@ -125,7 +125,11 @@ fn record(context: &JobContext<'_>, series: &SeriesRecord, change: Change, outco
     };
     if tell {
         outcome.count(if ended.is_some() { "resolved" } else { "alerts" }, 1);
-        outcome.deliveries.extend(deliveries(batch, &compose(batch, &record), context.now()));
+        outcome.deliveries.extend(deliveries(
+            batch,
+            &compose(batch, &record, context.now(), context.limits),
+            context.now(),
+        ));
     }
     // A later state of the same alert replaces the earlier one.
     outcome.alerts.retain(|earlier| earlier.id != record.id);
