@@ -4,6 +4,12 @@
 
 mod compose;
 mod event;
+mod labels;
+mod marker;
+mod signal;
 
 pub use compose::{alert_id, compose, deliveries};
 pub use event::{Change, EventRule, Memory, Point};
+pub use labels::{alert_labels, alert_name, series_labels};
+pub use marker::{Effect, Marker, MarkerError, strongest};
+pub use signal::Signal;
