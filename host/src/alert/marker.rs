@@ -86,29 +86,32 @@ impl Marker {
         }
     }
 
-    /// Whether an alert of these labels that begins at `began` is put down to it.
-    pub fn explains(&self, labels: &Labels, began: Millis) -> bool {
+    /// Whether an alert that begins at `began`, and that it is about, is put down to it.
+    pub fn explains(&self, began: Millis) -> bool {
         let near = self.start.saturating_add(Self::NEAR_MS);
         let last = self.end.map_or(near, |end| end.max(near));
-        (self.start..=last).contains(&began) && self.matchers.matches(labels)
+        (self.start..=last).contains(&began)
     }
 
-    /// What it does to a point of these labels at `time`.
-    pub fn effect_on(&self, labels: &Labels, time: Millis) -> Effect {
+    /// What it does at `time` to a point that it is about.
+    pub fn effect_at(&self, time: Millis) -> Effect {
         let end = self.end.unwrap_or_else(|| self.start.saturating_add(Self::NEAR_MS));
-        if (self.start..end).contains(&time) && self.matchers.matches(labels) { self.effect } else { Effect::Note }
+        if (self.start..end).contains(&time) { self.effect } else { Effect::Note }
+    }
+
+    /// Whether it is about alerts of these labels.
+    pub fn is_about(&self, labels: &Labels) -> bool {
+        self.matchers.matches(labels)
     }
 }
 
-/// What several markers together do to a point: to mute goes before to widen, and a wider
-/// band before a narrower one.
-pub fn strongest(markers: &[Marker], labels: &Labels, time: Millis) -> Effect {
-    markers.iter().map(|marker| marker.effect_on(labels, time)).fold(Effect::Note, |so_far, effect| {
-        match (so_far, effect) {
-            (Effect::Mute, _) | (_, Effect::Mute) => Effect::Mute,
-            (Effect::Widen(a), Effect::Widen(b)) => Effect::Widen(a.max(b)),
-            (Effect::Note, other) | (other, Effect::Note) => other,
-        }
+/// What markers together do at `time` to a point that they are about: to mute goes before to
+/// widen, and a wider band before a narrower one.
+pub fn strongest(markers: &[&Marker], time: Millis) -> Effect {
+    markers.iter().map(|marker| marker.effect_at(time)).fold(Effect::Note, |so_far, effect| match (so_far, effect) {
+        (Effect::Mute, _) | (_, Effect::Mute) => Effect::Mute,
+        (Effect::Widen(a), Effect::Widen(b)) => Effect::Widen(a.max(b)),
+        (Effect::Note, other) | (other, Effect::Note) => other,
     })
 }
 
@@ -138,31 +141,27 @@ mod tests {
     #[test]
     fn a_marker_explains_what_begins_within_half_an_hour_or_while_it_lasts() {
         let instant = deploy(None, Effect::Note);
-        let begins = [9, 10, 40, 41].map(|minute| instant.explains(&labels("api"), minute * MINUTE));
-        assert_eq!(begins, [false, true, true, false]);
-        assert!(!instant.explains(&labels("db"), 10 * MINUTE));
+        assert_eq!([9, 10, 40, 41].map(|minute| instant.explains(minute * MINUTE)), [false, true, true, false]);
         let long = deploy(Some(90 * MINUTE), Effect::Note);
-        assert!(long.explains(&labels("api"), 90 * MINUTE) && !long.explains(&labels("api"), 91 * MINUTE));
+        assert!(long.explains(90 * MINUTE) && !long.explains(91 * MINUTE));
         let short = deploy(Some(11 * MINUTE), Effect::Note);
-        assert!(short.explains(&labels("api"), 40 * MINUTE), "the aftermath is the marker's, too");
+        assert!(short.explains(40 * MINUTE), "the aftermath is the marker's, too");
+        assert!(instant.is_about(&labels("api")) && !instant.is_about(&labels("db")));
     }
 
     #[test]
     fn an_effect_ends_with_its_marker_and_that_of_an_instant_after_half_an_hour() {
-        let effects = |marker: &Marker, minutes: [Millis; 3]| {
-            minutes.map(|minute| marker.effect_on(&labels("api"), minute * MINUTE))
-        };
+        let effects = |marker: &Marker, minutes: [Millis; 3]| minutes.map(|minute| marker.effect_at(minute * MINUTE));
         let (mute, note) = (Effect::Mute, Effect::Note);
         assert_eq!(effects(&deploy(Some(20 * MINUTE), mute), [9, 19, 20]), [note, mute, note]);
         assert_eq!(effects(&deploy(None, mute), [10, 39, 40]), [mute, mute, note]);
-        assert_eq!(deploy(None, mute).effect_on(&labels("db"), 10 * MINUTE), note);
     }
 
     #[test]
     fn the_strongest_of_several_markers_counts() {
         let at = |effects: &[Effect]| {
             let markers: Vec<_> = effects.iter().map(|effect| deploy(None, *effect)).collect();
-            strongest(&markers, &labels("api"), 10 * MINUTE)
+            strongest(&markers.iter().collect::<Vec<_>>(), 10 * MINUTE)
         };
         assert_eq!(at(&[]), Effect::Note);
         assert_eq!(at(&[Effect::Widen(2.0), Effect::Note, Effect::Widen(3.0)]), Effect::Widen(3.0));

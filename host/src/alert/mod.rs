@@ -6,10 +6,14 @@ mod compose;
 mod event;
 mod labels;
 mod marker;
+mod memory;
+mod policy;
 mod signal;
 
 pub use compose::{alert_id, compose, deliveries};
-pub use event::{Change, EventRule, Memory, Point};
+pub use event::{Change, EventRule, Look, News};
 pub use labels::{alert_labels, alert_name, series_labels};
 pub use marker::{Effect, Marker, MarkerError, strongest};
+pub use memory::{Episode, Memory, Track};
+pub use policy::{Point, PolicyRecord};
 pub use signal::Signal;
