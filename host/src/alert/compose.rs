@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::{GroupMessage, Member};
-use crate::config::{Batch, BatchKey, NotifierUse};
+use crate::config::BatchKey;
 use crate::message::{Alert, AlertKind, AlertState, Finding};
 use crate::series::{Labels, Millis};
-use crate::store::{AlertRecord, Delivery, Peak};
+use crate::store::{AlertRecord, Peak};
 
 /// The identity of an alert: the same series that begins to fire at the same point has the
 /// same, in every replay.
@@ -62,28 +62,6 @@ pub fn compose(batch: &Batch, record: &AlertRecord) -> Alert {
             ended: record.ended,
         }],
         more: 0,
-    }
-}
-
-/// One delivery for each of the batch's notifiers, due at once.
-pub fn deliveries(batch: &Batch, alert: &Alert, now: Millis) -> Vec<Delivery> {
-    let delivery = |notifier: &NotifierUse| Delivery {
-        id: format!("{}-{}", alert.id, notifier.plugin),
-        key: batch.key.clone(),
-        method: notifier.plugin.clone(),
-        alert: Alert { id: format!("{}-{}", alert.id, notifier.plugin), ..alert.clone() },
-        queued: now,
-        due: now,
-        attempts: Vec::new(),
-        state: "queued".to_owned(),
-    };
-    batch.alert.notifiers.iter().map(delivery).collect()
-}
-
-fn state_name(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Firing => "firing",
-        AlertState::Resolved => "resolved",
     }
 }
 

@@ -87,7 +87,7 @@ pub fn dispatch(input: &Dispatch<'_>) -> Dispatched {
     let alerts: BTreeMap<&str, (&AlertRecord, Labels)> = input
         .alerts
         .iter()
-        .filter_map(|record| Some((record.id.as_str(), (record, alert_labels(Some(*known.get(&record.key)?), record)))))
+        .filter_map(|record| Some((record.id.as_str(), (record, alert_labels(known.get(&record.key)?, record)))))
         .collect();
     let fires = alerts.values().filter(|(record, _)| record.phase == AlertPhase::Firing);
     let firing: Vec<Firing<'_>> = fires.map(|(record, labels)| Firing { record, labels: labels.clone() }).collect();

@@ -1,24 +1,28 @@
-//! Signals: what the jobs of batches leave for the dispatcher.
+//! Signals: how the jobs that raise alerts tell the router that there is something to tell.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::BatchKey;
-use crate::store::{AlertRecord, DocumentKind, DocumentWrite};
+use crate::store::{DocumentKind, DocumentWrite};
 
-/// An alert that began to fire, or ended after it did, and that the dispatcher has not seen.
-/// It is kept under the alert's identity: one that began and ended is one signal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An alert began to fire, or ended after it had fired, and the router has not seen it. It is
+/// kept under the alert's identity, so that what comes twice is one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Signal {
-    /// Its batch.
+    /// The batch of the alert.
     pub key: BatchKey,
-    /// Its identity.
+    /// The alert.
     pub id: String,
 }
 
 impl Signal {
-    /// The document to be written in the commit that changes the alert.
-    pub fn of(record: &AlertRecord) -> DocumentWrite {
-        let signal = Self { key: record.key.clone(), id: record.id.clone() };
-        DocumentWrite::of(DocumentKind::Signal, record.id.clone(), &signal)
+    /// The document that it is kept as.
+    pub fn document(&self) -> DocumentWrite {
+        DocumentWrite::of(DocumentKind::Signal, self.id.clone(), self)
+    }
+
+    /// The deletion of that document, for the router that has seen it.
+    pub fn deletion(&self) -> DocumentWrite {
+        DocumentWrite::deletion(DocumentKind::Signal, self.id.clone())
     }
 }
