@@ -82,3 +82,14 @@ pub struct Links {
     /// What the reader can do: a name and an address each.
     pub actions: Vec<(String, String)>,
 }
+
+/// The pairs that all label sets have in common.
+pub fn common_labels<'a>(sets: impl IntoIterator<Item = &'a Labels>) -> Labels {
+    let mut sets = sets.into_iter();
+    let Some(first) = sets.next() else { return Labels::default() };
+    let mut common: Vec<(&str, &str)> = first.iter().collect();
+    for labels in sets {
+        common.retain(|(name, value)| labels.get(name) == Some(value));
+    }
+    Labels::new(common.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap_or_default()
+}

@@ -98,14 +98,21 @@ fn begin(context: &JobContext<'_>) -> Result<Millis, Fault> {
 /// The newest run that fetched anything. One that failed or had nothing to do in between says
 /// nothing of what is awaited.
 fn last_fetch(context: &JobContext<'_>) -> Result<Option<RunRecord>, Fault> {
-    let fetched = |run: &RunRecord| matches!(run.state, RunState::Done | RunState::Partial);
+    last_that(context, |run| matches!(run.state, RunState::Done | RunState::Partial))
+}
+
+/// The newest ingest run of a sort.
+pub(super) fn last_that(
+    context: &JobContext<'_>,
+    wanted: impl Fn(&RunRecord) -> bool,
+) -> Result<Option<RunRecord>, Fault> {
     let last = context.store.last_run(context.key(), Job::Ingest).map_err(|e| context.store_fault(&e))?;
-    if last.as_ref().is_none_or(fetched) {
+    if last.as_ref().is_none_or(&wanted) {
         return Ok(last);
     }
     let all = RunFilter { key: Some(context.key().clone()), job: Some(Job::Ingest), limit: None };
     let runs = context.store.runs(&all).map_err(|e| context.store_fault(&e))?;
-    Ok(runs.into_iter().find(fetched))
+    Ok(runs.into_iter().find(wanted))
 }
 
 fn round(value: f64, decimals: Option<u8>) -> f64 {

@@ -9,6 +9,7 @@ mod chain;
 mod deliver;
 mod execute;
 mod ingest;
+mod raise;
 mod score;
 mod train;
 

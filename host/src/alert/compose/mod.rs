@@ -23,11 +23,11 @@ use self::body::{body, worse};
 pub use self::subject::subject;
 use self::template::Templates;
 use self::title::title;
-use super::{GroupMessage, Member, alert_labels};
-use crate::config::{Batch, BatchKey, Limits, NotifierUse};
-use crate::message::{Act, Alert, AlertKind, AlertState, Finding, Wall};
+use super::{GroupMessage, Member};
+use crate::config::{Batch, BatchKey, Limits};
+use crate::message::{Alert, AlertKind, Finding, Wall};
 use crate::series::{Labels, Millis};
-use crate::store::{AlertRecord, Delivery, Peak};
+use crate::store::{AlertRecord, Peak};
 
 /// The identity of an alert: the same series that begins to fire at the same point has the
 /// same, in every replay.
@@ -37,53 +37,6 @@ pub fn alert_id(key: &BatchKey, kind: AlertKind, labels: &Labels, started: Milli
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-/// The message about one alert, as it stands.
-pub fn compose(batch: &Batch, record: &AlertRecord, now: Millis, limits: &Limits) -> Alert {
-    let state = if record.ended.is_some() { AlertState::Resolved } else { AlertState::Firing };
-    let labels = alert_labels(Some(batch), record);
-    compose_group(
-        &GroupMessage {
-            id: format!("{}-{}", record.id, state_name(state)),
-            incident: record.id.clone(),
-            state,
-            repeat: false,
-            tenant: &batch.key.tenant,
-            receiver: "",
-            method: "",
-            group: labels.clone(),
-            common: labels.clone(),
-            members: vec![Member { record, labels, batch: Some(batch), act: Act::default(), state, fresh: true }],
-            events: Vec::new(),
-            findings: 1,
-            now,
-            links: None,
-        },
-        limits,
-    )
-}
-
-/// One delivery for each of the batch's notifiers, due at once.
-pub fn deliveries(batch: &Batch, alert: &Alert, now: Millis) -> Vec<Delivery> {
-    let delivery = |notifier: &NotifierUse| Delivery {
-        id: format!("{}-{}", alert.id, notifier.plugin),
-        key: batch.key.clone(),
-        method: notifier.plugin.clone(),
-        alert: Alert { id: format!("{}-{}", alert.id, notifier.plugin), ..alert.clone() },
-        queued: now,
-        due: now,
-        attempts: Vec::new(),
-        state: "queued".to_owned(),
-    };
-    batch.alert.notifiers.iter().map(delivery).collect()
-}
-
-fn state_name(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Firing => "firing",
-        AlertState::Resolved => "resolved",
-    }
 }
 
 /// Says what is told about a group: its worst series first, at most `findings` of them, and

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::alert::{EventNote, Links};
+use crate::alert::{EventNote, Links, alert_labels};
 use crate::config::{Environment, load_batch, load_node};
-use crate::message::AlertPhase;
+use crate::message::{Act, AlertPhase, AlertState};
 use crate::store::SeriesId;
 
 const MINUTE: Millis = 60_000;
@@ -78,7 +78,7 @@ fn message<'a>(batch: &'a Batch, records: &'a [AlertRecord]) -> GroupMessage<'a>
         receiver: "batch/orders",
         method: "slack",
         group: labels(&[("batch", "orders")]),
-        common: crate::alert::labels::in_common(members.iter().map(|member| &member.labels)),
+        common: crate::alert::common_labels(members.iter().map(|member| &member.labels)),
         members,
         events: Vec::new(),
         findings: 10,
