@@ -178,6 +178,12 @@ pub struct Limits {
     pub retry_first_ms: u64,
     /// The longest wait between two tries, in milliseconds.
     pub retry_longest_ms: u64,
+    /// Bytes of the picture in a message; one that would be larger is left out.
+    pub chart_bytes: usize,
+    /// Bytes of what a template of a message makes.
+    pub message_bytes: usize,
+    /// What a template of a message may cost: one is an instruction, or 64 bytes.
+    pub template_fuel: u64,
     /// Log lines kept in a run record.
     pub run_log_lines: usize,
     /// Run records kept, a job of a batch.
@@ -232,6 +238,9 @@ impl Default for Limits {
             delivery_attempts: 8,
             retry_first_ms: 500,
             retry_longest_ms: 300_000,
+            chart_bytes: 60_000,
+            message_bytes: 16 << 10,
+            template_fuel: 20_000,
             run_log_lines: 200,
             runs_kept: 1_000,
             disk_reserve_bytes: 128 << 20,
