@@ -13,6 +13,7 @@
 )]
 
 mod anomd;
+pub mod anomstack;
 mod exporter;
 mod prometheus;
 mod proxy;

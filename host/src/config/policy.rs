@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::NotifierUse;
@@ -128,7 +129,8 @@ impl Default for AlertPolicy {
 }
 
 /// On which side of what was expected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Either.
     #[default]
@@ -140,7 +142,8 @@ pub enum Direction {
 }
 
 /// How far from what was expected: from the nearer edge of the band.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Deviation {
     /// In the unit of the series.
     Absolute(f64),
