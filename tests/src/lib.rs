@@ -14,6 +14,7 @@
 
 mod alertmanager;
 mod anomd;
+pub mod anomstack;
 mod exporter;
 mod model;
 mod prometheus;

@@ -1,5 +1,10 @@
 //! What an operator may write, and what is said of what he may not.
 
+mod alerting;
+mod anomstack;
+mod overrides;
+mod policies;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -106,6 +111,26 @@ fn the_batches_that_we_ship_load_without_a_word() {
     for name in ["application", "kubernetes", "node-exporter", "prometheus"] {
         assert!(names.contains(&name), "{names:?}");
     }
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_sound() {
+    let documentation = include_str!("../../../docs/configuration.md");
+    let variables =
+        ["SMTP_PASSWORD", "SLACK_BOT_TOKEN", "PROMETHEUS_TOKEN", "PAGERDUTY_ROUTING_KEY", "DISCORD_WEBHOOK_URL"]
+            .map(|name| (name, "x"));
+    let environment = Environment::from(variables);
+    let mut of_nodes = 0;
+    for block in documentation.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        if ["smtp:", "tenants:", "alerting:"].iter().any(|key| block.starts_with(key)) {
+            let folder = Folder::new(&[("anomd.yaml", block)]);
+            load_node(Some(&folder.path("anomd.yaml")), &environment).unwrap_or_else(|e| panic!("{block}\n{e}"));
+            of_nodes += 1;
+        } else if !block.starts_with("metric_batch:") {
+            assert_eq!(batch_with(block, &environment).warnings.to_string(), "", "{block}");
+        }
+    }
+    assert_eq!(of_nodes, 3);
 }
 
 #[test]
