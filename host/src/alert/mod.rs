@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: it is given points, policy and memory, and returns records.
 
+pub mod change;
 mod compose;
 mod event;
 mod labels;

@@ -109,6 +109,11 @@ pub struct JudgedGrid {
 pub struct MetricSet(pub BTreeSet<String>);
 
 impl MetricSet {
+    /// Whether there is no metric in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a series is in it: by its `metric_name`, or with all others of its `__name__`.
     pub fn contains(&self, metric_name: &str, labels: &Labels) -> bool {
         self.0.contains(metric_name) || labels.get(Labels::NAME).is_some_and(|name| self.0.contains(name))

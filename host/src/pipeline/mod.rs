@@ -6,6 +6,8 @@
 
 mod alert;
 mod chain;
+mod change;
+mod delete;
 mod deliver;
 mod execute;
 mod ingest;

@@ -6,14 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{JobContext, Outcome};
+use super::{JobContext, Outcome, ingest};
 use crate::alert::{
     Change, Episode, EventRule, Look, Marker, Memory, News, Point, PolicyRecord, Signal, Track, alert_id, series_labels,
 };
 use crate::fault::Fault;
 use crate::message::AlertKind;
 use crate::series::Millis;
-use crate::store::{AlertFilter, AlertRecord, Decision, DocumentKind, Peak, SeriesId, SeriesRecord};
+use crate::store::{AlertFilter, AlertRecord, Decision, DocumentKind, Peak, RunState, SeriesId, SeriesRecord};
+
+/// An alert of a series that gives nothing any more is over after this time at least, in
+/// milliseconds: some series give a sample in an hour.
+const GONE_MS: Millis = 3_600_000;
 
 /// A policy with its identity, which takes a digest to find out.
 pub(super) struct Policy {
@@ -34,6 +38,8 @@ pub(super) struct Raise<'a> {
     /// Series whose memory has changed.
     touched: BTreeSet<SeriesId>,
     markers: Vec<Marker>,
+    /// The instant up to which the source has given all that it had, if its last run did.
+    ingested: Option<Millis>,
     /// The policies that were in force, by identity.
     policies: BTreeMap<String, PolicyRecord>,
     /// The newest state of each alert.
@@ -55,6 +61,7 @@ impl<'a> Raise<'a> {
             memories: watched.into_iter().map(|(id, bytes)| (id, Memory::decode(&bytes))).collect(),
             touched: BTreeSet::new(),
             markers: markers.into_iter().map(|(_, marker)| marker).collect(),
+            ingested: ingested(context)?,
             policies: BTreeMap::new(),
             alerts: BTreeMap::new(),
             signals: BTreeSet::new(),
@@ -62,6 +69,12 @@ impl<'a> Raise<'a> {
             open: None,
             counts: Outcome::default(),
         })
+    }
+
+    /// The instant up to which the source has given all that it had; `None` if its last run did
+    /// not succeed, and so says nothing of what is missing.
+    pub(super) fn ingested(&self) -> Option<Millis> {
+        self.ingested
     }
 
     /// What is remembered of a series for a kind of alert; `None` if it has never been looked at.
@@ -92,6 +105,19 @@ impl<'a> Raise<'a> {
             return Ok(());
         }
         self.apply(series, policy, |rule, track| rule.close(track, at))
+    }
+
+    /// Ends the alert of a series that has given nothing for as many points as would end it if
+    /// they were quiet: a host that was taken down must not be told of for ever. `step` is how
+    /// far apart points are.
+    pub(super) fn end_if_gone(&mut self, series: &SeriesRecord, policy: &Policy, step: Millis) -> Result<(), Fault> {
+        let Some(episode) = self.track(series, policy.record.kind).and_then(Track::episode) else { return Ok(()) };
+        let (Some((_, last)), Some(ingested)) = (series.span, self.ingested) else { return Ok(()) };
+        let points = Millis::try_from(episode.quiet_points(&policy.record)).unwrap_or(Millis::MAX);
+        if ingested.saturating_sub(last) < points.saturating_mul(step).max(GONE_MS) {
+            return Ok(());
+        }
+        self.close(series, policy, last.saturating_add(step))
     }
 
     fn apply(
@@ -233,4 +259,12 @@ fn crossed(policy: &PolicyRecord, value: f64) -> f64 {
         AlertKind::Anomaly | AlertKind::Llm => None,
     };
     named.unwrap_or(policy.threshold)
+}
+
+/// Up to which instant the source has given all that it had: when it was last asked, if it
+/// then answered in full. One that failed, or lost a part, says nothing of what is missing.
+fn ingested(context: &JobContext<'_>) -> Result<Option<Millis>, Fault> {
+    let last = ingest::last_that(context, |run| !matches!(run.state, RunState::Skipped(_)))?;
+    let delay = context.bound.batch.ingest.delay_ms;
+    Ok(last.filter(|run| run.state == RunState::Done).map(|run| run.slot.scheduled.saturating_sub(delay)))
 }
