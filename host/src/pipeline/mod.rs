@@ -200,3 +200,6 @@ impl LogSink for RunLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
