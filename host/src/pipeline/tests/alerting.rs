@@ -228,3 +228,33 @@ async fn what_another_job_wrote_into_an_alert_stays() {
     let [alert] = stage.alerts(AlertKind::Anomaly).try_into().unwrap();
     assert_eq!((alert.phase, alert.explanation.as_deref()), (AlertPhase::Resolved, Some("somebody pulled the plug")));
 }
+
+#[tokio::test]
+async fn how_the_runs_are_cut_changes_nothing_that_is_kept() {
+    let keys = format!("{LIMIT}disable_change: false\nalert_resolve_n: 3\nalert_snooze_n: 4\nalert_smooth_n: 2\n");
+    let kept = async |every: Millis| {
+        let value = |minute: Millis| {
+            let odd = [(20, 22), (24, 31), (35, 36), (60, 64), (66, 67), (130, 180)];
+            let odd = odd.iter().any(|(from, to)| (*from..*to).contains(&minute));
+            (minute % 50 != 7).then_some(10.0 + (minute % 3) as f64 + if odd { 30.0 } else { 0.0 })
+        };
+        let stage = Stage::new(&keys, Script::default().with("load", value));
+        // All begin with the same look, since what was before the first is not judged.
+        stage.chain(minute(1)).await;
+        for at in (1 + every..=211).step_by(usize::try_from(every).unwrap()) {
+            stage.chain(minute(at)).await;
+        }
+        let mut all = Vec::new();
+        let id = stage.series("load").id;
+        for kind in [AlertKind::Anomaly, AlertKind::Threshold, AlertKind::Change] {
+            assert!(!stage.alerts(kind).is_empty());
+            all.push(format!("{:?}", stage.alerts(kind)));
+            all.push(format!("{:?}", stage.store.decisions(stage.key(), id, kind, 0..Millis::MAX).unwrap()));
+        }
+        (all, stage.signals(), stage.store.watched(stage.key()).unwrap())
+    };
+    let live = kept(1).await;
+    for every in [7, 35, 210] {
+        assert!(kept(every).await == live, "every {every} minutes");
+    }
+}
