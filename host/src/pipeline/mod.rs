@@ -215,3 +215,6 @@ impl LogSink for RunLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
