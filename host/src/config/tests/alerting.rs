@@ -235,3 +235,20 @@ fn each_fault_is_told_with_its_place_and_what_to_write() {
         assert!(problems.contains(said), "{text}{problems}\nlacks {said}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever stands in it, a tree is read or refused, and each problem is at a place of it.
+    #[test]
+    fn no_tree_is_too_odd(cuts in proptest::collection::vec((0_usize..2_000, ODD), 1..6)) {
+        let mut text = WHOLE.to_owned();
+        for (at, inserted) in cuts {
+            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+            text.insert_str(at, &inserted);
+        }
+        let problems = node_of(&text).err().unwrap_or_default();
+        for problem in problems.iter() {
+            let line = text.lines().nth(problem.place.line - 1).unwrap_or_default();
+            proptest::prop_assert!(problem.place.column <= line.chars().count() + 1, "{problem}\n{line}");
+        }
+    }
+}
