@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-use super::{BoundBatch, JobContext, Outcome, RunLog, alert, deliver, host_fault, ingest, score, train};
+use super::{
+    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, score, train,
+};
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
 use crate::schedule::Clock;
@@ -28,7 +30,8 @@ pub async fn execute(
     }
     let started = clock.now();
     let stopwatch = Instant::now();
-    let context = JobContext { bound, store, limits, slot: slot.clone(), log: RunLog::new(limits.run_log_lines) };
+    let log = RunLog::new(limits.run_log_lines);
+    let context = JobContext { bound, store, limits, slot: slot.clone(), wall: started, log };
     let (attempts, result) = attempt(&context).await;
     let (outcome, error) = match result {
         Ok(outcome) => (outcome, None),
@@ -91,10 +94,11 @@ async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         Job::Ingest => ingest::run(context).await,
         Job::Train => train::run(context).await,
         Job::Score => score::run(context).await,
+        Job::Change => change::run(context),
         Job::Alert => alert::run(context),
         Job::Deliver => deliver::run(context).await,
-        Job::Change | Job::LlmAlert | Job::Notify | Job::Plot | Job::Summary | Job::Delete => {
-            Ok(Outcome::skipped("not built yet"))
-        }
+        Job::Delete => delete::run(context),
+        Job::LlmAlert => llmalert::run(context).await,
+        Job::Notify | Job::Plot | Job::Summary => Ok(Outcome::skipped("not built yet")),
     }
 }
