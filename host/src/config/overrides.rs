@@ -118,7 +118,11 @@ fn value(variable: &Path, text: &str) -> Result<Document, Problems> {
     let quoted = trimmed.starts_with(['"', '\'']);
     match Document::parse(variable, text) {
         // A selector, {job="api"}, is a mapping in YAML with a key and no value.
-        Ok(Document { value: Value::Object(members), .. }) if members.values().all(Value::is_null) => Ok(is_text()),
+        Ok(Document { value: Value::Object(members), .. })
+            if !members.is_empty() && members.values().all(Value::is_null) =>
+        {
+            Ok(is_text())
+        }
         Ok(document) => match &document.value {
             Value::Object(_) | Value::Array(_) if !nested => Ok(is_text()),
             Value::String(_) if !quoted => Ok(is_text()),
@@ -147,6 +151,7 @@ mod tests {
             ("null", json!(null)),
             ("\"False\"", json!("False")),
             ("[slack, email]", json!(["slack", "email"])),
+            ("{}", json!({})),
             ("{diff_n: 1}", json!({"diff_n": 1})),
             ("*/5 * * * *", json!("*/5 * * * *")),
             ("slack,email", json!("slack,email")),

@@ -31,7 +31,7 @@ alerting:
           - matchers: ["{batch=\"orders\",tier!=\"1\"}"]
             repeat_interval: 1d12h
             active_time_intervals: [office]
-      - matchers: [kind=nodata]
+      - matchers: [kind=no-data]
         receiver: nobody
   receivers:
     - name: ops
@@ -42,7 +42,7 @@ alerting:
     - {name: web, send_resolved: false, notifiers: [{plugin: slack, params: {channel: "#web"}}]}
     - name: nobody
   inhibit_rules:
-    - {source_matchers: [kind="nodata"], target_matchers: ['kind!="nodata"'], equal: [instance, batch]}
+    - {source_matchers: [kind="no-data"], target_matchers: ['kind!="no-data"'], equal: [instance, batch]}
   time_intervals:
     - name: nights
       time_intervals:
@@ -84,7 +84,7 @@ fn a_whole_tree_is_read_and_a_route_has_what_it_inherits() {
     assert!(ops.send_resolved && !routing.receivers["web"].send_resolved);
     assert_eq!(ops.secrets.get("slack", "bot_token").map(Secret::expose), Some("xoxb"));
     assert!(routing.receivers["nobody"].notifiers.is_empty());
-    assert_eq!(routing.inhibit[0].source.to_string(), r#"{kind="nodata"}"#);
+    assert_eq!(routing.inhibit[0].source.to_string(), r#"{kind="no-data"}"#);
     assert_eq!((routing.inhibit[0].target.0.len(), routing.inhibit[0].equal.len()), (1, 2));
     let expected = TimeInterval {
         times: vec![(1_320, 1_440), (0, 390)],
@@ -233,5 +233,22 @@ fn each_fault_is_told_with_its_place_and_what_to_write() {
         let text = format!("alerting:\n{part}{}", rest.map(|(_, text)| *text).collect::<String>());
         let problems = node_of(&text).map(|_| String::new()).unwrap_or_else(|problems| problems.to_string());
         assert!(problems.contains(said), "{text}{problems}\nlacks {said}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever stands in it, a tree is read or refused, and each problem is at a place of it.
+    #[test]
+    fn no_tree_is_too_odd(cuts in proptest::collection::vec((0_usize..2_000, ODD), 1..6)) {
+        let mut text = WHOLE.to_owned();
+        for (at, inserted) in cuts {
+            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+            text.insert_str(at, &inserted);
+        }
+        let problems = node_of(&text).err().unwrap_or_default();
+        for problem in problems.iter() {
+            let line = text.lines().nth(problem.place.line - 1).unwrap_or_default();
+            proptest::prop_assert!(problem.place.column <= line.chars().count() + 1, "{problem}\n{line}");
+        }
     }
 }

@@ -195,6 +195,25 @@ fn b10_freq_is_the_grid_that_is_judged() {
     );
 }
 
+/// Anomstack put these lists into SQL without quotes, and the job failed.
+#[test]
+fn b12_metrics_are_left_out_by_name_glob_and_selector_whatever_is_in_their_names() {
+    let batch = batch(
+        "train_exclude_metrics: [\"it's\", 'a\"b', cpu_*, '*{host?}*', '{job=\"api\"}', 7]\n\
+         score_exclude_metrics: \"it's, cpu_*, cpu{mode=\\\"idle\\\",job=\\\"x\\\"}\"\n\
+         score_include_metrics: [cpu*, \"it's\", disk]\n",
+    );
+    let trained = |name: &str| batch.train.selects(name, &named(name));
+    for name in ["it's", "a\"b", "cpu_idle", "disk{host1} of it", "7"] {
+        assert!(!trained(name), "{name}");
+    }
+    assert!(trained("it") && trained("cpu"));
+    let of_job = |job: &str| Labels::new([("job".to_owned(), job.to_owned())]).unwrap();
+    assert!(!batch.train.selects("x", &of_job("api")) && batch.train.selects("x", &of_job("db")));
+    let scored = |name: &str| batch.score.selects(name, &named(name));
+    assert_eq!(["it's", "cpu_idle", "cpu", "disk", "net"].map(scored), [false, false, true, true, false]);
+}
+
 #[test]
 fn tags_are_those_of_all_entries_and_a_name_goes_before_a_glob() {
     let alert =
