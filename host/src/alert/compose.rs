@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::{GroupMessage, Member};
-use crate::config::BatchKey;
+use crate::config::{BatchKey, Limits};
 use crate::message::{Alert, AlertKind, AlertState, Finding};
 use crate::series::{Labels, Millis};
 use crate::store::{AlertRecord, Peak};
@@ -20,54 +20,9 @@ pub fn alert_id(key: &BatchKey, kind: AlertKind, labels: &Labels, started: Milli
     })
 }
 
-/// The message about an alert, as it stands. What came, what was expected and the parts of
-/// the score are in its finding, for each notifier to say in its own way; the body has the
-/// rest.
-pub fn compose(batch: &Batch, record: &AlertRecord) -> Alert {
-    let Peak { value, score, lower, upper, .. } = record.worst;
-    let state = if record.ended.is_some() { AlertState::Resolved } else { AlertState::Firing };
-    let title = match state {
-        AlertState::Firing => format!("{} looks anomalous", record.name),
-        AlertState::Resolved => format!("{} is ordinary again", record.name),
-    };
-    let mut body = format!("Batch {}, threshold {:.2}.", record.key, record.threshold);
-    if let Some(tags) = batch.alert.metric_tags.get(&record.name) {
-        let tags: Vec<String> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let _ = write!(body, "\n\nTags: {}.", tags.join(", "));
-    }
-    let common = [("batch", &batch.key.batch), ("tenant", &batch.key.tenant)];
-    let common = common.map(|(name, value)| (name.to_owned(), value.clone()));
-    Alert {
-        id: format!("{}-{}", record.id, state_name(state)),
-        incident: record.id.clone(),
-        state,
-        kind: "anomaly".to_owned(),
-        // Two names that differ are a label set.
-        labels: Labels::new(common).unwrap_or_default(),
-        title,
-        body,
-        link: None,
-        actions: Vec::new(),
-        chart: None,
-        findings: vec![Finding {
-            labels: record.labels.clone(),
-            value,
-            // The store keeps the edges of what was expected, and no point within them.
-            expected: f64::NAN,
-            lower,
-            upper,
-            score,
-            terms: record.terms.clone(),
-            started: record.started,
-            ended: record.ended,
-        }],
-        more: 0,
-    }
-}
-
 /// Says what is told about a group: its worst series first, at most `findings` of them, and
 /// the count of the rest.
-pub fn compose_group(message: &GroupMessage<'_>) -> Alert {
+pub fn compose_group(message: &GroupMessage<'_>, _limits: &Limits) -> Alert {
     let name = match &message.members[..] {
         [] => String::new(),
         [member] => member.record.name.clone(),
