@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Outcome;
 use super::hand_over::hand_over;
 use super::tenant::TenantContext;
-use super::Outcome;
 use crate::alert::{
     Dispatch, EventNote, Group, GroupMessage, Marker, Member, Message, Notice, Signal, alert_labels, common_labels,
     compose_group, dispatch,
@@ -18,21 +18,13 @@ use crate::config::{Batch, BatchKey};
 use crate::fault::Fault;
 use crate::message::{Act, AlertPhase};
 use crate::series::{Labels, MatchOp, Millis};
-use crate::store::{
-    AlertFilter, AlertRecord, Database, Delivery, DocumentKind, DocumentWrite, StoreError,
-};
+use crate::store::{AlertFilter, AlertRecord, Database, Delivery, DocumentKind, DocumentWrite, StoreError};
 
 /// How long a prune of the notices is good for.
 const PRUNE_MS: Millis = 3_600_000;
 
 pub(super) fn run(context: &TenantContext<'_>) -> Result<Outcome, Fault> {
     decide(context).map_err(|error| context.store_fault(&error))
-}
-
-/// Whether signals of batches that have been taken up wait to be seen.
-pub(super) fn has_signals(store: &Database, tenant: &str, known: &BTreeSet<&BatchKey>) -> Result<bool, StoreError> {
-    let signals = store.documents::<Signal>(tenant, DocumentKind::Signal, "")?;
-    Ok(signals.iter().any(|(_, signal)| known.contains(&signal.key)))
 }
 
 fn decide(context: &TenantContext<'_>) -> Result<Outcome, StoreError> {
