@@ -4,6 +4,18 @@
 
 mod compose;
 mod event;
+mod labels;
+mod marker;
+mod memory;
+mod notice;
+mod policy;
+mod silence;
 
 pub use compose::{alert_id, compose, deliveries};
-pub use event::{Change, EventRule, Memory, Point};
+pub use event::{Change, EventRule, Memory as EventMemory, Point};
+pub use labels::alert_labels;
+pub use marker::{Effect, Marker, MarkerError};
+pub use memory::{Episode, Memory, Track};
+pub use notice::{Notice, Why};
+pub use policy::PolicyRecord;
+pub use silence::Silence;

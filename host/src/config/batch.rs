@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cron::Cron;
@@ -267,7 +268,8 @@ impl Default for AlertPolicy {
 }
 
 /// On which side of what was expected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Either.
     #[default]
@@ -279,7 +281,8 @@ pub enum Direction {
 }
 
 /// How far from what was expected: from the nearer edge of the band.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Deviation {
     /// In the unit of the series.
     Absolute(f64),

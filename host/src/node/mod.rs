@@ -4,12 +4,14 @@
 //! run at a time: what comes while it runs waits for the next tick.
 
 mod bind;
+mod presence;
 mod tick;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use bind::check;
+pub use presence::{Presence, Published};
 pub use tick::{TickOutcome, Ticker};
 
 use crate::config::{Batch, BatchKey, Job, Node as NodeConfig, Problems, Slot};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{JobContext, Outcome};
-use crate::alert::{Change, EventRule, Memory, Point, alert_id, compose, deliveries};
+use crate::alert::{Change, EventMemory as Memory, EventRule, Point, alert_id, compose, deliveries};
 use crate::fault::Fault;
 use crate::message::{AlertKind, AlertPhase};
 use crate::series::Millis;
