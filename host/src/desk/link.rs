@@ -216,9 +216,10 @@ impl Links {
 
 /// An identity of an alert: hex at half its length.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
 enum Packed {
-    Hex(#[serde(with = "serde_bytes")] Vec<u8>),
+    #[serde(rename = "h", with = "serde_bytes")]
+    Hex(Vec<u8>),
+    #[serde(rename = "t")]
     Text(String),
 }
 

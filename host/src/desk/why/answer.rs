@@ -5,7 +5,7 @@ use super::rule::number;
 use super::{Answer, DeskError, Outcome, Reason, RuleStep, Subject, Trace};
 use crate::alert;
 use crate::config::{Job, MetricSet};
-use crate::message::{AlertPhase, Verdict};
+use crate::message::{AlertKind, AlertPhase, Verdict};
 use crate::series::Millis;
 use crate::store::AlertRecord;
 
@@ -15,9 +15,16 @@ fn because(reason: Reason, text: impl Into<String>) -> Answer {
 
 impl Subject<'_> {
     pub(super) fn answer(&self, trace: &Trace) -> Result<Answer, DeskError> {
-        let fires = |alert: &&AlertRecord| alert.phase != AlertPhase::Pending && alert.fired.is_some();
-        let on = |alert: &&AlertRecord| alert.fired.is_some_and(|fired| fired < self.end());
-        if let Some(alert) = self.alerts.iter().filter(fires).find(on) {
+        // An alert that is on says nothing of a point that was never judged.
+        let judged = |alert: &&AlertRecord| {
+            alert.kind != AlertKind::Anomaly
+                || trace.score.is_some()
+                || trace.rules.iter().any(|rule| rule.kind == alert.kind)
+        };
+        let on = |alert: &&AlertRecord| {
+            alert.phase != AlertPhase::Pending && alert.fired.is_some_and(|fired| fired < self.end())
+        };
+        if let Some(alert) = self.alerts.iter().filter(judged).find(on) {
             return Ok(self.told(alert, trace));
         }
         if let Some(rule) = trace.rules.iter().find(|rule| rule.verdict == Verdict::Pending) {
@@ -187,21 +194,10 @@ impl Subject<'_> {
     /// Who was told of the alert, or why nobody was.
     fn told(&self, alert: &AlertRecord, trace: &Trace) -> Answer {
         let fired = alert.fired.unwrap_or(alert.started);
-        let began = format!(
-            "It raised the {} alert {}, which began at {}",
-            alert.kind.name(),
-            short(&alert.id),
-            instant::text(fired)
-        );
-        let began = if fired < self.at {
-            format!(
-                "It is part of the {} alert {}, which began at {}",
-                alert.kind.name(),
-                short(&alert.id),
-                instant::text(fired)
-            )
-        } else {
-            began
+        let (kind, id) = (alert.kind.name(), short(&alert.id));
+        let began = match fired < self.at {
+            true => format!("It is part of the {kind} alert {id}, which began at {}", instant::text(fired)),
+            false => format!("It raised the {kind} alert {id}"),
         };
         let notices = || trace.notices.iter().filter(|notice| notice.alert == alert.id);
         let was_told = notices().any(|notice| notice.held.is_none());

@@ -1,6 +1,7 @@
 //! What a point was judged by: the fit that stood when it was scored.
 
 use super::{DeskError, FitView, ModelStep, Subject};
+use crate::series::Millis;
 use crate::store::{FitRecord, RunRecord};
 
 impl Subject<'_> {
@@ -12,7 +13,10 @@ impl Subject<'_> {
         let fit_at = |tag: &str, time| self.desk.store.fit_at(&self.key, self.series.id, tag, time);
         let step = |tag: String| -> Result<ModelStep, DeskError> {
             // A fit judges what is scored after it, which may be long after the point's own time.
-            let scored = score_run.map_or(self.end(), |run| run.slot.scheduled);
+            // What has no score would be judged by the one that stands now.
+            let is_scored = self.series.scored.is_some_and(|scored| scored >= self.at);
+            let otherwise = if is_scored { self.end() } else { Millis::MAX };
+            let scored = score_run.map_or(otherwise, |run| run.slot.scheduled);
             let fit = fit_at(&tag, scored)?;
             Ok(ModelStep { tag, fit: fit.map(view) })
         };

@@ -81,19 +81,19 @@ impl Trace {
         if score.smooth_n > 1 {
             let _ = write!(text, ", {:.2} as the mean of {}", score.smoothed, score.smooth_n);
         }
-        let _ = write!(text, "; expected {}", expected(score.expected));
+        let _ = write!(text, "; expected {}{}", expected(score.expected), by(score.run.as_ref()));
         let terms: Vec<String> = score.terms.iter().map(|(name, part)| format!("{name} {part:.2}")).collect();
         if !terms.is_empty() {
-            let _ = write!(text, "; parts {}", terms.join(", "));
+            let _ = write!(text, "\nparts {}", terms.join(", "));
         }
-        line(f, "score", text + &by(score.run.as_ref()))
+        line(f, "score", text)
     }
 
     fn rules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for rule in &self.rules {
             let (from, to) = (instant::text(rule.span.0), instant::text(rule.span.1));
-            let verdict = verdict(rule.verdict);
-            line(f, "rule", format!("{}: {verdict}, as all points from {from} to {to}", rule.kind.name()))?;
+            let others = if from == to { String::new() } else { format!(", as all points from {from} to {to}") };
+            line(f, "rule", format!("{}: {}{others}", rule.kind.name(), verdict(rule.verdict)))?;
             for condition in &rule.conditions {
                 let mark = match condition.outcome {
                     Outcome::Held => "ok",
@@ -129,14 +129,14 @@ fn model_text(model: &ModelStep) -> String {
     let Some(fit) = &model.fit else { return format!("{}: none", model.tag) };
     let short = |digest: &str| digest.chars().take(12).collect::<String>();
     format!(
-        "{}: {} {}, fit at {} on data from {} to {}, model {}",
+        "{}: {} {}, model {}\nfit at {} on data from {} to {}",
         model.tag,
         fit.plugin,
         short(&fit.plugin_digest),
+        short(&fit.model_digest),
         instant::text(fit.fitted),
         instant::text(fit.data.0),
-        instant::text(fit.data.1),
-        short(&fit.model_digest)
+        instant::text(fit.data.1)
     )
 }
 
