@@ -1,257 +1,320 @@
 //! The event rule: one alert for one event, however many of its points are over the
 //! threshold.
 //!
-//! A series is quiet or firing. It begins to fire at the first point whose smoothed score
-//! reaches the threshold, unless an alert began less than `snooze_n` points before, and is
-//! resolved after [`EventRule::RESOLVE_POINTS`] points in a row below half the threshold.
-//! The rule remembers what it needs in [`Memory`], so points may come one by one or by the
-//! thousand: the changes are the same. Only `recent_n` looks at how they come.
+//! Each point is asked the conditions of its policy in one order, and the first that fails is
+//! what is kept of it ([`Verdict`]). What a point does to an alert stands in one table,
+//! [`transition`]. All that the rule remembers is a [`Track`], so points may come one by one
+//! or by the thousand, or twice: changes and decisions are the same. Only `recent_n` looks at
+//! how they come.
 
-use serde::{Deserialize, Serialize};
-
-use crate::config::AlertPolicy;
+use super::marker::{Effect, Marker, strongest};
+use super::memory::{Episode, State, Track};
+use super::policy::{Point, PolicyRecord};
+use crate::message::{AlertPhase, Verdict};
 use crate::series::Millis;
+use crate::store::Decision;
 
-/// A scored point.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Point {
-    /// When.
-    pub time: Millis,
-    /// What came.
-    pub value: f64,
-    /// 0 to 1, before smoothing.
-    pub score: f64,
-    /// The edges of the ordinary; NaN where there are none.
-    pub lower: f64,
-    /// See `lower`.
-    pub upper: f64,
-    /// The parts of the score, if they were kept.
-    pub terms: Vec<(String, f64)>,
-}
+/// Quiet points that end an alert are doubled so often at most.
+const MOST_DOUBLINGS: usize = 4;
 
-/// What the rule knows of a series between two looks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
-    /// The last point that was looked at.
-    pub seen: Option<Millis>,
-    /// The newest scores, oldest first, no more than smoothing needs.
-    recent: Vec<f64>,
-    /// Points since an alert began; `None`: none has.
-    since_begin: Option<u64>,
-    firing: Option<Firing>,
-}
-
-/// An alert that is on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Firing {
-    started: Millis,
-    worst: Worst,
-    /// Points in a row below half the threshold.
-    quiet: u64,
-    /// When the first of those was.
-    quiet_from: Option<Millis>,
-}
-
-/// The worst point so far. NaN is kept as `None`: JSON has no NaN.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Worst {
-    time: Millis,
-    value: f64,
-    score: f64,
-    lower: Option<f64>,
-    upper: Option<f64>,
-    terms: Vec<(String, f64)>,
-}
-
-impl Worst {
-    fn of(point: &Point) -> Self {
-        let known = |x: f64| x.is_finite().then_some(x);
-        Self {
-            time: point.time,
-            value: point.value,
-            score: point.score,
-            lower: known(point.lower),
-            upper: known(point.upper),
-            terms: point.terms.clone(),
-        }
-    }
-
-    fn point(&self) -> Point {
-        Point {
-            time: self.time,
-            value: self.value,
-            score: self.score,
-            lower: self.lower.unwrap_or(f64::NAN),
-            upper: self.upper.unwrap_or(f64::NAN),
-            terms: self.terms.clone(),
-        }
-    }
+/// When an alert of a series begins and ends.
+pub struct EventRule<'a> {
+    /// What it goes by.
+    pub policy: &'a PolicyRecord,
+    /// The identity of that.
+    pub policy_id: &'a str,
+    /// The markers that are about the series.
+    pub markers: Vec<&'a Marker>,
+    /// The identity of the alert that starts at an instant.
+    pub identify: &'a dyn Fn(Millis) -> String,
 }
 
 /// What became of a series' alert.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// An alert begins.
-    Began {
-        /// Its first point.
-        started: Millis,
-        /// That point.
-        worst: Point,
-    },
-    /// The alert that is on has a new worst point. Nobody is told.
-    Worsened {
-        /// When it began.
-        started: Millis,
-        /// The new worst point.
-        worst: Point,
-    },
-    /// The alert is over.
-    Resolved {
-        /// When it began.
-        started: Millis,
-        /// The first point that was ordinary again.
-        ended: Millis,
-        /// The worst point.
-        worst: Point,
-    },
+pub struct Change {
+    /// What happened to it.
+    pub news: News,
+    /// The alert as it is now.
+    pub episode: Episode,
 }
 
-/// When an alert begins and ends.
-#[derive(Clone, Copy, Debug)]
-pub struct EventRule<'a>(pub &'a AlertPolicy);
+/// What can happen to an alert. Only that it began and that it was resolved is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The conditions hold; it may come to be.
+    Pending,
+    /// It fires.
+    Began,
+    /// It has a new worst point, or was put down to another marker.
+    Updated,
+    /// A condition failed before it fired: it never was.
+    Withdrawn,
+    /// It is over.
+    Resolved,
+}
+
+impl Change {
+    /// Where the alert is in its life.
+    pub fn phase(&self) -> AlertPhase {
+        match (self.episode.ended, self.episode.fired) {
+            (Some(_), _) => AlertPhase::Resolved,
+            (None, Some(_)) => AlertPhase::Firing,
+            (None, None) => AlertPhase::Pending,
+        }
+    }
+
+    /// Whether somebody is to be told.
+    pub fn is_told(&self) -> bool {
+        matches!(self.news, News::Began | News::Resolved)
+    }
+}
+
+/// What came of a look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// What became of alerts, in order.
+    pub changes: Vec<Change>,
+    /// Spans that are over, in order; the one that goes on is in the track.
+    pub decisions: Vec<Decision>,
+}
+
+/// What a point says, to an alert that may come or to one that is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    /// A condition fails: the first one.
+    Fails(Verdict),
+    /// All conditions hold, and not yet for long enough.
+    Holds,
+    /// All conditions hold, for long enough. Of an alert that is on: it goes on.
+    Lasts,
+    /// Quiet, and not yet for long enough.
+    Calms,
+    /// Quiet, for long enough.
+    Ends,
+}
+
+/// Where a track is, without what it keeps there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Quiet,
+    Pending,
+    Firing,
+}
+
+/// The whole machine: from a phase, by what a point says, to the next one, with what became
+/// of the alert and what was made of the point.
+fn transition(phase: Phase, sign: Sign) -> (Phase, Option<News>, Verdict) {
+    match (phase, sign) {
+        (Phase::Quiet, Sign::Fails(why)) => (Phase::Quiet, None, why),
+        (Phase::Quiet, Sign::Holds) => (Phase::Pending, Some(News::Pending), Verdict::Pending),
+        (Phase::Quiet, Sign::Lasts) => (Phase::Firing, Some(News::Began), Verdict::Firing),
+
+        (Phase::Pending, Sign::Fails(why)) => (Phase::Quiet, Some(News::Withdrawn), why),
+        (Phase::Pending, Sign::Holds) => (Phase::Pending, None, Verdict::Pending),
+        (Phase::Pending, Sign::Lasts) => (Phase::Firing, Some(News::Began), Verdict::Firing),
+
+        (Phase::Firing, Sign::Fails(_) | Sign::Holds | Sign::Lasts) => (Phase::Firing, None, Verdict::Firing),
+        (Phase::Firing, Sign::Calms) => (Phase::Firing, None, Verdict::Ending),
+        (Phase::Firing, Sign::Ends) => (Phase::Quiet, Some(News::Resolved), Verdict::Ordinary),
+
+        // Only what is on can end.
+        (Phase::Quiet, Sign::Calms | Sign::Ends) => (Phase::Quiet, None, Verdict::Ordinary),
+        (Phase::Pending, Sign::Calms | Sign::Ends) => (Phase::Quiet, Some(News::Withdrawn), Verdict::Ordinary),
+    }
+}
 
 impl EventRule<'_> {
-    /// Points in a row below half the threshold that end an alert.
-    pub const RESOLVE_POINTS: u64 = 10;
-
-    /// Looks at points that have not been looked at, in order of time.
-    pub fn watch(&self, memory: &mut Memory, points: &[Point]) -> Vec<Change> {
-        let mut changes = Vec::new();
-        let fresh = points.iter().filter(|p| memory.seen.is_none_or(|seen| p.time > seen) && p.score.is_finite());
+    /// Looks at points in order of time. Those that it has seen, and those without a score,
+    /// are passed over.
+    pub fn watch(&self, track: &mut Track, points: &[Point]) -> Look {
+        let mut look = Look::default();
+        let fresh = points.iter().filter(|p| track.seen.is_none_or(|seen| p.time > seen) && p.score.is_finite());
         let fresh: Vec<&Point> = fresh.collect();
         for (index, point) in fresh.iter().enumerate() {
             let left = fresh.len() - index;
-            let recent = self.0.recent_n.is_none_or(|n| left <= n.max(1));
-            changes.extend(self.step(memory, point, recent));
+            let recent = self.policy.recent_n.is_none_or(|n| left <= n.max(1));
+            self.step(track, point, recent, &mut look);
         }
-        changes
+        look
     }
 
-    fn step(&self, memory: &mut Memory, point: &Point, recent: bool) -> Option<Change> {
-        memory.seen = Some(point.time);
-        memory.since_begin = memory.since_begin.map(|n| n.saturating_add(1));
-        memory.recent.push(point.score);
-        let excess = memory.recent.len().saturating_sub(self.0.smooth_n.max(1));
-        memory.recent.drain(..excess);
-        let score = memory.recent.iter().sum::<f64>() / memory.recent.len().max(1) as f64;
-
-        let Some(firing) = &mut memory.firing else {
-            let snoozed = memory.since_begin.is_some_and(|n| n <= self.0.snooze_n as u64);
-            if !recent || snoozed || !(score >= self.0.threshold || self.0.always) {
-                return None;
-            }
-            memory.since_begin = Some(0);
-            memory.firing = Some(Firing { started: point.time, worst: Worst::of(point), quiet: 0, quiet_from: None });
-            return Some(Change::Began { started: point.time, worst: point.clone() });
+    /// Ends what is on or may come to be, since nobody looks at the series any more: it is
+    /// gone, or left out. The last span of decisions ends with it.
+    pub fn close(&self, track: &mut Track, at: Millis) -> Look {
+        let (news, episode) = match std::mem::take(&mut track.state) {
+            State::Quiet => (None, None),
+            State::Pending(episode) => (Some(News::Withdrawn), Some(episode)),
+            State::Firing(episode) => (Some(News::Resolved), Some(episode)),
         };
+        let over = |(news, episode): (News, Episode)| Change {
+            news,
+            episode: Episode { ended: Some(episode.quiet_from.unwrap_or(at)), ..episode },
+        };
+        Look {
+            changes: news.zip(episode).map(over).into_iter().collect(),
+            decisions: track.decision.take().into_iter().collect(),
+        }
+    }
 
-        if score < self.0.threshold / 2.0 {
-            firing.quiet += 1;
-            let from = *firing.quiet_from.get_or_insert(point.time);
-            if firing.quiet >= Self::RESOLVE_POINTS {
-                let over = Change::Resolved { started: firing.started, ended: from, worst: firing.worst.point() };
-                memory.firing = None;
-                return Some(over);
+    fn step(&self, track: &mut Track, point: &Point, recent: bool, look: &mut Look) {
+        track.seen = Some(point.time);
+        track.since_begin = track.since_begin.map(|n| n.saturating_add(1));
+        track.recent.push(point.score);
+        let excess = track.recent.len().saturating_sub(self.policy.smooth_n.max(1));
+        track.recent.drain(..excess);
+        let score = track.recent.iter().sum::<f64>() / track.recent.len().max(1) as f64;
+
+        let (phase, mut episode) = match std::mem::take(&mut track.state) {
+            State::Quiet => (Phase::Quiet, None),
+            State::Pending(episode) => (Phase::Pending, Some(episode)),
+            State::Firing(episode) => (Phase::Firing, Some(episode)),
+        };
+        let sign = match (&mut episode, phase) {
+            (Some(episode), Phase::Firing) => self.sign_of_end(episode, point, score),
+            _ => self.sign_of_begin(track, episode.as_ref(), point, score, recent),
+        };
+        let (next, mut news, verdict) = transition(phase, sign);
+        if next != Phase::Quiet {
+            let episode = episode.get_or_insert_with(|| self.begin(point));
+            if point.score > episode.worst.score {
+                episode.worst = point.clone();
+                news = news.or(Some(News::Updated));
             }
+            let events = self.events(episode.started);
+            if events != episode.events {
+                episode.events = events;
+                news = news.or(Some(News::Updated));
+            }
+        }
+        if let Some(episode) = &mut episode {
+            match news {
+                Some(News::Began) => {
+                    episode.fired = Some(point.time);
+                    episode.patience = self.patience(track, point.time);
+                    track.since_begin = Some(0);
+                }
+                Some(News::Withdrawn) => episode.ended = Some(point.time),
+                Some(News::Resolved) => episode.ended = Some(episode.quiet_from.unwrap_or(point.time)),
+                Some(News::Pending | News::Updated) | None => {}
+            }
+            look.changes.extend(news.map(|news| Change { news, episode: episode.clone() }));
+        }
+        let alert = episode.as_ref().filter(|_| next != Phase::Quiet).map(|episode| episode.id.as_str());
+        look.decisions.extend(self.decide(track, point.time, verdict, alert));
+        track.state = match (next, episode) {
+            (Phase::Pending, Some(episode)) => State::Pending(episode),
+            (Phase::Firing, Some(episode)) => State::Firing(episode),
+            _ => State::Quiet,
+        };
+    }
+
+    /// The conditions under which an alert begins, in the order in which they are told.
+    fn sign_of_begin(&self, track: &Track, pending: Option<&Episode>, point: &Point, score: f64, recent: bool) -> Sign {
+        let policy = self.policy;
+        let over = score >= policy.threshold;
+        if !over && !policy.always {
+            return Sign::Fails(Verdict::Ordinary);
+        }
+        if !point.is_on(policy.direction) && !policy.always {
+            return Sign::Fails(Verdict::Direction);
+        }
+        if !point.is_far(policy.min_deviation, 1.0) && !policy.always {
+            return Sign::Fails(Verdict::Deviation);
+        }
+        // Where and when an alert may begin has been asked of one that is pending.
+        if !recent && pending.is_none() {
+            return Sign::Fails(Verdict::NotRecent);
+        }
+        if track.since_begin.is_some_and(|n| n <= policy.snooze_n as u64) && pending.is_none() {
+            return Sign::Fails(Verdict::Snoozed);
+        }
+        let held = match strongest(&self.markers, point.time) {
+            Effect::Note => false,
+            Effect::Mute => true,
+            Effect::Widen(factor) => !self.is_beyond(point, score, factor),
+        };
+        if held {
+            return Sign::Fails(Verdict::Muted);
+        }
+        let started = pending.map_or(point.time, |episode| episode.started);
+        if point.time.saturating_sub(started) < policy.for_ms { Sign::Holds } else { Sign::Lasts }
+    }
+
+    /// Whether a point is odd enough where what is ordinary was made `factor` times as wide.
+    fn is_beyond(&self, point: &Point, score: f64, factor: f64) -> bool {
+        let factor = if factor >= 1.0 { factor } else { 1.0 };
+        let threshold = self.policy.threshold;
+        let raised = if threshold < 1.0 { 1.0 - (1.0 - threshold) / factor } else { threshold };
+        point.is_beyond(factor).unwrap_or(score >= raised)
+    }
+
+    /// Whether an alert that is on goes on. It takes half of what it took to begin.
+    fn sign_of_end(&self, episode: &mut Episode, point: &Point, score: f64) -> Sign {
+        let policy = self.policy;
+        let loud =
+            score >= policy.threshold / 2.0 && point.is_on(policy.direction) && point.is_far(policy.min_deviation, 0.5);
+        if loud || policy.always {
+            (episode.quiet, episode.quiet_from) = (0, None);
+            return Sign::Lasts;
+        }
+        episode.quiet = episode.quiet.saturating_add(1);
+        episode.quiet_from.get_or_insert(point.time);
+        if episode.quiet >= episode.quiet_points(policy) { Sign::Ends } else { Sign::Calms }
+    }
+
+    fn begin(&self, point: &Point) -> Episode {
+        Episode {
+            id: (self.identify)(point.time),
+            started: point.time,
+            fired: None,
+            ended: None,
+            worst: point.clone(),
+            events: self.events(point.time),
+            patience: 1,
+            quiet: 0,
+            quiet_from: None,
+        }
+    }
+
+    fn events(&self, started: Millis) -> Vec<String> {
+        self.markers.iter().filter(|marker| marker.explains(started)).map(|marker| marker.id.clone()).collect()
+    }
+
+    /// Notes that an alert begins to fire; how often the quiet points that end it are taken.
+    fn patience(&self, track: &mut Track, now: Millis) -> u32 {
+        let Some(most) = self.policy.flap_n else {
+            track.begun.clear();
+            return 1;
+        };
+        let since = now.saturating_sub(self.policy.flap_window_ms);
+        track.begun.retain(|begun| *begun > since);
+        track.begun.push(now);
+        let excess = track.begun.len().saturating_sub(most.saturating_add(MOST_DOUBLINGS));
+        track.begun.drain(..excess);
+        let doublings = track.begun.len().saturating_sub(most).min(MOST_DOUBLINGS);
+        1 << doublings
+    }
+
+    /// Notes what was made of a point; the span that it ends, if it ends one.
+    fn decide(&self, track: &mut Track, time: Millis, verdict: Verdict, alert: Option<&str>) -> Option<Decision> {
+        if let Some(span) = &mut track.decision
+            && span.verdict == verdict
+            && span.policy == self.policy_id
+            && span.alert.as_deref() == alert
+        {
+            span.to = time;
             return None;
         }
-        firing.quiet = 0;
-        firing.quiet_from = None;
-        (point.score > firing.worst.score).then(|| {
-            firing.worst = Worst::of(point);
-            Change::Worsened { started: firing.started, worst: point.clone() }
+        track.decision.replace(Decision {
+            kind: self.policy.kind,
+            from: time,
+            to: time,
+            verdict,
+            policy: self.policy_id.to_owned(),
+            alert: alert.map(str::to_owned),
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn policy() -> AlertPolicy {
-        AlertPolicy { smooth_n: 0, snooze_n: 0, ..AlertPolicy::default() }
-    }
-
-    fn points(scores: &[f64]) -> Vec<Point> {
-        let point = |(index, &score): (usize, &f64)| Point {
-            time: index as Millis,
-            value: score,
-            score,
-            lower: f64::NAN,
-            upper: f64::NAN,
-            terms: Vec::new(),
-        };
-        scores.iter().enumerate().map(point).collect()
-    }
-
-    fn times(changes: &[Change]) -> Vec<(char, Millis)> {
-        let time = |change: &Change| match change {
-            Change::Began { started, .. } => ('b', *started),
-            Change::Worsened { worst, .. } => ('w', worst.time),
-            Change::Resolved { ended, .. } => ('r', *ended),
-        };
-        changes.iter().map(time).collect()
-    }
-
-    #[test]
-    fn one_event_is_one_alert_and_ends_when_it_has_been_quiet_for_ten_points() {
-        let mut scores = vec![0.1, 0.9, 0.5, 1.0, 0.7];
-        scores.extend([0.1; 12]);
-        scores.push(0.85);
-        let changes = EventRule(&policy()).watch(&mut Memory::default(), &points(&scores));
-        assert_eq!(times(&changes), [('b', 1), ('w', 3), ('r', 5), ('b', 17)]);
-    }
-
-    #[test]
-    fn the_changes_do_not_depend_on_how_the_points_are_cut() {
-        let scores: Vec<f64> = (0..900).map(|i| f64::from((i / 15 * 7919) % 101) / 100.0).collect();
-        let policy = AlertPolicy { smooth_n: 3, snooze_n: 20, ..policy() };
-        let all = points(&scores);
-        let whole = EventRule(&policy).watch(&mut Memory::default(), &all);
-        let mut memory = Memory::default();
-        let mut cut = Vec::new();
-        for piece in all.chunks(7) {
-            // A piece that is looked at twice changes nothing.
-            cut.extend(EventRule(&policy).watch(&mut memory, piece));
-            let text = serde_json::to_string(&memory).unwrap();
-            memory = serde_json::from_str(&text).unwrap();
-            assert_eq!(EventRule(&policy).watch(&mut memory, piece), []);
-        }
-        assert_eq!(times(&cut), times(&whole));
-        assert!(whole.iter().any(|change| matches!(change, Change::Resolved { .. })));
-    }
-
-    #[test]
-    fn smoothing_and_snooze_act_on_the_newest_points() {
-        let smooth = AlertPolicy { smooth_n: 3, ..policy() };
-        let lone = [0.0, 0.0, 1.0, 0.0, 0.0];
-        assert_eq!(EventRule(&smooth).watch(&mut Memory::default(), &points(&lone)), []);
-        let lasting = [0.0, 1.0, 1.0, 1.0];
-        assert_eq!(times(&EventRule(&smooth).watch(&mut Memory::default(), &points(&lasting))), [('b', 3)]);
-
-        let mut scores = vec![0.9];
-        scores.extend([0.0; 11]);
-        scores.push(0.9);
-        let snoozed = AlertPolicy { snooze_n: 12, ..policy() };
-        let changes = EventRule(&snoozed).watch(&mut Memory::default(), &points(&scores));
-        assert_eq!(times(&changes), [('b', 0), ('r', 1)]);
-    }
-
-    #[test]
-    fn only_recent_points_begin_an_alert_where_recent_n_is_set() {
-        let scores = [0.9, 0.0, 0.0];
-        let recent = AlertPolicy { recent_n: Some(1), ..policy() };
-        assert_eq!(EventRule(&recent).watch(&mut Memory::default(), &points(&scores)), []);
-        assert_eq!(times(&EventRule(&recent).watch(&mut Memory::default(), &points(&[0.0, 0.9]))), [('b', 1)]);
-    }
-}
+mod tests;

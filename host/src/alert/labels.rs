@@ -1,45 +1,39 @@
-//! The labels of an alert: what routes, silences and inhibitions look at.
+//! The labels of an alert: what routes, silences and markers match.
 
 use std::collections::BTreeMap;
 
-use crate::config::Batch;
+use crate::config::{Batch, BatchKey};
 use crate::message::AlertKind;
 use crate::series::Labels;
 use crate::store::AlertRecord;
 
-/// The label by which Prometheus people tell kinds of alerts apart.
-pub const ALERT_NAME: &str = "alertname";
-
-/// The labels of an alert: those of its series, `alertname`, `metric`, the batch's
-/// `metric_tags` of its metric, and `batch`, `tenant`, `kind`.
+/// The labels of an alert: those of its series, and of our own
+/// * `alertname`: `Anomaly`, `Threshold`, `Change`, `Llm` or `NoData`;
+/// * `kind`: the same as the command line writes it;
+/// * `batch`, `tenant`, and `metric`, its `metric_name`;
+/// * the batch's `metric_tags` of that metric.
 ///
-/// Where names meet, a series' own label goes before a tag, and both go before `alertname`
-/// and `metric`; but `batch`, `tenant` and `kind` are always ours: who may see an alert must
-/// not depend on what a source sends.
-pub fn alert_labels(batch: Option<&Batch>, record: &AlertRecord) -> Labels {
-    let mut labels: BTreeMap<String, String> = BTreeMap::new();
-    let mut put = |name: &str, value: &str| drop(labels.insert(name.to_owned(), value.to_owned()));
-    put(ALERT_NAME, alert_name(record.kind));
-    put("metric", &record.name);
-    let tags = batch.into_iter().flat_map(|batch| &batch.alert.metric_tags);
-    // Globs come first in the order of texts, mostly, and the exact name must win.
-    let (exact, wide): (Vec<_>, Vec<_>) = tags.partition(|(metric, _)| **metric == record.name);
-    let of_family = record.labels.get(Labels::NAME).unwrap_or_default();
-    for (metric, tags) in wide.into_iter().chain(exact) {
-        if is_like(metric, &record.name) || is_like(metric, of_family) {
-            tags.iter().for_each(|(name, value)| put(name, value));
-        }
-    }
-    record.labels.iter().for_each(|(name, value)| put(name, value));
-    put("batch", &record.key.batch);
-    put("tenant", &record.key.tenant);
-    put("kind", record.kind.name());
-    // The names of a map differ; an empty one is not there.
-    labels.remove("");
-    Labels::new(labels).unwrap_or_default()
+/// Where names meet, the series goes before us, and a tag before `alertname` and `metric`.
+/// `batch`, `tenant` and `kind` are always ours: a source must not choose who is told.
+pub fn alert_labels(batch: &Batch, record: &AlertRecord) -> Labels {
+    series_labels(batch, record.kind, &record.labels, &record.name)
 }
 
-fn alert_name(kind: AlertKind) -> &'static str {
+/// The labels that an alert of a series would have.
+pub fn series_labels(batch: &Batch, kind: AlertKind, labels: &Labels, name: &str) -> Labels {
+    let mut pairs: BTreeMap<&str, &str> = BTreeMap::new();
+    pairs.extend([("alertname", alert_name(kind)), ("metric", name)]);
+    pairs.extend(batch.alert.tags(name, labels));
+    pairs.extend(labels.iter());
+    let BatchKey { tenant, batch } = &batch.key;
+    pairs.extend([("batch", batch.as_str()), ("tenant", tenant.as_str()), ("kind", kind.name())]);
+    let pairs = pairs.into_iter().filter(|(name, _)| !name.is_empty());
+    // Names that differ, none of them empty, are a label set.
+    Labels::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap_or_default()
+}
+
+/// `alertname` of a kind, in Alertmanager's spelling.
+pub fn alert_name(kind: AlertKind) -> &'static str {
     match kind {
         AlertKind::Anomaly => "Anomaly",
         AlertKind::Threshold => "Threshold",
@@ -49,35 +43,53 @@ fn alert_name(kind: AlertKind) -> &'static str {
     }
 }
 
-/// Whether a glob, in which `*` stands for any text, fits a whole text.
-fn is_like(glob: &str, text: &str) -> bool {
-    let mut parts = glob.split('*');
-    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        let Some((_, after)) = rest.split_once(part) else { return false };
-        rest = after;
-    }
-    rest.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::{Environment, load_batch_text};
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::new(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))).unwrap()
+    }
+
+    fn batch(tags: &[(&str, &[(&str, &str)])]) -> Batch {
+        let text = "metric_batch: web\ningest_fn: prometheus\n";
+        let mut batch = load_batch_text(Path::new("web.yaml"), text, &Environment::default()).unwrap();
+        let owned = |(n, v): &(&str, &str)| ((*n).to_owned(), (*v).to_owned());
+        batch.alert.metric_tags =
+            tags.iter().map(|(metric, tags)| ((*metric).to_owned(), tags.iter().map(owned).collect())).collect();
+        batch
+    }
+
+    /// Users tag metrics so that alerts find their team; Anomstack only printed the tags.
+    #[test]
+    fn tags_and_our_own_labels_stand_beside_those_of_the_series() {
+        let batch = batch(&[("cpu*", &[("team", "infra"), ("page", "no")]), ("cpu_a", &[("page", "yes")])]);
+        let series = labels(&[("__name__", "cpu"), ("host", "a")]);
+        let alert = series_labels(&batch, AlertKind::NoData, &series, "cpu_a");
+        let expected = [
+            ("__name__", "cpu"),
+            ("alertname", "NoData"),
+            ("batch", "web"),
+            ("host", "a"),
+            ("kind", "no-data"),
+            ("metric", "cpu_a"),
+            ("page", "yes"),
+            ("team", "infra"),
+            ("tenant", "default"),
+        ];
+        assert_eq!(alert, labels(&expected));
+    }
 
     #[test]
-    fn a_glob_fits_the_whole_text() {
-        for (glob, text, fits) in [
-            ("cpu", "cpu", true),
-            ("cpu", "cpus", false),
-            ("cpu*", "cpus", true),
-            ("*_total", "requests_total", true),
-            ("*a*b", "xaxb", true),
-            ("*a*b", "xb", false),
-            ("a*a", "a", false),
-            ("*", "", true),
-        ] {
-            assert_eq!(is_like(glob, text), fits, "{glob} {text}");
-        }
+    fn a_source_cannot_choose_the_batch_the_tenant_or_the_kind() {
+        let series = labels(&[("tenant", "other"), ("batch", "x"), ("kind", "y"), ("metric", "m"), ("team", "series")]);
+        let batch = batch(&[("m", &[("team", "tag"), ("tenant", "tag")])]);
+        let alert = series_labels(&batch, AlertKind::Anomaly, &series, "m");
+        let get = |name| alert.get(name).unwrap();
+        assert_eq!([get("tenant"), get("batch"), get("kind")], ["default", "web", "anomaly"]);
+        assert_eq!([get("metric"), get("team")], ["m", "series"]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::Point;
+use super::policy::{Point, PolicyRecord};
 use crate::message::AlertKind;
 use crate::series::Millis;
 use crate::store::Decision;
@@ -110,4 +110,11 @@ pub struct Episode {
     pub(super) quiet: u64,
     /// When the first of those was.
     pub(super) quiet_from: Option<Millis>,
+}
+
+impl Episode {
+    /// Quiet points in a row that end it.
+    pub fn quiet_points(&self, policy: &PolicyRecord) -> u64 {
+        (policy.resolve_n.max(1) as u64).saturating_mul(u64::from(self.patience.max(1)))
+    }
 }

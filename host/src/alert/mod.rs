@@ -2,20 +2,19 @@
 //!
 //! Everything here is pure: it is given points, policy and memory, and returns records.
 
+pub mod change;
 mod compose;
 mod event;
 mod labels;
 mod marker;
 mod memory;
-mod notice;
 mod policy;
-mod silence;
+mod signal;
 
 pub use compose::{alert_id, compose, deliveries};
-pub use event::{Change, EventRule, Memory as EventMemory, Point};
-pub use labels::alert_labels;
-pub use marker::{Effect, Marker, MarkerError};
+pub use event::{Change, EventRule, Look, News};
+pub use labels::{alert_labels, alert_name, series_labels};
+pub use marker::{Effect, Marker, MarkerError, strongest};
 pub use memory::{Episode, Memory, Track};
-pub use notice::{Notice, Why};
-pub use policy::PolicyRecord;
-pub use silence::Silence;
+pub use policy::{Point, PolicyRecord};
+pub use signal::Signal;

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-use super::{BoundBatch, JobContext, Outcome, RunLog, alert, deliver, host_fault, ingest, score, train};
+use super::{
+    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, score, train,
+};
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
 use crate::schedule::Clock;
@@ -91,10 +93,10 @@ async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         Job::Ingest => ingest::run(context).await,
         Job::Train => train::run(context).await,
         Job::Score => score::run(context).await,
+        Job::Change => change::run(context),
         Job::Alert => alert::run(context),
         Job::Deliver => deliver::run(context).await,
-        Job::Change | Job::LlmAlert | Job::Notify | Job::Plot | Job::Summary | Job::Delete => {
-            Ok(Outcome::skipped("not built yet"))
-        }
+        Job::Delete => delete::run(context),
+        Job::LlmAlert | Job::Notify | Job::Plot | Job::Summary => Ok(Outcome::skipped("not built yet")),
     }
 }

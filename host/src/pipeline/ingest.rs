@@ -21,7 +21,7 @@ const RECOVERED_MS: Millis = 24 * 3_600_000;
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     let ingest = &context.bound.batch.ingest;
-    let span = begin(context)?..context.grid_now();
+    let span = begin(context)?..end(context);
     if span.is_empty() {
         return Ok(Outcome::skipped("no whole step has passed since the last run"));
     }
@@ -79,15 +79,25 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     Ok(outcome)
 }
 
+/// The resolution that is fetched; what is judged may be coarser.
+fn step(context: &JobContext<'_>) -> Millis {
+    Millis::from(context.bound.batch.step_ms)
+}
+
+/// Where the window ends: behind the newest whole step.
+fn end(context: &JobContext<'_>) -> Millis {
+    (context.now() - context.bound.batch.ingest.delay_ms).div_euclid(step(context)) * step(context)
+}
+
 /// Where the window begins.
 fn begin(context: &JobContext<'_>) -> Result<Millis, Fault> {
-    let now = context.grid_now();
+    let now = end(context);
     let series = context.store.series(context.key());
     let last = series.iter().filter_map(|s| s.span).map(|(_, last)| last).max();
     let Some(last) = last else {
         return Ok(now - context.bound.batch.ingest.history_ms);
     };
-    let after = last.div_euclid(context.step()) * context.step() + context.step();
+    let after = last.div_euclid(step(context)) * step(context) + step(context);
     let lost_from = last_fetch(context)?
         .filter(|run| run.counts.get(AWAITED).is_some_and(|n| *n > 0))
         .and_then(|run| run.counts.get("from").copied())
@@ -98,14 +108,21 @@ fn begin(context: &JobContext<'_>) -> Result<Millis, Fault> {
 /// The newest run that fetched anything. One that failed or had nothing to do in between says
 /// nothing of what is awaited.
 fn last_fetch(context: &JobContext<'_>) -> Result<Option<RunRecord>, Fault> {
-    let fetched = |run: &RunRecord| matches!(run.state, RunState::Done | RunState::Partial);
+    last_that(context, |run| matches!(run.state, RunState::Done | RunState::Partial))
+}
+
+/// The newest ingest run of a sort.
+pub(super) fn last_that(
+    context: &JobContext<'_>,
+    wanted: impl Fn(&RunRecord) -> bool,
+) -> Result<Option<RunRecord>, Fault> {
     let last = context.store.last_run(context.key(), Job::Ingest).map_err(|e| context.store_fault(&e))?;
-    if last.as_ref().is_none_or(fetched) {
+    if last.as_ref().is_none_or(&wanted) {
         return Ok(last);
     }
     let all = RunFilter { key: Some(context.key().clone()), job: Some(Job::Ingest), limit: None };
     let runs = context.store.runs(&all).map_err(|e| context.store_fault(&e))?;
-    Ok(runs.into_iter().find(fetched))
+    Ok(runs.into_iter().find(wanted))
 }
 
 fn round(value: f64, decimals: Option<u8>) -> f64 {

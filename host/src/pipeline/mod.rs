@@ -6,9 +6,12 @@
 
 mod alert;
 mod chain;
+mod change;
+mod delete;
 mod deliver;
 mod execute;
 mod ingest;
+mod raise;
 mod score;
 mod train;
 
