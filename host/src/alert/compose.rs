@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{Batch, BatchKey, NotifierUse};
+use super::{GroupMessage, Member};
+use crate::config::{BatchKey, Limits};
 use crate::message::{Alert, AlertKind, AlertState, Finding};
 use crate::series::{Labels, Millis};
-use crate::store::{AlertRecord, Delivery, Peak};
+use crate::store::{AlertRecord, Peak};
 
 /// The identity of an alert: the same series that begins to fire at the same point has the
 /// same, in every replay.
@@ -19,70 +20,71 @@ pub fn alert_id(key: &BatchKey, kind: AlertKind, labels: &Labels, started: Milli
     })
 }
 
-/// The message about an alert, as it stands. What came, what was expected and the parts of
-/// the score are in its finding, for each notifier to say in its own way; the body has the
-/// rest.
-pub fn compose(batch: &Batch, record: &AlertRecord) -> Alert {
-    let Peak { value, score, lower, upper, .. } = record.worst;
-    let state = if record.ended.is_some() { AlertState::Resolved } else { AlertState::Firing };
-    let title = match state {
-        AlertState::Firing => format!("{} looks anomalous", record.name),
-        AlertState::Resolved => format!("{} is ordinary again", record.name),
+/// Says what is told about a group: its worst series first, at most `findings` of them, and
+/// the count of the rest.
+pub fn compose_group(message: &GroupMessage<'_>, _limits: &Limits) -> Alert {
+    let name = match &message.members[..] {
+        [] => String::new(),
+        [member] => member.record.name.clone(),
+        [first, ..] => format!("{} series, first {}", message.members.len(), first.record.name),
     };
-    let mut body = format!("Batch {}, threshold {:.2}.", record.key, record.threshold);
-    if let Some(tags) = batch.alert.metric_tags.get(&record.name) {
-        let tags: Vec<String> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let _ = write!(body, "\n\nTags: {}.", tags.join(", "));
-    }
-    let common = [("batch", &batch.key.batch), ("tenant", &batch.key.tenant)];
-    let common = common.map(|(name, value)| (name.to_owned(), value.clone()));
+    let title = match message.state {
+        AlertState::Firing if message.repeat => format!("{name}: still not ordinary"),
+        AlertState::Firing => format!("{name}: not ordinary"),
+        AlertState::Resolved => format!("{name}: ordinary again"),
+    };
+    let mut worst: Vec<&Member<'_>> = message.members.iter().collect();
+    // What goes on is told before what is over; then the worst first.
+    worst.sort_by(|a, b| {
+        let over = |member: &Member<'_>| member.state == AlertState::Resolved;
+        over(a).cmp(&over(b)).then(b.record.worst.score.total_cmp(&a.record.worst.score))
+    });
+    let more = worst.len().saturating_sub(message.findings);
+    worst.truncate(message.findings);
+    let mut kinds: Vec<&str> = message.members.iter().map(|member| member.record.kind.name()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
     Alert {
-        id: format!("{}-{}", record.id, state_name(state)),
-        incident: record.id.clone(),
-        state,
-        kind: "anomaly".to_owned(),
-        // Two names that differ are a label set.
-        labels: Labels::new(common).unwrap_or_default(),
+        id: message.id.clone(),
+        incident: message.incident.clone(),
+        state: message.state,
+        kind: if let [kind] = kinds[..] { kind.to_owned() } else { AlertKind::Anomaly.name().to_owned() },
+        labels: message.common.clone(),
         title,
-        body,
-        link: None,
-        actions: Vec::new(),
+        body: began(message),
+        link: message.links.as_ref().map(|links| links.page.clone()),
+        actions: message.links.as_ref().map(|links| links.actions.clone()).unwrap_or_default(),
         chart: None,
-        findings: vec![Finding {
-            labels: record.labels.clone(),
-            value,
-            // The store keeps the edges of what was expected, and no point within them.
-            expected: f64::NAN,
-            lower,
-            upper,
-            score,
-            terms: record.terms.clone(),
-            started: record.started,
-            ended: record.ended,
-        }],
-        more: 0,
+        findings: worst.into_iter().map(finding).collect(),
+        more: u32::try_from(more).unwrap_or(u32::MAX),
     }
 }
 
-/// One delivery for each of the batch's notifiers, due at once.
-pub fn deliveries(batch: &Batch, alert: &Alert, now: Millis) -> Vec<Delivery> {
-    let delivery = |notifier: &NotifierUse| Delivery {
-        id: format!("{}-{}", alert.id, notifier.plugin),
-        key: batch.key.clone(),
-        method: notifier.plugin.clone(),
-        alert: Alert { id: format!("{}-{}", alert.id, notifier.plugin), ..alert.clone() },
-        queued: now,
-        due: now,
-        attempts: Vec::new(),
-        state: "queued".to_owned(),
-    };
-    batch.alert.notifiers.iter().map(delivery).collect()
+/// The first of the members, in the order in which they began.
+fn began(message: &GroupMessage<'_>) -> String {
+    let Some(first) = message.members.first() else { return String::new() };
+    let mut text = format!("It began with {}", first.record.name);
+    for member in message.members.iter().skip(1).take(message.findings) {
+        let minutes = (member.record.started - first.record.started) / 60_000;
+        let _ = write!(text, ", then {} {minutes} min later", member.record.name);
+    }
+    text + "."
 }
 
-fn state_name(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Firing => "firing",
-        AlertState::Resolved => "resolved",
+fn finding(member: &Member<'_>) -> Finding {
+    let AlertRecord { labels, worst, terms, started, ended, .. } = member.record;
+    let Peak { value, score, lower, upper, .. } = *worst;
+    Finding {
+        labels: labels.clone(),
+        value,
+        // The store keeps the edges of what was expected, and no point within them.
+        expected: f64::NAN,
+        lower,
+        upper,
+        score,
+        terms: terms.clone(),
+        started: *started,
+        ended: *ended,
     }
 }
 

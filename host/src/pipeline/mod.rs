@@ -10,16 +10,21 @@ mod change;
 mod delete;
 mod deliver;
 mod execute;
+mod hand_over;
 mod ingest;
+mod notify;
 mod raise;
 mod score;
+mod summary;
+mod tenant;
 mod train;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub use chain::{ChainReport, run_chain};
-pub use execute::execute;
+pub use execute::{execute, execute_tenant};
+pub use tenant::{Address, BoundTenant, DrawChart, Errand, MakeLinks};
 
 use crate::config::{Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
