@@ -312,7 +312,7 @@ pub(super) fn act(desk: &Desk<'_>, record: &AlertRecord) -> Result<Act, DeskErro
     Ok(desk.store.document(&record.key.tenant, DocumentKind::Act, &record.id)?.unwrap_or_default())
 }
 
-fn act_on(desk: &Desk<'_>, record: &AlertRecord, change: impl FnOnce(&mut Act)) -> Result<(), DeskError> {
+pub(super) fn act_on(desk: &Desk<'_>, record: &AlertRecord, change: impl FnOnce(&mut Act)) -> Result<(), DeskError> {
     let _alone = ACTS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut act = act(desk, record)?;
     change(&mut act);

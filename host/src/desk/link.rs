@@ -5,7 +5,7 @@
 //! and is signed with a key that is kept in the store, so that links outlive a restart and a
 //! restore. Whoever has the message has the link, so a token can do nothing but that.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -14,7 +14,9 @@ use sha2::Sha256;
 use url::Url;
 
 use super::{DeskError, random};
+use crate::alert::{self, Message};
 use crate::config::DEFAULT_TENANT;
+use crate::message::AlertState;
 use crate::series::Millis;
 use crate::store::{Database, DocumentKind, DocumentWrite};
 
@@ -110,7 +112,7 @@ pub enum LinkError {
 pub struct Links {
     base: Option<Url>,
     key: [u8; 32],
-    now: Millis,
+    now: Arc<dyn Fn() -> Millis + Send + Sync>,
 }
 
 impl std::fmt::Debug for Links {
@@ -120,9 +122,13 @@ impl std::fmt::Debug for Links {
 }
 
 impl Links {
-    /// Links below `public_url`, from `now` on; the key is made if there is none. Without an
-    /// address none are made, but those that there are can be read.
-    pub fn open(store: &Database, public_url: Option<&Url>, now: Millis) -> Result<Self, DeskError> {
+    /// Links below `public_url`; the key is made if there is none. Without an address none are
+    /// made, but those that there are can be read. `now` says what time it is.
+    pub fn open(
+        store: &Database,
+        public_url: Option<&Url>,
+        now: impl Fn() -> Millis + Send + Sync + 'static,
+    ) -> Result<Self, DeskError> {
         let base = public_url.cloned().map(|mut url| {
             // A path is joined behind the last slash.
             if !url.path().ends_with('/') {
@@ -141,7 +147,7 @@ impl Links {
                 key
             }
         };
-        Ok(Self { base, key, now })
+        Ok(Self { base, key, now: Arc::new(now) })
     }
 
     /// The page about the alerts of a message, and what its reader can do, by name and
@@ -155,13 +161,27 @@ impl Links {
             tenant: tenant.to_owned(),
             alerts: alerts.iter().take(ALERTS).cloned().collect(),
             actions: Action::ALL.to_vec(),
-            expires: self.now + LIFE_MS,
+            expires: (self.now)().saturating_add(LIFE_MS),
         };
         let page =
             self.base.as_ref().filter(|_| !alerts.is_empty()).map(|base| format!("{base}a/{}", self.token(&claim)));
         let action =
             |action: Action| Some((action.title().to_owned(), format!("{}?do={}", page.as_ref()?, action.name())));
         (page.clone(), Action::ALL.into_iter().filter_map(action).collect())
+    }
+
+    /// What makes the links of a tenant's messages: those that fire come first.
+    pub fn of_messages(&self, tenant: &str) -> Arc<dyn Fn(&Message) -> Option<alert::Links> + Send + Sync> {
+        let (links, tenant) = (self.clone(), tenant.to_owned());
+        Arc::new(move |message| {
+            let (firing, over): (Vec<_>, Vec<_>) =
+                message.told.iter().partition(|(_, state, _)| *state == AlertState::Firing);
+            let ids: Vec<String> = firing.into_iter().chain(over).map(|(id, ..)| id.clone()).collect();
+            let (page, actions) = links.for_alert(&tenant, &ids);
+            // Of what is over there is nothing left to acknowledge.
+            let actions = if message.state == AlertState::Firing { actions } else { Vec::new() };
+            Some(alert::Links { page: page?, actions })
+        })
     }
 
     /// A claim as a token.
@@ -192,7 +212,7 @@ impl Links {
             actions,
             expires: expires.saturating_mul(1_000),
         };
-        if self.now >= claim.expires { Err(LinkError::Expired) } else { Ok(claim) }
+        if (self.now)() >= claim.expires { Err(LinkError::Expired) } else { Ok(claim) }
     }
 
     fn signature(&self, bytes: &[u8]) -> [u8; SIGNATURE] {
@@ -252,13 +272,13 @@ mod tests {
         let store = store();
         let url = Url::parse("https://mon.example.com/anomd").unwrap();
         let ids = ["00112233445566778899aabb".to_owned(), "not hex".to_owned()];
-        let (page, actions) = Links::open(&store, Some(&url), NOW).unwrap().for_alert("shop", &ids);
+        let (page, actions) = Links::open(&store, Some(&url), || NOW).unwrap().for_alert("shop", &ids);
         let page = page.unwrap();
         let token = page.strip_prefix("https://mon.example.com/anomd/a/").unwrap();
         assert_eq!(actions.len(), 4);
         assert_eq!(actions[1], ("Snooze 1 h".to_owned(), format!("{page}?do=snooze-hour")));
 
-        let read = |now| Links::open(&store, None, now).unwrap().read(token);
+        let read = |now| Links::open(&store, None, move || now).unwrap().read(token);
         let claim = read(NOW + 1).unwrap();
         assert_eq!((claim.tenant.as_str(), claim.alerts.as_slice()), ("shop", ids.as_slice()));
         assert_eq!(read(NOW + LIFE_MS - 1).map(|claim| claim.actions.len()), Ok(4));
@@ -267,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_token_that_was_changed_or_made_elsewhere_opens_nothing() {
-        let links = Links::open(&store(), None, NOW).unwrap();
+        let links = Links::open(&store(), None, || NOW).unwrap();
         let claim = Claim { tenant: "a".into(), alerts: vec!["00ff".into()], actions: vec![], expires: NOW + 60_000 };
         let token = links.token(&claim);
         assert_eq!(links.read(&token), Ok(claim.clone()));
@@ -277,7 +297,7 @@ mod tests {
             let changed = String::from_utf8(changed).unwrap();
             assert_eq!(links.read(&changed), Err(LinkError::Forged), "at {at}");
         }
-        let other = Links::open(&store(), None, NOW).unwrap();
+        let other = Links::open(&store(), None, || NOW).unwrap();
         assert_eq!(other.read(&token), Err(LinkError::Forged));
         for text in ["", "AAAA", &"A".repeat(5_000)] {
             assert_eq!(links.read(text), Err(LinkError::Forged));
@@ -286,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_node_without_an_address_puts_no_links_into_messages() {
-        let links = Links::open(&store(), None, NOW).unwrap();
+        let links = Links::open(&store(), None, || NOW).unwrap();
         assert_eq!(links.for_alert("default", &["00".to_owned()]), (None, Vec::new()));
     }
 
@@ -294,7 +314,7 @@ mod tests {
     fn a_link_about_many_alerts_is_still_an_address() {
         let url = Url::parse("https://mon.example.com").unwrap();
         let ids: Vec<_> = (0..500).map(|n| format!("{n:024x}")).collect();
-        let (page, _) = Links::open(&store(), Some(&url), NOW).unwrap().for_alert("default", &ids);
+        let (page, _) = Links::open(&store(), Some(&url), || NOW).unwrap().for_alert("default", &ids);
         assert!(page.unwrap().len() < 600);
     }
 }

@@ -8,6 +8,7 @@
 //! [`Marker`](crate::alert::Marker)), so that a job and a person never write the same record.
 
 mod alerts;
+mod claim;
 mod error;
 mod events;
 pub mod instant;
@@ -32,7 +33,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::alert::alert_labels;
+use crate::alert::{alert_labels, alert_name};
 use crate::config::{Batch, BatchKey, DEFAULT_TENANT};
 use crate::series::{Labels, Millis};
 use crate::store::{AlertRecord, Database};
@@ -67,7 +68,17 @@ impl Desk<'_> {
 
     /// What routes and silences look at.
     fn labels(&self, record: &AlertRecord) -> Labels {
-        alert_labels(self.batches.get(&record.key).copied(), record)
+        if let Some(batch) = self.batches.get(&record.key) {
+            return alert_labels(batch, record);
+        }
+        // Without its batch an alert has no tags.
+        let mut labels: BTreeMap<&str, &str> =
+            BTreeMap::from([("alertname", alert_name(record.kind)), ("metric", &record.name)]);
+        labels.extend(record.labels.iter());
+        let own = [("batch", record.key.batch.as_str()), ("tenant", &record.key.tenant), ("kind", record.kind.name())];
+        labels.extend(own);
+        // The names of a map differ, so it is a label set.
+        Labels::new(labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap_or_default()
     }
 
     /// The tenants that have anything.

@@ -199,11 +199,7 @@ impl Query {
     }
 
     fn deliveries(&self, desk: &Desk<'_>, key: &BatchKey) -> Result<Rows, DeskError> {
-        let mut deliveries = desk.store.deliveries(&DeliveryFilter { key: Some(key.clone()), state: None })?;
-        // Groups of alerts are the tenant's; those that this batch is in are its own as well.
-        let tenant = DeliveryFilter { key: Some(BatchKey::of_tenant(&key.tenant)), state: None };
-        let own = |d: &crate::store::Delivery| d.alert.labels.get("batch").is_none_or(|batch| batch == key.batch);
-        deliveries.extend(desk.store.deliveries(&tenant)?.into_iter().filter(own));
+        let deliveries = desk.store.deliveries(&DeliveryFilter { key: Some(key.clone()), state: None })?;
         let rows = deliveries.into_iter().map(|d| {
             let last = d.attempts.last().map(|attempt| match &attempt.outcome {
                 Ok(receipt) => receipt.clone(),

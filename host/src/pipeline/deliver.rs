@@ -16,9 +16,8 @@ use crate::store::{Attempt, Delivery, DeliveryFilter, RunState};
 pub(super) async fn run(context: &TenantContext<'_>, to: &Address) -> Result<Outcome, Fault> {
     let queued = context.store.deliveries(&DeliveryFilter::queued(&context.slot.key));
     let queued = queued.map_err(|e| context.store_fault(&e))?.into_iter();
-    let due: Vec<Delivery> = queued
-        .filter(|d| d.due <= context.now() && d.receiver == to.receiver && d.method == to.method)
-        .collect();
+    let due: Vec<Delivery> =
+        queued.filter(|d| d.due <= context.now() && d.receiver == to.receiver && d.method == to.method).collect();
     let Some(notifiers) = context.bound.notifiers(&to.receiver).filter(|_| !due.is_empty()) else {
         return Ok(Outcome::skipped("nothing is due"));
     };
@@ -47,7 +46,13 @@ pub(super) async fn run(context: &TenantContext<'_>, to: &Address) -> Result<Out
     }
     for delivery in &outcome.deliveries {
         let failed = delivery.attempts.last().is_some_and(|attempt| attempt.outcome.is_err());
-        let what = if !failed { "sent" } else if delivery.state == "dead" { "dead" } else { "failed" };
+        let what = if !failed {
+            "sent"
+        } else if delivery.state == "dead" {
+            "dead"
+        } else {
+            "failed"
+        };
         *outcome.counts.entry(what.to_owned()).or_default() += 1;
         if failed {
             outcome.state = Some(RunState::Partial);

@@ -7,9 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tenant::TenantContext;
-use crate::alert::{
-    ALERTMANAGER, GroupMessage, Member, alert_labels, batch_receiver, compose_group, walk,
-};
+use crate::alert::{ALERTMANAGER, GroupMessage, Member, alert_labels, batch_receiver, compose_group, walk};
 use crate::config::{Batch, BatchKey};
 use crate::message::{Act, AlertPhase, AlertState};
 use crate::series::Labels;
@@ -93,8 +91,7 @@ fn receivers(context: &TenantContext<'_>, batch: &Batch, labels: &Labels) -> Vec
 fn delivery(context: &TenantContext<'_>, batch: &Batch, record: &AlertRecord, receiver: &str, id: String) -> Delivery {
     let labels = alert_labels(batch, record);
     let state = if record.phase == AlertPhase::Firing { AlertState::Firing } else { AlertState::Resolved };
-    let member =
-        Member { record, labels: labels.clone(), batch: Some(batch), act: Act::default(), state, fresh: true };
+    let member = Member { record, labels: labels.clone(), batch: Some(batch), act: Act::default(), state, fresh: true };
     let message = GroupMessage {
         id: id.clone(),
         incident: record.id.clone(),

@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Outcome;
 use super::hand_over::hand_over;
 use super::tenant::TenantContext;
-use super::Outcome;
 use crate::alert::{
     Dispatch, EventNote, Group, GroupMessage, Marker, Member, Message, Notice, Signal, alert_labels, common_labels,
     compose_group, dispatch,
@@ -18,9 +18,7 @@ use crate::config::{Batch, BatchKey};
 use crate::fault::Fault;
 use crate::message::{Act, AlertPhase};
 use crate::series::{Labels, MatchOp, Millis};
-use crate::store::{
-    AlertFilter, AlertRecord, Database, Delivery, DocumentKind, DocumentWrite, StoreError,
-};
+use crate::store::{AlertFilter, AlertRecord, Database, Delivery, DocumentKind, DocumentWrite, StoreError};
 
 /// How long a prune of the notices is good for.
 const PRUNE_MS: Millis = 3_600_000;

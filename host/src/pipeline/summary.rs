@@ -167,7 +167,12 @@ fn count(context: &TenantContext<'_>, batch: &Batch, tally: &mut Tally) -> Resul
             // One that stopped before the span is old news.
             let last = series.span.map(|(_, last)| last).filter(|last| span.contains(last));
             if let Some(last) = last.filter(|last| now - last >= stale_ms) {
-                tally.stale.push(format!("{} of {}: the last sample is of {}", row.metric, key.batch, at(last, batch.timezone)));
+                tally.stale.push(format!(
+                    "{} of {}: the last sample is of {}",
+                    row.metric,
+                    key.batch,
+                    at(last, batch.timezone)
+                ));
             }
             if row.samples > 0 || alerts > 0 {
                 tally.rows.push(row);
@@ -186,8 +191,7 @@ fn failing(
 ) -> Result<(), StoreError> {
     for job in Job::ALL.into_iter().filter(|job| !job.of_tenant()) {
         let filter = RunFilter { key: Some(key.clone()), job: Some(job), limit: None };
-        let runs: Vec<_> =
-            context.store.runs(&filter)?.into_iter().filter(|run| run.slot.scheduled >= since).collect();
+        let runs: Vec<_> = context.store.runs(&filter)?.into_iter().filter(|run| run.slot.scheduled >= since).collect();
         let mut failed = runs.iter().filter(|run| run.state == RunState::Failed);
         let Some(last) = failed.next() else { continue };
         let why = last.error.as_ref().map(|fault| fault.message.as_str()).unwrap_or_default();
@@ -231,8 +235,7 @@ fn words(context: &TenantContext<'_>, batches: &[&Batch], tally: &Tally, zone: T
     if more > 0 {
         let _ = write!(body, "\nAnd {}.\n", number(more, "further metric"));
     }
-    let silent: Vec<&&str> =
-        names.iter().filter(|name| !tally.rows.iter().any(|row| row.batch == ***name)).collect();
+    let silent: Vec<&&str> = names.iter().filter(|name| !tally.rows.iter().any(|row| row.batch == ***name)).collect();
     if !silent.is_empty() {
         let names: Vec<&str> = silent.into_iter().copied().collect();
         let _ = write!(body, "\nNo samples at all: {}.\n", names.join(", "));

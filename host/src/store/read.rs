@@ -320,9 +320,8 @@ impl Database {
                 }
             }
         }
-        let is_about = |delivery: &Delivery| {
-            about.is_none_or(|key| delivery.key == *key || delivery.batches.contains(&key.batch))
-        };
+        let is_about =
+            |delivery: &Delivery| about.is_none_or(|key| delivery.key == *key || delivery.batches.contains(&key.batch));
         deliveries.retain(|delivery| {
             filter.state.as_ref().is_none_or(|state| *state == delivery.state) && is_about(delivery)
         });

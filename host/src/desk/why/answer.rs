@@ -289,7 +289,7 @@ fn held_reason(why: &alert::Why) -> Reason {
 }
 
 /// The edges of what was expected, in words.
-pub(super) fn expected(edges: (Option<f64>, Option<f64>)) -> String {
+pub fn expected(edges: (Option<f64>, Option<f64>)) -> String {
     match edges {
         (Some(lower), Some(upper)) => format!("{} to {}", number(lower), number(upper)),
         (Some(lower), None) => format!("at least {}", number(lower)),

@@ -17,6 +17,8 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use answer::expected;
+pub use rule::number;
 use serde::{Deserialize, Serialize};
 pub use text::alert_text;
 pub use trace::{

@@ -271,7 +271,7 @@ impl Numbers<'_> {
 }
 
 /// A number with as many digits as say something: four, or all before the point.
-pub(super) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }

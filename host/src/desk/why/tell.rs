@@ -4,7 +4,6 @@
 use super::super::instant;
 use super::{DeliveryStep, DeskError, NoticeStep, Subject, TryView};
 use crate::alert::{self, Notice, Silence};
-use crate::config::BatchKey;
 use crate::store::{Delivery, DeliveryFilter, DocumentKind};
 
 impl Subject<'_> {
@@ -23,13 +22,11 @@ impl Subject<'_> {
         }
         let own = |delivery: &Delivery| {
             steps.iter().any(|step| step.held.is_none() && step.deliveries.contains(&delivery.id))
-                || self.alerts.iter().any(|alert| alert.id == delivery.alert.incident)
+                || self.alerts.iter().any(|alert| delivery.subject.as_ref().is_some_and(|(_, id)| *id == alert.id))
         };
-        let mut deliveries = Vec::new();
-        for key in [self.key.clone(), BatchKey::of_tenant(&self.key.tenant)] {
-            let all = self.desk.store.deliveries(&DeliveryFilter { key: Some(key), state: None })?;
-            deliveries.extend(all.into_iter().filter(own).map(delivery_step));
-        }
+        let about = DeliveryFilter { key: Some(self.key.clone()), state: None };
+        let all = self.desk.store.deliveries(&about)?;
+        let mut deliveries: Vec<_> = all.into_iter().filter(own).map(delivery_step).collect();
         deliveries.sort_by(|a, b| (a.queued, &a.id).cmp(&(b.queued, &b.id)));
         Ok((steps, deliveries))
     }

@@ -210,6 +210,10 @@ fn delivery(state: &str, answers: &[Result<&str, &str>]) -> Delivery {
     Delivery {
         id: "d1".to_owned(),
         key: BatchKey::of_tenant("default"),
+        batches: ["orders".to_owned()].into(),
+        subject: None,
+        receiver: "batch/orders".to_owned(),
+        every_ms: None,
         method: "slack".to_owned(),
         alert: Alert {
             id: "d1".to_owned(),
