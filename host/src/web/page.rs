@@ -270,3 +270,103 @@ fn guarded() -> HeaderMap {
     .map(|(name, value)| (name, HeaderValue::from_static(value)))
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use axum::body::to_bytes;
+
+    use super::*;
+    use crate::desk::Acknowledged;
+    use crate::message::{AlertKind, AlertPhase};
+
+    const NOW: Millis = 1_767_225_600_000;
+
+    fn alert(metric: &str, phase: AlertPhase) -> AlertView {
+        AlertView {
+            id: "00112233445566778899aabb".to_owned(),
+            tenant: "default".to_owned(),
+            batch: "orders".to_owned(),
+            kind: AlertKind::Anomaly,
+            metric: metric.to_owned(),
+            labels: BTreeMap::new(),
+            phase,
+            acknowledged: None,
+            snoozed: None,
+            silenced_by: Vec::new(),
+            started: NOW - 2_100_000,
+            fired: Some(NOW - 2_100_000),
+            ended: (phase == AlertPhase::Resolved).then_some(NOW - 60_000),
+            worst_at: NOW - 1_800_000,
+            value: Some(1_243.87),
+            expected: (Some(210.25), Some(388.5)),
+            score: Some(0.97),
+            threshold: Some(0.8),
+            terms: Vec::new(),
+            events: Vec::new(),
+            explanation: None,
+        }
+    }
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
+    }
+
+    fn claim() -> Claim {
+        Claim { tenant: "default".to_owned(), alerts: Vec::new(), actions: Action::ALL.to_vec(), expires: NOW + 1 }
+    }
+
+    #[tokio::test]
+    async fn the_page_says_what_is_wrong_and_the_chosen_button_comes_first() {
+        let alerts = [alert("checkout_errors{instance=\"web-1:9100\"}", AlertPhase::Firing)];
+        let asked = Asked { action: Some(Action::SnoozeHours), done: None };
+        let page = text(alert_page("TOKEN", &alerts, &claim(), &asked, NOW)).await;
+        for told in ["1244", "210.2 to 388.5", "for 35 min", "0.97", "orders", "method=\"post\" action=\"TOKEN\""] {
+            assert!(page.contains(told), "{told} is not in {page}");
+        }
+        let at = |text: &str| page.find(text).unwrap();
+        assert!(at("value=\"snooze-hours\" class=\"main\"") < at("value=\"acknowledge\""));
+    }
+
+    #[tokio::test]
+    async fn what_a_source_sends_is_text_and_no_script_can_run() {
+        let response = alert_page("TOKEN", &[alert("<script>x</script>", AlertPhase::Firing)], &claim(), &Asked::default(), NOW);
+        let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("script-src"), "{policy}");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        let page = text(response).await;
+        assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn an_alert_that_is_over_has_no_buttons() {
+        let over = [alert("cpu", AlertPhase::Resolved)];
+        let page = text(alert_page("TOKEN", &over, &claim(), &Asked::default(), NOW)).await;
+        assert!(!page.contains("<button") && page.contains("nothing to do"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_cannot_be_used_says_what_to_do() {
+        let forged = Refused::Link(LinkError::Forged).page();
+        assert_eq!(forged.status(), StatusCode::NOT_FOUND);
+        assert!(text(forged).await.contains("Open it again from the message"));
+        assert_eq!(Refused::Link(LinkError::Expired).page().status(), StatusCode::GONE);
+    }
+
+    #[tokio::test]
+    async fn tmp_dump() {
+        let mut acked = alert("orders_per_minute{region=\"eu-west-1\",shop=\"the-one-with-a-rather-long-name\"}", AlertPhase::Firing);
+        acked.acknowledged = Some(Acknowledged { by: "ana".to_owned(), at: NOW, comment: "looking at the database".to_owned() });
+        let fire = alert("checkout_errors{instance=\"web-1:9100\"}", AlertPhase::Firing);
+        let done = Asked { action: None, done: Some(Action::Acknowledge) };
+        for (name, page) in [
+            ("one", alert_page("TOKEN", std::slice::from_ref(&fire), &claim(), &Asked::default(), NOW)),
+            ("two", alert_page("TOKEN", &[fire, acked, alert("cpu", AlertPhase::Resolved)], &claim(), &done, NOW)),
+            ("forged", Refused::Link(LinkError::Forged).page()),
+        ] {
+            std::fs::create_dir_all("/tmp/desk-try/a").unwrap();
+            std::fs::write(format!("/tmp/desk-try/a/{name}.html"), text(page).await).unwrap();
+        }
+    }
+}
