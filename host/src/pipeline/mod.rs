@@ -218,3 +218,6 @@ impl LogSink for RunLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
