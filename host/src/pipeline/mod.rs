@@ -202,4 +202,4 @@ impl LogSink for RunLog {
 }
 
 #[cfg(test)]
-mod tests;
+mod story;
