@@ -12,8 +12,11 @@
     reason = "what goes wrong in a test ends it"
 )]
 
+mod alertmanager;
 mod anomd;
+pub mod anomstack;
 mod exporter;
+mod model;
 mod prometheus;
 mod proxy;
 mod receiver;
@@ -24,8 +27,10 @@ mod source;
 mod tool;
 mod wait;
 
+pub use alertmanager::Alertmanager;
 pub use anomd::{Anomd, Output};
 pub use exporter::Exporter;
+pub use model::Model;
 pub use prometheus::{LOGIN, NodeExporter, Point, Prometheus, Starting};
 pub use proxy::Proxy;
 pub use receiver::{Received, Receiver};

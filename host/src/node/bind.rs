@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::config::{
-    Batch, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Severity, Wishes, config_digest,
+    AnalystUse, Batch, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Severity, Wishes,
+    config_digest,
 };
 use crate::fault::Fault;
-use crate::pipeline::{BoundBatch, BoundDetector, BoundNotifier, RunLog};
+use crate::pipeline::{BoundAnalyst, BoundBatch, BoundDetector, BoundNotifier, RunLog};
 use crate::plugin::{Call, Catalogue, KeyValue, Plugin, Use};
 
 /// Checks a batch against its plugins and the grants, and touches nothing: no plugin is
@@ -41,7 +42,7 @@ pub async fn bind(
     kv: Arc<dyn KeyValue>,
 ) -> Result<BoundBatch, Problems> {
     let mut problems = Problems::default();
-    let (mut ingester, mut detectors, mut notifiers) = (None, Vec::new(), Vec::new());
+    let (mut ingester, mut detectors, mut notifiers, mut analyst) = (None, Vec::new(), Vec::new(), None);
     for entry in entries(&batch) {
         let plugin = match find(&batch, entry, config, catalogue).await {
             Ok(plugin) => plugin,
@@ -54,6 +55,9 @@ pub async fn bind(
         let bound = match entry {
             Entry::Ingest(_) => plugin.ingester(grant).map(|bound| ingester = Some(bound)),
             Entry::Detect(_, entry) => detector(&batch, entry, &plugin, grant).await.map(|bound| detectors.push(bound)),
+            Entry::Analyse(entry) => plugin.analyst(grant).map(|analyse| {
+                analyst = Some(BoundAnalyst { entry: entry.clone(), analyse, config: entry.config.to_string() });
+            }),
             Entry::Notify(entry) => plugin.notifier(grant).map(|notify| {
                 notifiers.push(BoundNotifier { entry: entry.clone(), notify, config: entry.config.to_string() });
             }),
@@ -63,7 +67,7 @@ pub async fn bind(
         }
     }
     match ingester {
-        Some(ingester) if !problems.has_errors() => Ok(BoundBatch { batch, ingester, detectors, notifiers }),
+        Some(ingester) if !problems.has_errors() => Ok(BoundBatch { batch, ingester, detectors, notifiers, analyst }),
         _ => Err(problems),
     }
 }
@@ -74,12 +78,14 @@ enum Entry<'a> {
     Ingest(&'a IngestUse),
     Detect(usize, &'a DetectorUse),
     Notify(&'a NotifierUse),
+    Analyse(&'a AnalystUse),
 }
 
 fn entries(batch: &Batch) -> impl Iterator<Item = Entry<'_>> {
     std::iter::once(Entry::Ingest(&batch.ingest))
         .chain(batch.detectors.iter().enumerate().map(|(index, entry)| Entry::Detect(index, entry)))
         .chain(batch.alert.notifiers.iter().map(Entry::Notify))
+        .chain(batch.llm.analyst.iter().map(Entry::Analyse))
 }
 
 impl<'a> Entry<'a> {
@@ -88,6 +94,7 @@ impl<'a> Entry<'a> {
             Self::Ingest(entry) => &entry.plugin,
             Self::Detect(_, entry) => &entry.plugin,
             Self::Notify(entry) => &entry.plugin,
+            Self::Analyse(entry) => &entry.plugin,
         }
     }
 
@@ -96,6 +103,7 @@ impl<'a> Entry<'a> {
             Self::Ingest(entry) => &entry.config,
             Self::Detect(_, entry) => &entry.config,
             Self::Notify(entry) => &entry.config,
+            Self::Analyse(entry) => &entry.config,
         }
     }
 
@@ -105,6 +113,7 @@ impl<'a> Entry<'a> {
             Self::Ingest(entry) => &entry.pointer,
             Self::Detect(_, entry) => &entry.pointer,
             Self::Notify(entry) => &entry.pointer,
+            Self::Analyse(entry) => &entry.pointer,
         }
     }
 
@@ -114,6 +123,7 @@ impl<'a> Entry<'a> {
             Self::Ingest(_) => "/ingest_fn".to_owned(),
             Self::Detect(index, _) => format!("/model_configs/{index}/model_name"),
             Self::Notify(_) => "/alert_methods".to_owned(),
+            Self::Analyse(_) => "/llmalert_fn".to_owned(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, score, train,
+    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, score, train,
 };
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
@@ -30,7 +30,8 @@ pub async fn execute(
     }
     let started = clock.now();
     let stopwatch = Instant::now();
-    let context = JobContext { bound, store, limits, slot: slot.clone(), log: RunLog::new(limits.run_log_lines) };
+    let log = RunLog::new(limits.run_log_lines);
+    let context = JobContext { bound, store, limits, slot: slot.clone(), wall: started, log };
     let (attempts, result) = attempt(&context).await;
     let (outcome, error) = match result {
         Ok(outcome) => (outcome, None),
@@ -97,6 +98,7 @@ async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         Job::Alert => alert::run(context),
         Job::Deliver => deliver::run(context).await,
         Job::Delete => delete::run(context),
-        Job::LlmAlert | Job::Notify | Job::Plot | Job::Summary => Ok(Outcome::skipped("not built yet")),
+        Job::LlmAlert => llmalert::run(context).await,
+        Job::Notify | Job::Plot | Job::Summary => Ok(Outcome::skipped("not built yet")),
     }
 }

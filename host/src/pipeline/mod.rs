@@ -11,6 +11,7 @@ mod delete;
 mod deliver;
 mod execute;
 mod ingest;
+mod llmalert;
 mod raise;
 mod score;
 mod train;
@@ -21,9 +22,9 @@ use std::sync::{Arc, Mutex};
 pub use chain::{ChainReport, run_chain};
 pub use execute::execute;
 
-use crate::config::{Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
+use crate::config::{AnalystUse, Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
-use crate::plugin::{Call, Detect, Ingest, LogSink, Loss, Needs, Notify};
+use crate::plugin::{Analyse, Call, Detect, Ingest, LogSink, Loss, Needs, Notify};
 use crate::series::Millis;
 use crate::store::{
     AlertRecord, Column, Database, Decision, Delivery, DocumentWrite, ModelWrite, RunState, ScoreColumn, SeriesId,
@@ -40,6 +41,8 @@ pub struct BoundBatch {
     pub detectors: Vec<BoundDetector>,
     /// Its notifiers, in the order of `alert_methods`.
     pub notifiers: Vec<BoundNotifier>,
+    /// Who explains its alerts and reads its series, if anybody does.
+    pub analyst: Option<BoundAnalyst>,
 }
 
 /// A detector of a batch.
@@ -68,6 +71,16 @@ pub struct BoundNotifier {
     pub config: String,
 }
 
+/// The analyst of a batch.
+pub struct BoundAnalyst {
+    /// Its entry in the batch.
+    pub entry: AnalystUse,
+    /// The component.
+    pub analyse: Arc<dyn Analyse>,
+    /// The configuration as it is passed.
+    pub config: String,
+}
+
 /// What a job is given.
 pub struct JobContext<'a> {
     /// The batch.
@@ -78,6 +91,8 @@ pub struct JobContext<'a> {
     pub limits: &'a Limits,
     /// The run; its scheduled time is the job's now.
     pub slot: Slot,
+    /// What the clock on the wall said when the run began; a replay's now is another.
+    pub wall: Millis,
     /// What the run says of itself.
     pub log: Arc<RunLog>,
 }
