@@ -190,7 +190,13 @@ impl Stage {
             needs,
         };
         let limits = Limits::default();
-        let bound = BoundBatch { batch, ingester: source.clone(), detectors: vec![detector], notifiers: Vec::new() };
+        let bound = BoundBatch {
+            batch,
+            ingester: source.clone(),
+            detectors: vec![detector],
+            notifiers: Vec::new(),
+            analyst: None,
+        };
         Self { bound, source, store: Database::in_memory(&limits).unwrap(), limits, clock: ManualClock::at(BEGIN) }
     }
 
