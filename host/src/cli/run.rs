@@ -21,6 +21,7 @@ enum JobName {
     Score,
     Alert,
     Deliver,
+    Plot,
 }
 
 impl From<JobName> for Job {
@@ -31,6 +32,7 @@ impl From<JobName> for Job {
             JobName::Score => Self::Score,
             JobName::Alert => Self::Alert,
             JobName::Deliver => Self::Deliver,
+            JobName::Plot => Self::Plot,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-use super::{BoundBatch, JobContext, Outcome, RunLog, alert, deliver, host_fault, ingest, score, train};
+use super::{BoundBatch, JobContext, Outcome, RunLog, alert, deliver, host_fault, ingest, plot, score, train};
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
 use crate::schedule::Clock;
@@ -93,8 +93,7 @@ async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         Job::Score => score::run(context).await,
         Job::Alert => alert::run(context),
         Job::Deliver => deliver::run(context).await,
-        Job::Change | Job::LlmAlert | Job::Notify | Job::Plot | Job::Summary | Job::Delete => {
-            Ok(Outcome::skipped("not built yet"))
-        }
+        Job::Plot => plot::run(context),
+        Job::Change | Job::LlmAlert | Job::Notify | Job::Summary | Job::Delete => Ok(Outcome::skipped("not built yet")),
     }
 }

@@ -9,6 +9,8 @@ mod chain;
 mod deliver;
 mod execute;
 mod ingest;
+pub mod picture;
+mod plot;
 mod raise;
 mod score;
 mod train;
@@ -18,6 +20,7 @@ use std::sync::{Arc, Mutex};
 
 pub use chain::{ChainReport, run_chain};
 pub use execute::execute;
+pub use plot::{newest_span, plot_path, worst_first, write_whole};
 
 use crate::config::{Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};

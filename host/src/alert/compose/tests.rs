@@ -61,7 +61,7 @@ fn message<'a>(batch: &'a Batch, records: &'a [AlertRecord]) -> GroupMessage<'a>
     let state = |record: &AlertRecord| if record.ended.is_some() { AlertState::Resolved } else { AlertState::Firing };
     let member = |record: &'a AlertRecord| Member {
         record,
-        labels: alert_labels(Some(batch), record),
+        labels: alert_labels(batch, record),
         batch: Some(batch),
         act: Act::default(),
         state: state(record),
