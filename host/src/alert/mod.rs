@@ -19,7 +19,7 @@ mod route;
 mod signal;
 mod silence;
 
-pub use compose::{alert_id, compose_group, subject};
+pub use compose::{alert_id, compose_group, subject, worse};
 pub use dispatch::{Dispatch, Dispatched, Message, dispatch};
 pub use event::{Change, EventRule, Look, News};
 pub use group::{Group, Membership, Told};

@@ -8,19 +8,24 @@ mod alert;
 mod chain;
 mod deliver;
 mod execute;
+mod hand_over;
 mod ingest;
+mod notify;
 pub mod picture;
 mod plot;
 mod raise;
 mod score;
+mod summary;
+mod tenant;
 mod train;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub use chain::{ChainReport, run_chain};
-pub use execute::execute;
+pub use execute::{execute, execute_tenant};
 pub use plot::{newest_span, plot_path, worst_first, write_whole};
+pub use tenant::{Address, BoundTenant, Errand, MakeLinks};
 
 use crate::config::{Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
