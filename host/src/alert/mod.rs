@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: it is given points, policy and memory, and returns records.
 
+mod budget;
 pub mod chart;
 mod compose;
 mod dispatch;
@@ -19,7 +20,8 @@ mod route;
 mod signal;
 mod silence;
 
-pub use compose::{alert_id, compose_group, subject, worse};
+pub use budget::{Budget, Exhausted, Spent, used_by};
+pub use compose::{alert_id, compose_group, series_subject, subject, worse};
 pub use dispatch::{Dispatch, Dispatched, Message, dispatch};
 pub use event::{Change, EventRule, Look, News};
 pub use group::{Group, Membership, Told};
@@ -29,7 +31,9 @@ pub use marker::{Effect, Marker, MarkerError, strongest};
 pub use memory::{Episode, Memory, Track};
 pub use notice::{Notice, Why};
 pub use policy::{Point, PolicyRecord};
-pub use route::{ALERTMANAGER, Target, batch_receiver, targets, walk};
+pub use route::{
+    ALERTMANAGER, Target, batch_of, batch_receiver, handed, is_routed, methods, notifiers, receiver_of, targets, walk,
+};
 pub use signal::Signal;
 pub use silence::Silence;
 

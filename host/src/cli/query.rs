@@ -54,7 +54,7 @@ pub(super) fn query(global: &Global, args: QueryArgs) -> Result<(), CliError> {
         if global.json {
             return output::json(&batches);
         }
-        batches.iter().for_each(|batch| output::line(batch));
+        batches.iter().for_each(output::line);
         return Ok(());
     };
     let key = open::stored_batch(&store, named)?;

@@ -1,21 +1,17 @@
-//! Anomstack's keys that change nothing here.
+//! Anomstack's keys that change nothing here, and its sources, which are code.
 //!
-//! A file written for Anomstack loads as it stands. A key that asks for something that
-//! anomd does not do (yet, or at all) gives a warning that says so, unless it asks for
-//! just that: `disable_llmalert: true`.
+//! A file written for Anomstack loads as it stands, but for its source: in place of Python
+//! or SQL it names a component. A key that asks for something that anomd does not do (yet, or
+//! at all) gives a warning that says so, unless it asks for just that:
+//! `disable_dashboard: true`.
 
 use serde_json::Value;
 
+use super::name::component;
 use super::section::Section;
 
 const OWN_STORE: &str = "anomd keeps metrics, scores and models in its own store";
 const NO_SQL: &str = "jobs read the store; there is no SQL to replace";
-const NO_CHANGE: &str = "change detection is not built yet";
-const NO_THRESHOLD: &str = "threshold alerts are not built yet";
-const NO_LLM: &str = "LLM alerts are not built yet";
-const NO_PLOT: &str = "there is no plot job; charts are not built yet";
-const NO_SUMMARY: &str = "the summary mail is not built yet";
-const NO_DELETE: &str = "nothing is deleted yet";
 const NO_DASHBOARD: &str = "there is no dashboard yet";
 
 /// Each key, and why it changes nothing.
@@ -23,72 +19,68 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("db", OWN_STORE),
     ("table_key", OWN_STORE),
     ("model_path", OWN_STORE),
-    ("ingest_sql", "SQL sources are not built yet; name a component with ingest_fn"),
     ("train_sql", NO_SQL),
     ("score_sql", NO_SQL),
     ("alert_sql", NO_SQL),
+    ("change_sql", NO_SQL),
+    ("llmalert_sql", NO_SQL),
+    ("plot_sql", NO_SQL),
+    ("summary_sql", NO_SQL),
+    ("delete_sql", NO_SQL),
+    ("dashboard_sql", NO_SQL),
     ("preprocess_fn", "a detector has its preprocessing built in; preprocess_params sets that of pca and knn"),
-    ("alert_max_n", NO_PLOT),
+    ("prompt_fn", "llmalert_anomaly_agent_detection_prompt is the prompt"),
     ("disable_dashboard", NO_DASHBOARD),
     ("dashboard_stale_metric_max_days_ago", NO_DASHBOARD),
-    ("dashboard_sql", NO_DASHBOARD),
-    ("disable_change", NO_CHANGE),
-    ("change_cron_schedule", NO_CHANGE),
-    ("change_default_schedule_status", NO_CHANGE),
-    ("change_detect_last_n", NO_CHANGE),
-    ("change_exclude_metrics", NO_CHANGE),
-    ("change_include_metrics", NO_CHANGE),
-    ("change_max_n", NO_CHANGE),
-    ("change_metric_timestamp_max_days_ago", NO_CHANGE),
-    ("change_smooth_n", NO_CHANGE),
-    ("change_snooze_n", NO_CHANGE),
-    ("change_sql", NO_CHANGE),
-    ("change_threshold", NO_CHANGE),
-    ("disable_tholdalert", NO_THRESHOLD),
-    ("tholdalert_exclude_metrics", NO_THRESHOLD),
-    ("tholdalert_methods", NO_THRESHOLD),
-    ("tholdalert_recent_n", NO_THRESHOLD),
-    ("tholdalert_snooze_n", NO_THRESHOLD),
-    ("tholdalert_thresholds", NO_THRESHOLD),
-    ("disable_llmalert", NO_LLM),
-    ("llmalert_anomaly_agent_detection_prompt", NO_LLM),
-    ("llmalert_anomaly_agent_verification_prompt", NO_LLM),
-    ("llmalert_cron_schedule", NO_LLM),
-    ("llmalert_default_schedule_status", NO_LLM),
-    ("llmalert_include_plot", NO_LLM),
-    ("llmalert_metric_rounding", NO_LLM),
-    ("llmalert_metric_timestamp_max_days_ago", NO_LLM),
-    ("llmalert_model", NO_LLM),
-    ("llmalert_prompt_max_n", NO_LLM),
-    ("llmalert_recent_n", NO_LLM),
-    ("llmalert_smooth_n", NO_LLM),
-    ("llmalert_sql", NO_LLM),
-    ("prompt_fn", NO_LLM),
-    ("disable_plot", NO_PLOT),
-    ("plot_cron_schedule", NO_PLOT),
-    ("plot_default_schedule_status", NO_PLOT),
-    ("plot_sql", NO_PLOT),
-    ("disable_summary", NO_SUMMARY),
-    ("summary_cron_schedule", NO_SUMMARY),
-    ("summary_default_schedule_status", NO_SUMMARY),
-    ("summary_metric_timestamp_max_days_ago", NO_SUMMARY),
-    ("summary_sql", NO_SUMMARY),
-    ("disable_delete", NO_DELETE),
-    ("delete_after_n_days", NO_DELETE),
-    ("delete_cron_schedule", NO_DELETE),
-    ("delete_default_schedule_status", NO_DELETE),
-    ("delete_sql", NO_DELETE),
 ];
+
+/// `ingest_fn`, the component that fetches. Python and SQL, which Anomstack has in its place,
+/// are answered with what to write instead.
+pub(super) fn source_plugin(batch: &Section<'_>, name: &str) -> String {
+    let written = batch.text("ingest_fn");
+    let sql = batch.value("ingest_sql").is_some();
+    let own = |what: &str| {
+        format!(
+            "name a component in its place: ingest_fn: prometheus, which is built in, or one of your own for {what}, \
+             from the folder `plugins` of anomd.yaml"
+        )
+    };
+    if sql {
+        let db = batch.value("db").and_then(Value::as_str).unwrap_or("duckdb");
+        let remedy = if written.is_some() { "remove it".to_owned() } else { own(&format!("{name} in {db}")) };
+        batch.fault("ingest_sql", "is SQL, which anomd does not run", remedy);
+    }
+    let Some(text) = written else {
+        if !sql && !batch.has("ingest_fn") {
+            batch.fault("ingest_fn", "is missing", "name the component that fetches: ingest_fn: prometheus");
+        }
+        return String::new();
+    };
+    match (component(text), included(text)) {
+        (Ok(plugin), _) => return plugin,
+        (Err((message, _)), Some("prometheus.py")) => {
+            batch.fault("ingest_fn", message, "name the component in its place: ingest_fn: prometheus");
+        }
+        (Err((message, _)), Some(file)) => batch.fault("ingest_fn", message, own(&format!("what {file} fetches"))),
+        (Err((message, remedy)), None) => batch.fault("ingest_fn", message, remedy),
+    }
+    String::new()
+}
+
+/// The file's name in `{% include "./examples/x/x.py" %}`.
+fn included(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("{%")?;
+    let path = rest.trim().strip_prefix("include")?.trim_start();
+    let quote = path.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let (path, _) = path.get(1..)?.split_once(quote)?;
+    path.rsplit('/').next()
+}
 
 /// Warns of the keys of a batch that change nothing.
 pub(super) fn warn_of_idle_keys(batch: &Section<'_>) {
     for (key, reason) in WITHOUT_EFFECT {
         let Some(value) = batch.value(key) else { continue };
-        let asks_for_what_is = match value {
-            Value::Bool(flag) => *flag && key.starts_with("disable_"),
-            Value::String(text) => key.ends_with("_default_schedule_status") && text.eq_ignore_ascii_case("stopped"),
-            _ => false,
-        };
+        let asks_for_what_is = key.starts_with("disable_") && value == &Value::Bool(true);
         if !asks_for_what_is {
             batch.warn_at(&batch.pointer(key), format!("has no effect: {reason}"), "");
         }

@@ -22,6 +22,12 @@ pub struct Spans {
     start: Place,
 }
 
+impl Default for Spans {
+    fn default() -> Self {
+        Self::of(Path::new(""))
+    }
+}
+
 impl Spans {
     fn of(file: &Path) -> Self {
         Self { places: BTreeMap::new(), start: Place::start(file) }

@@ -18,9 +18,59 @@ pub(super) fn parse_seconds(text: &str) -> Result<Millis, String> {
     }
 }
 
+/// The units of pandas' offsets that are spans of time.
+const OFFSETS: [(&[&str], Millis); 5] = [
+    (&["ms", "L"], 1),
+    (&["s", "S", "sec"], 1_000),
+    (&["m", "min", "T"], 60_000),
+    (&["h", "H", "hr"], 3_600_000),
+    (&["d", "D"], 86_400_000),
+];
+
+/// A span in milliseconds as pandas writes offsets: `5min`, `15T`, `1h30min`, `D`. A unit
+/// without a number is one of it. What depends on the calendar, as a month, is refused.
+pub(super) fn parse_offset(text: &str) -> Result<Millis, String> {
+    let fault = || format!("\"{text}\" is no span of time");
+    let mut rest = text.trim();
+    let mut span: Millis = 0;
+    if rest.is_empty() {
+        return Err(fault());
+    }
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+        let tail = tail.trim_start();
+        let (unit, tail) = tail.split_at(tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len()));
+        let number: Millis = if number.is_empty() { 1 } else { number.parse().map_err(|_| fault())? };
+        let size = OFFSETS.iter().find(|(names, _)| names.contains(&unit)).map(|(_, size)| *size).ok_or_else(fault)?;
+        span = number.checked_mul(size).and_then(|part| span.checked_add(part)).ok_or_else(fault)?;
+        rest = tail.trim_start();
+    }
+    Ok(span)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn offsets_are_read_as_pandas_users_write_them() {
+        for (text, minutes) in [
+            ("5min", 5),
+            ("15T", 15),
+            ("1h", 60),
+            ("H", 60),
+            ("1D", 1_440),
+            ("1h30min", 90),
+            ("90m", 90),
+            ("1 d", 1_440),
+        ] {
+            assert_eq!(parse_offset(text), Ok(minutes * 60_000), "{text}");
+        }
+        assert_eq!(parse_offset("30S"), Ok(30_000));
+        for text in ["", "5", "1M", "1W", "MS", "-5min", "1.5h", "1h 5", "99999999999999999D"] {
+            assert_eq!(parse_offset(text), Err(format!("\"{text}\" is no span of time")));
+        }
+    }
 
     #[test]
     fn spans_need_a_unit_unless_seconds_are_understood() {

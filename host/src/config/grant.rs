@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::pointer;
-use super::{Batch, Grants, Node, Secret};
+use super::{Batch, BatchSecrets, Grants, Node, Receiver, Secret};
 
 /// The tenant that is there when none is configured.
 pub const DEFAULT_TENANT: &str = "default";
@@ -45,30 +45,56 @@ impl Batch {
     /// the batch may go to the origins that `config` names, to those wished, and, where it
     /// is a URL itself, to its own; one of the tenant to those listed with it.
     pub fn grants_for(&self, plugin: &str, config: &Value, wishes: Wishes<'_>, node: &Node) -> (Grants, SlotSecrets) {
-        let tenant = node.tenants.get(&self.key.tenant);
-        let mut grants = tenant.and_then(|tenant| tenant.grants.get(plugin)).cloned().unwrap_or_default();
-        let mut named: Vec<_> = urls(config).into_iter().filter_map(|(_, url)| origin_of(url.as_str())).collect();
-        named.extend(wishes.origins.iter().filter_map(|wish| parse_origin(wish).ok()));
-
-        let mut secrets = SlotSecrets::new();
-        let mut own = Vec::new();
-        for slot in wishes.slots {
-            if let Some(secret) = self.secrets.get(plugin, slot) {
-                let itself = origin_of(secret.expose());
-                own.extend(itself.clone());
-                let origins = unique(named.iter().cloned().chain(itself));
-                secrets.insert(slot.clone(), (secret.clone(), origins));
-            } else if let Some(listed) = tenant.and_then(|tenant| tenant.secrets.get(slot)) {
-                secrets.insert(slot.clone(), listed.clone());
-            }
-        }
-        if self.key.tenant == DEFAULT_TENANT {
-            grants.origins = unique(grants.origins.into_iter().chain(named).chain(own));
-            grants.networks.extend(PRIVATE.iter().filter_map(|network| network.parse::<IpNet>().ok()));
-            grants.recipients = unique(grants.recipients.into_iter().chain(recipients(config)));
-        }
-        (grants, secrets)
+        grants(node, &self.key.tenant, &self.secrets, plugin, config, wishes)
     }
+}
+
+impl Node {
+    /// What a notifier of a receiver of a tenant's routes may reach, and the secrets that it
+    /// may send: as [`Batch::grants_for`], with the receiver's secrets in place of a batch's.
+    pub fn grants_for(
+        &self,
+        tenant: &str,
+        receiver: &Receiver,
+        plugin: &str,
+        config: &Value,
+        wishes: Wishes<'_>,
+    ) -> (Grants, SlotSecrets) {
+        grants(self, tenant, &receiver.secrets, plugin, config, wishes)
+    }
+}
+
+fn grants(
+    node: &Node,
+    called: &str,
+    secrets: &BatchSecrets,
+    plugin: &str,
+    config: &Value,
+    wishes: Wishes<'_>,
+) -> (Grants, SlotSecrets) {
+    let tenant = node.tenants.get(called);
+    let mut grants = tenant.and_then(|tenant| tenant.grants.get(plugin)).cloned().unwrap_or_default();
+    let mut named: Vec<_> = urls(config).into_iter().filter_map(|(_, url)| origin_of(url.as_str())).collect();
+    named.extend(wishes.origins.iter().filter_map(|wish| parse_origin(wish).ok()));
+
+    let mut sent = SlotSecrets::new();
+    let mut own = Vec::new();
+    for slot in wishes.slots {
+        if let Some(secret) = secrets.get(plugin, slot) {
+            let itself = origin_of(secret.expose());
+            own.extend(itself.clone());
+            let origins = unique(named.iter().cloned().chain(itself));
+            sent.insert(slot.clone(), (secret.clone(), origins));
+        } else if let Some(listed) = tenant.and_then(|tenant| tenant.secrets.get(slot)) {
+            sent.insert(slot.clone(), listed.clone());
+        }
+    }
+    if called == DEFAULT_TENANT {
+        grants.origins = unique(grants.origins.into_iter().chain(named).chain(own));
+        grants.networks.extend(PRIVATE.iter().filter_map(|network| network.parse::<IpNet>().ok()));
+        grants.recipients = unique(grants.recipients.into_iter().chain(recipients(config)));
+    }
+    (grants, sent)
 }
 
 /// The `http` and `https` URLs in a configuration, each with its pointer.

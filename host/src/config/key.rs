@@ -86,6 +86,11 @@ impl Job {
         matches!(self, Self::Notify | Self::Deliver | Self::Summary)
     }
 
+    /// Whether it follows the job before it where a batch has `chain: true`.
+    pub fn is_chained(self) -> bool {
+        matches!(self, Self::Train | Self::Score | Self::Change | Self::Alert)
+    }
+
     /// Its name in configurations and on the command line.
     pub fn name(self) -> &'static str {
         match self {

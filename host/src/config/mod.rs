@@ -4,10 +4,14 @@
 //! What a plugin's own schema says is not known here: the layers above judge the `config`
 //! of each use and ask [`Batch::error_at`] for the place.
 
+mod alert_file;
+mod alerting_file;
+mod analysis_file;
 mod anomstack;
 mod batch;
 mod batch_file;
 mod cron;
+mod detector_file;
 mod digest;
 mod document;
 mod duration;
@@ -15,21 +19,26 @@ mod environment;
 mod folder;
 mod grant;
 mod key;
+mod llm_environment;
+mod mail_environment;
+mod metric_set;
 mod name;
 mod node;
 mod node_file;
+mod notifier_file;
 mod pointer;
+mod policy;
 mod problem;
 mod prometheus;
 mod routing;
+mod schedule_file;
 mod section;
 #[cfg(test)]
 mod tests;
+mod time_interval;
+mod time_interval_file;
 
-pub use batch::{
-    AlertPolicy, AnalystUse, Batch, BatchSecrets, Bounds, ChangePolicy, Combination, DetectorUse, Deviation, Direction,
-    IngestUse, JobSchedule, JudgedGrid, LlmPolicy, MetricSet, NotifierUse, ScorePolicy, ThresholdPolicy, TrainPolicy,
-};
+pub use batch::{Batch, BatchSecrets, Combination, DetectorUse, IngestUse, JobSchedule, JudgedGrid, NotifierUse};
 pub use cron::{Cron, CronFault};
 pub use digest::config_digest;
 pub use document::Spans;
@@ -37,7 +46,13 @@ pub use environment::Environment;
 pub use folder::{Loaded, fingerprint, load_batch, load_batch_text, load_batches, load_file};
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes};
 pub use key::{BatchKey, Job, Slot};
+pub use metric_set::{MetricSet, MetricSetFault};
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 pub use node_file::{NODE_FILE, load_node};
+pub use policy::{
+    AlertPolicy, AnalystUse, Bounds, ChangePolicy, Deviation, Direction, LlmPolicy, Methods, ScorePolicy,
+    ThresholdPolicy, TrainPolicy,
+};
 pub use problem::{Place, Problem, Problems, Severity};
-pub use routing::{Grouping, InhibitRule, Receiver, Route, Routing, TimeInterval};
+pub use routing::{Grouping, InhibitRule, Receiver, Route, Routing};
+pub use time_interval::TimeInterval;

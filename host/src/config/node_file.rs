@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::alerting_file::routing;
 use super::document::Document;
 use super::environment::Environment;
 use super::grant::{DEFAULT_TENANT, parse_network, parse_origin};
@@ -14,6 +15,7 @@ use super::name::{component, name};
 use super::node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 use super::problem::{Problems, nearest};
 use super::section::Section;
+use super::{llm_environment, mail_environment};
 
 /// The file that is read when none is named and it is there.
 pub const NODE_FILE: &str = "anomd.yaml";
@@ -47,11 +49,23 @@ fn read(mut document: Document, folder: &Path, environment: &Environment) -> Res
         tenants: top
             .sections("tenants")
             .into_iter()
-            .map(|(name, section)| (name.to_owned(), tenant(name, section)))
+            .map(|(name, section)| (name.to_owned(), tenant(name, section, environment)))
             .collect(),
         limits: limits(top.section("limits")),
     };
-    node.tenants.entry(DEFAULT_TENANT.to_owned()).or_default();
+    if node.mail.is_none() && !top.has("smtp") {
+        node.mail = mail_environment::mail(environment);
+    }
+    let default = node.tenants.entry(DEFAULT_TENANT.to_owned()).or_default();
+    if let Some(alerting) = top.optional("alerting") {
+        if default.routing.route.is_some() {
+            let text = "stands here and in tenants.default, of which it is the short form";
+            top.fault("alerting", text, "remove one of the two");
+        }
+        default.routing = routing(alerting, Some(environment));
+    }
+    mail_environment::fill_tenant(default, environment);
+    llm_environment::fill_tenant(default, environment);
     top.finish();
     let problems = problems.into_inner();
     if problems.has_errors() { Err(problems) } else { Ok(node) }
@@ -105,7 +119,7 @@ fn mail(top: &Section<'_>, folder: &Path) -> Option<Mail> {
     Some(Mail { host: host?.to_owned(), port, security, login, from: from?.to_owned(), ca_file })
 }
 
-fn tenant(called: &str, section: Section<'_>) -> Tenant {
+fn tenant(called: &str, section: Section<'_>, environment: &Environment) -> Tenant {
     if let Err((message, remedy)) = name(called) {
         section.fault_at(&section.own_pointer(), message, remedy);
     }
@@ -134,8 +148,11 @@ fn tenant(called: &str, section: Section<'_>) -> Tenant {
         grants.insert(plugin.to_owned(), Grants { origins: origins(&grant), networks, recipients });
         grant.finish();
     }
+    // The environment is the operator's, who is the tenant `default`.
+    let environment = (called == DEFAULT_TENANT).then_some(environment);
+    let routing = section.optional("alerting").map(|alerting| routing(alerting, environment)).unwrap_or_default();
     section.finish();
-    Tenant { secrets, grants, ..Tenant::default() }
+    Tenant { secrets, grants, routing }
 }
 
 fn origins(section: &Section<'_>) -> Vec<String> {

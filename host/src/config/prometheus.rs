@@ -66,7 +66,7 @@ pub(super) fn fill(
 }
 
 /// Sets a key that the file leaves open.
-fn fill_open(config: &mut Map<String, Value>, key: &str, value: impl FnOnce() -> Option<Value>) {
+pub(super) fn fill_open(config: &mut Map<String, Value>, key: &str, value: impl FnOnce() -> Option<Value>) {
     if config.get(key).is_none_or(Value::is_null)
         && let Some(value) = value()
     {

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono_tz::Tz;
-
-use super::NotifierUse;
+use super::document::Spans;
+use super::problem::Problem;
+use super::{BatchSecrets, NotifierUse, TimeInterval};
 use crate::series::{Matchers, Millis};
 
 /// `alerting` of a tenant: a tree of routes and what it names.
@@ -22,6 +22,22 @@ pub struct Routing {
     pub inhibit: Vec<InhibitRule>,
     /// `time_intervals`, by name.
     pub intervals: BTreeMap<String, Vec<TimeInterval>>,
+    /// Where its parts were written.
+    pub spans: Spans,
+}
+
+impl Routing {
+    /// An error in a part that a layer above judges: a notifier's configuration, say.
+    /// `pointer` is that of the use followed by that within the configuration.
+    pub fn error_at(&self, pointer: &str, message: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        Problem::error(self.spans.locate(pointer), pointer, message, remedy)
+    }
+
+    /// Whether an instant, in milliseconds, lies in one of the named intervals.
+    pub fn is_within(&self, names: &[String], at: Millis) -> bool {
+        let spans = names.iter().filter_map(|name| self.intervals.get(name)).flatten();
+        spans.into_iter().any(|span| span.contains(at))
+    }
 }
 
 /// A node of the tree.
@@ -71,8 +87,10 @@ pub struct Receiver {
     pub name: String,
     /// `send_resolved`: whether the end of an alert is told.
     pub send_resolved: bool,
-    /// `notifiers`.
+    /// `notifiers`; none: what comes here is told to nobody.
     pub notifiers: Vec<NotifierUse>,
+    /// `secrets`: for its notifiers; they go before the tenant's of the same name.
+    pub secrets: BatchSecrets,
 }
 
 /// While an alert that matches `source` fires, those that match `target` are not told, if
@@ -85,22 +103,4 @@ pub struct InhibitRule {
     pub target: Matchers,
     /// `equal`.
     pub equal: Vec<String>,
-}
-
-/// A span of time that comes again: all of its fields must fit; an empty one fits always.
-/// Ranges include both ends but for `times`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TimeInterval {
-    /// `times`: minutes of the day, half-open.
-    pub times: Vec<(u32, u32)>,
-    /// `weekdays`: 0 is Sunday.
-    pub weekdays: Vec<(u32, u32)>,
-    /// `days_of_month`: negative ones count from the end, -1 being the last day.
-    pub days_of_month: Vec<(i32, i32)>,
-    /// `months`: 1 to 12.
-    pub months: Vec<(u32, u32)>,
-    /// `years`.
-    pub years: Vec<(i32, i32)>,
-    /// `location`; `None`: UTC.
-    pub location: Option<Tz>,
 }

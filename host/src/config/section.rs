@@ -10,8 +10,9 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::document::Document;
+use super::document::{Document, Spans};
 use super::duration::parse_span;
+use super::metric_set::MetricSet;
 use super::pointer;
 use super::problem::{Problem, Problems, nearest};
 use crate::series::Millis;
@@ -51,6 +52,11 @@ impl<'a> Section<'a> {
     /// The pointer to this mapping.
     pub fn own_pointer(&self) -> String {
         self.pointer.clone()
+    }
+
+    /// Where the parts of the document were written.
+    pub fn spans(&self) -> &'a Spans {
+        &self.document.spans
     }
 
     /// Whether a key has a value.
@@ -146,6 +152,17 @@ impl<'a> Section<'a> {
         self.whole(key, range).and_then(|number| usize::try_from(number).ok())
     }
 
+    /// A whole number, negative ones too, within a range.
+    pub fn integer(&self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+        let value = self.value(key)?;
+        let number = value.as_i64().filter(|number| range.contains(number));
+        if number.is_none() {
+            let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
+            self.fault(key, misfit(value), remedy);
+        }
+        number
+    }
+
     /// A number within a range.
     pub fn number(&self, key: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
         let value = self.value(key)?;
@@ -166,6 +183,9 @@ impl<'a> Section<'a> {
     pub fn span(&self, key: &'static str, range: RangeInclusive<&'static str>) -> Option<Millis> {
         let value = self.value(key)?;
         let bounds = parse_span(range.start()).unwrap_or(0)..=parse_span(range.end()).unwrap_or(Millis::MAX);
+        if value.as_i64() == Some(0) && bounds.contains(&0) {
+            return Some(0);
+        }
         let Some(text) = self.document.text(&self.pointer(key), value) else {
             self.fault(key, format!("{} has no unit", shown(value)), "write a number and a unit: 60s, 5m, 1h, 7d");
             return None;
@@ -198,9 +218,43 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Texts, numbers among them, each with its pointer: a list of them, or one.
+    pub fn scalars(&self, key: &'static str) -> Vec<(String, String)> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let at = self.pointer(key);
+        let items: Vec<(String, &Value)> = match value {
+            Value::Array(items) => items.iter().enumerate().map(|(i, item)| (format!("{at}/{i}"), item)).collect(),
+            one => vec![(at, one)],
+        };
+        let text = |at: &str, item: &'a Value| match item {
+            Value::Number(number) => Some(number.to_string()),
+            item => self.text_at(at, item).map(str::to_owned),
+        };
+        items.into_iter().filter_map(|(at, item)| text(&at, item).map(|text| (at, text))).collect()
+    }
+
+    /// A set of metrics: a list of names, globs and selectors, or one text with commas.
+    pub fn metrics(&self, key: &'static str) -> MetricSet {
+        let mut set = MetricSet::default();
+        let whole = self.value(key).is_some_and(|value| !value.is_array());
+        for (at, text) in self.scalars(key) {
+            match if whole { text.parse() } else { MetricSet::of_entry(&text) } {
+                Ok(metrics) => set.extend(metrics),
+                Err(fault) => self.fault_at(&at, fault.message, fault.remedy),
+            }
+        }
+        set
+    }
+
     /// A mapping whose keys are told beforehand; an absent one is empty.
     pub fn section(&self, key: &'static str) -> Self {
         Self::new(self.document, self.problems, self.pointer(key), self.value(key).unwrap_or(&Value::Null))
+    }
+
+    /// A mapping that is there.
+    pub fn optional(&self, key: &'static str) -> Option<Self> {
+        self.value(key)?;
+        Some(self.section(key))
     }
 
     /// The members of a mapping whose keys are free, each a mapping itself.

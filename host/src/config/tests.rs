@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::*;
-use crate::series::{Labels, MetricName};
+use crate::series::{Aggregate, Labels, MetricName};
 
 /// A node, a folder for files, and what is in it.
 struct Folder {
@@ -122,11 +122,16 @@ fn a_batch_of_two_lines_has_every_default() {
     assert_eq!((batch.train.max_n, batch.train.min_n), (None, 14));
     assert_eq!((batch.alert.threshold, batch.alert.smooth_n, batch.alert.snooze_n), (0.8, 1, 3));
     assert!(batch.alert.notifiers.is_empty());
-    assert!(batch.chain && Job::ALL.iter().all(|job| batch.runs(*job)));
+    assert!(batch.alert.routed && batch.chain);
+    let idle: Vec<_> = Job::ALL.into_iter().filter(|job| !batch.runs(*job)).collect();
+    assert_eq!(idle, [Job::Change, Job::LlmAlert, Job::Plot]);
+    assert_eq!(batch.judged, JudgedGrid { step_ms: 60_000, aggregate: Aggregate::Last });
+    assert_eq!((batch.summary_ms, batch.delete_after_ms), (86_400_000, 365 * 86_400_000));
+    assert!(!batch.threshold.enabled && !batch.change.enabled && batch.llm.analyst.is_none());
 }
 
 #[test]
-fn every_key_of_the_four_jobs_is_taken() {
+fn every_key_of_the_first_four_jobs_is_taken() {
     let batch = batch(
         r#"
 step: 5m
@@ -189,10 +194,10 @@ secrets: {token: "0123", slack: {token: xoxb}}
         batch.alert.metric_tags["up"],
         BTreeMap::from([("team".into(), "web".into()), ("tier".into(), "1".into())])
     );
-    let jobs = [Job::Ingest, Job::Train, Job::Score, Job::Alert, Job::Deliver];
+    let jobs = [Job::Ingest, Job::Train, Job::Score, Job::Alert];
     let crons = jobs.map(|job| batch.schedules[&job].cron.as_str());
-    assert_eq!(crons, ["*/3 * * * *", "0 * * * *", "*/4 * * * *", "*/5 * * * *", "* * * * *"]);
-    assert_eq!(jobs.map(|job| batch.runs(job)), [true, true, false, false, true]);
+    assert_eq!(crons, ["*/3 * * * *", "0 * * * *", "*/4 * * * *", "*/5 * * * *"]);
+    assert_eq!(jobs.map(|job| batch.runs(job)), [true, true, false, false]);
     assert_eq!(batch.secrets.get("slack", "token").map(Secret::expose), Some("xoxb"));
     assert_eq!(batch.secrets.get("prometheus", "token").map(Secret::expose), Some("0123"));
 }
@@ -320,15 +325,12 @@ fn a_wrong_variable_of_the_environment_is_named() {
 
 #[test]
 fn anomstacks_other_keys_warn_unless_they_ask_for_what_is() {
-    let said = warnings_of(
-        "db: duckdb\nchange_threshold: 3.5\ndisable_llmalert: true\nplot_default_schedule_status: STOPPED\n",
-    );
     assert_eq!(
-        said,
+        warnings_of("db: duckdb\ndisable_dashboard: true\ndashboard_stale_metric_max_days_ago: 7\n"),
         "b.yaml:3:1: warning: db (/db): has no effect: anomd keeps metrics, scores and models in its own store\n\
-         b.yaml:4:1: warning: change_threshold (/change_threshold): has no effect: change detection is not built yet"
+         b.yaml:5:1: warning: dashboard_stale_metric_max_days_ago (/dashboard_stale_metric_max_days_ago): \
+         has no effect: there is no dashboard yet"
     );
-    assert!(warnings_of("disable_tholdalert: false\n").contains("threshold alerts are not built yet"));
 }
 
 #[test]

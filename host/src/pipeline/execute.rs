@@ -6,7 +6,8 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::tenant::{BoundTenant, Errand, TenantContext};
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, deliver, host_fault, ingest, notify, plot, score, summary, train,
+    BoundBatch, JobContext, Outcome, RunLog, alert, deliver, host_fault, ingest, llmalert, notify, plot, score,
+    summary, train,
 };
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
@@ -33,7 +34,7 @@ pub async fn execute(
     reason: &str,
 ) -> Result<RunRecord, Fault> {
     let log = RunLog::new(limits.run_log_lines);
-    finish(Work::Batch(JobContext { bound, store, limits, slot, log }), clock, reason).await
+    finish(Work::Batch(JobContext { bound, store, limits, slot, wall: clock.now(), log }), clock, reason).await
 }
 
 /// Runs a job of a tenant, at `scheduled`; otherwise as [`execute`].
@@ -138,8 +139,9 @@ async fn run(work: &Work<'_>) -> Result<Outcome, Fault> {
         Job::Train => train::run(context).await,
         Job::Score => score::run(context).await,
         Job::Alert => alert::run(context),
+        Job::LlmAlert => llmalert::run(context).await,
         Job::Notify | Job::Deliver | Job::Summary => Ok(Outcome::skipped("it is the tenant's, and not a batch's")),
         Job::Plot => plot::run(context),
-        Job::Change | Job::LlmAlert | Job::Delete => Ok(Outcome::skipped("not built yet")),
+        Job::Change | Job::Delete => Ok(Outcome::skipped("not built yet")),
     }
 }

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use self::body::body;
 pub use self::body::worse;
-pub use self::subject::subject;
+pub use self::subject::{series_subject, subject};
 use self::template::Templates;
 use self::title::title;
 use super::{GroupMessage, Member};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::alert::chart::{self, ChartInput, ChartMarker, ChartSeries};
-use crate::alert::{Marker, series_labels, subject};
+use crate::alert::{Marker, series_labels, series_subject, subject};
 use crate::config::{Batch, BatchKey, Limits};
 use crate::message::{AlertKind, Unit};
 use crate::series::{Grid, Labels, Millis};
@@ -136,13 +136,13 @@ fn series_chart(
     let mut alerts = spans(store, &batch.key, &grid)?;
     let mut drawn = rows(store, batch, &ids, &grid)?;
     for (one, series) in drawn.iter_mut().zip(shown) {
-        one.name.clone_from(&series.name);
+        one.name = series_subject(&series.name, &series.labels);
         one.unit = unit(&series.labels);
         one.alerts = alerts.remove(&series.id).unwrap_or_default();
         one.threshold = Some(batch.alert.threshold);
     }
     let title = match shown {
-        [only] => only.name.clone(),
+        [only] => series_subject(&only.name, &only.labels),
         shown if shown.len() < series.len() => {
             format!("{}: the worst {} of {} series", batch.key.batch, shown.len(), series.len())
         }
