@@ -48,7 +48,7 @@ impl Node {
         let mut batches = self.batches();
         batches.retain(|bound| bound.batch.key.tenant == tenant);
         let receivers = self.receivers.get(tenant).cloned().unwrap_or_default();
-        BoundTenant { tenant: tenant.to_owned(), routing, receivers, batches, chart: None, links: None }
+        BoundTenant { tenant: tenant.to_owned(), routing, receivers, batches, links: None }
     }
 
     /// The tenants that have batches here.
