@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::environment::Environment;
 use super::metric_set::MetricSet;
+use super::metric_tags::MetricTags;
 use super::notifier_file::methods;
 use super::policy::{AlertPolicy, Bounds, Deviation, Direction, ThresholdPolicy};
 use super::routing::Grouping;
@@ -159,24 +160,25 @@ fn limits(batch: &Section<'_>) -> Vec<(MetricSet, Bounds)> {
         }
         section.finish();
     }
+    // An exception by name goes before what is said of many.
+    limits.sort_by_key(|(metrics, _): &(MetricSet, Bounds)| !metrics.is_of_names());
     limits
 }
 
-fn metric_tags(batch: &Section<'_>) -> BTreeMap<String, BTreeMap<String, String>> {
-    let tags_of = |metric: &str, tags: &Section<'_>| {
-        if let Err(fault) = MetricSet::of_entry(metric) {
-            tags.fault_at(&tags.own_pointer(), fault.message, fault.remedy);
-        }
-        let mut texts = BTreeMap::new();
-        for (name, value) in tags.members() {
+fn metric_tags(batch: &Section<'_>) -> MetricTags {
+    let mut all = MetricTags::default();
+    for (metric, section) in batch.sections("metric_tags") {
+        let mut tags = BTreeMap::new();
+        for (name, value) in section.members() {
             let text = match value {
                 Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-                _ => tags.member_text(name, value).map(str::to_owned),
+                _ => section.member_text(name, value).map(str::to_owned),
             };
-            texts.extend(text.map(|text| (name.to_owned(), text)));
+            tags.extend(text.map(|text| (name.to_owned(), text)));
         }
-        texts
-    };
-    let tags = batch.sections("metric_tags").into_iter();
-    tags.map(|(metric, tags)| (metric.to_owned(), tags_of(metric, &tags))).collect()
+        if let Err(fault) = all.add(metric, tags) {
+            section.fault_at(&section.own_pointer(), fault.message, fault.remedy);
+        }
+    }
+    all
 }

@@ -57,15 +57,18 @@ fn a_word_of_the_methods_is_the_tenants_routes() {
 
 #[test]
 fn thresholds_are_on_once_they_are_given() {
-    let text = "tholdalert_thresholds:\n  cpu: {upper: 90}\n  'c*': {lower: 0, upper: 95}\n  '{job=\"api\"}': {upper: 5}\n\
+    let text = "tholdalert_thresholds:\n  'c*': {lower: 0, upper: 95}\n  '{job=\"api\"}': {upper: 5}\n  cpu: {upper: 99}\n\
                 tholdalert_exclude_metrics: [cpu_idle]\ntholdalert_recent_n: 2\ntholdalert_snooze_n: 4\n\
                 alert_methods: slack,email\ntholdalert_methods: 'email, slack'\n";
     let policy = batch(text).threshold;
     assert!(policy.enabled && policy.methods.is_none());
     assert_eq!((policy.recent_n, policy.snooze_n), (Some(2), 4));
-    // Of several limits the narrowest holds.
-    let bounds = |name: &str| policy.bounds(name, &named(name));
-    assert_eq!(bounds("cpu"), Some(Bounds { lower: Some(0.0), upper: Some(90.0) }));
+    // What is said of one metric by its name goes before what is said of many.
+    let bounds = |name: &str| {
+        let limit = policy.limits.iter().find(|(metrics, _)| metrics.contains(name, &named(name)));
+        limit.filter(|_| policy.selects(name, &named(name))).map(|(_, bounds)| *bounds)
+    };
+    assert_eq!(bounds("cpu"), Some(Bounds { lower: None, upper: Some(99.0) }));
     assert_eq!(bounds("cpu_user"), Some(Bounds { lower: Some(0.0), upper: Some(95.0) }));
     assert_eq!((bounds("cpu_idle"), bounds("disk")), (None, None));
 
@@ -215,12 +218,18 @@ fn b12_metrics_are_left_out_by_name_glob_and_selector_whatever_is_in_their_names
 }
 
 #[test]
-fn tags_are_those_of_all_entries_and_a_name_goes_before_a_glob() {
-    let alert =
-        batch("metric_tags: {'*': {team: all, site: eu}, cpu: {team: web}, 'disk{a=\"1\"}': {team: disk}}\n").alert;
-    let tags = |name: &str| alert.tags(name, &named(name));
-    assert_eq!(tags("cpu"), BTreeMap::from([("team", "web"), ("site", "eu")]));
-    assert_eq!(tags("disk"), BTreeMap::from([("team", "all"), ("site", "eu")]));
+fn tags_are_those_of_all_entries_and_the_closest_goes_before_the_others() {
+    let text = "metric_tags: {'*': {team: all, site: eu}, cpu_a: {team: web}, 'cpu*': {team: infra, page: no}, \
+                'disk{a=\"1\"}': {team: disk}, cpu: {team: cpu, tier: 1}}\n";
+    let tags = batch(text).alert.metric_tags;
+    let of = |name: &str, family: &str| {
+        let labels = named(family);
+        tags.of(name, &labels).into_iter().map(|(tag, value)| format!("{tag}={value}")).collect::<Vec<_>>()
+    };
+    assert_eq!(of("cpu_a", "cpu"), ["page=no", "site=eu", "team=web", "tier=1"]);
+    assert_eq!(of("cpu_b", "cpu"), ["page=no", "site=eu", "team=cpu", "tier=1"]);
+    assert_eq!(of("cpus", "cpus"), ["page=no", "site=eu", "team=infra"]);
+    assert_eq!(of("disk", "disk"), ["site=eu", "team=all"]);
 }
 
 #[test]
