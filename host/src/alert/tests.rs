@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::config::{
-    Batch, BatchKey, Environment, Grouping, InhibitRule, NotifierUse, Receiver, Route, Routing, TimeInterval,
-    load_batch_text,
+    Batch, BatchKey, BatchSecrets, Environment, Grouping, InhibitRule, NotifierUse, Receiver, Route, Routing,
+    TimeInterval, load_batch_text,
 };
 use crate::message::{Act, AlertKind, AlertPhase, AlertState};
 use crate::series::{Labels, Millis};
@@ -63,7 +63,7 @@ impl World {
             name: "ops".to_owned(),
             send_resolved: true,
             notifiers: vec![notifier],
-            secrets: Default::default(),
+            secrets: BatchSecrets::default(),
         };
         world.routing.receivers.insert("ops".to_owned(), receiver);
         world.routing.route = Some(Route {

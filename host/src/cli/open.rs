@@ -40,6 +40,9 @@ pub async fn node(config: NodeConfig, clock: Arc<dyn Clock>) -> Result<Arc<Node>
     for fault in faults {
         eprintln!("{fault}");
     }
+    if !node.problems.is_empty() {
+        eprintln!("{}", node.problems);
+    }
     Ok(node)
 }
 
@@ -78,7 +81,8 @@ pub fn stored_batch(store: &Database, named: &str) -> Result<BatchKey, CliError>
     let (tenant, name) = named.split_once('/').unwrap_or(("default", named));
     let key = BatchKey { tenant: tenant.to_owned(), batch: name.to_owned() };
     let known = store.batches();
-    if known.contains(&key) {
+    // A tenant's own runs stand under `*`.
+    if known.contains(&key) || key.is_tenant() {
         return Ok(key);
     }
     let names: Vec<String> = known.iter().map(ToString::to_string).collect();

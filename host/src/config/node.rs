@@ -184,6 +184,18 @@ pub struct Limits {
     pub message_bytes: usize,
     /// What a template of a message may cost: one is an instruction, or 64 bytes.
     pub template_fuel: u64,
+    /// Notifiers of a tenant that send at once.
+    pub notifiers_at_once: usize,
+    /// Series that a message names, the worst ones; the rest is counted.
+    pub message_findings: usize,
+    /// How often alerts that go on are handed over to Alertmanager, in milliseconds.
+    pub hand_over_ms: u64,
+    /// Alerts handed over in one call.
+    pub hand_over_alerts: usize,
+    /// Decisions of the dispatcher that are kept, a tenant.
+    pub notices_kept: usize,
+    /// Metrics in the table of a summary, the worst ones.
+    pub summary_rows: usize,
     /// Log lines kept in a run record.
     pub run_log_lines: usize,
     /// Run records kept, a job of a batch.
@@ -241,6 +253,12 @@ impl Default for Limits {
             chart_bytes: 60_000,
             message_bytes: 16 << 10,
             template_fuel: 20_000,
+            notifiers_at_once: 8,
+            message_findings: 10,
+            hand_over_ms: 60_000,
+            hand_over_alerts: 500,
+            notices_kept: 10_000,
+            summary_rows: 50,
             run_log_lines: 200,
             runs_kept: 1_000,
             disk_reserve_bytes: 128 << 20,

@@ -154,8 +154,8 @@ pub enum Deviation {
 pub struct ThresholdPolicy {
     /// Limits have been given, and `disable_tholdalert` is not true.
     pub enabled: bool,
-    /// `tholdalert_thresholds`: by name, glob or selector of the metric. A series has those of
-    /// the first entry that it is in; entries by name come first.
+    /// `tholdalert_thresholds`: by name, glob or selector of the metric, entries by name first.
+    /// For those of one series see [`ThresholdPolicy::bounds`].
     pub limits: Vec<(MetricSet, Bounds)>,
     /// `tholdalert_include_metrics`; empty: all.
     pub include: MetricSet,
@@ -314,3 +314,11 @@ macro_rules! selects {
 }
 
 selects!(TrainPolicy, ScorePolicy, AlertPolicy, ThresholdPolicy, ChangePolicy, LlmPolicy);
+
+impl ThresholdPolicy {
+    /// The limits of a series: those of the first entry that it is in, entries by name first.
+    pub fn bounds(&self, metric_name: &str, labels: &Labels) -> Option<Bounds> {
+        let mut limits = self.limits.iter().filter(|(metrics, _)| metrics.contains(metric_name, labels));
+        limits.next().filter(|_| self.selects(metric_name, labels)).map(|(_, bounds)| *bounds)
+    }
+}

@@ -1,20 +1,23 @@
 //! One running anomd: configuration, plugins, store and clock, put together once.
 //!
 //! Whatever starts a run, the ticker, a command or a page, starts it here. A batch has one
-//! run at a time: what comes while it runs waits for the next tick.
+//! run at a time: what comes while it runs waits for the next tick. What its alerts lead to
+//! is the tenant's.
 
 mod bind;
+mod tenant;
 mod tick;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-pub use bind::check;
+pub use bind::{check, check_receivers};
+use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
 
 use crate::config::{Batch, BatchKey, Job, Node as NodeConfig, Problems, Slot};
 use crate::fault::Fault;
-use crate::pipeline::{self, BoundBatch, ChainReport};
+use crate::pipeline::{self, Address, BoundBatch, ChainReport};
 use crate::plugin::{Catalogue, Runtime};
 use crate::schedule::Clock;
 use crate::series::Millis;
@@ -30,8 +33,19 @@ pub struct Node {
     pub store: Database,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// What is wrong with the receivers of the tenants' routes; the others work.
+    pub problems: Problems,
     batches: RwLock<BTreeMap<BatchKey, Arc<BoundBatch>>>,
+    receivers: tenant::Receivers,
     busy: Mutex<BTreeSet<BatchKey>>,
+    /// Held while it is decided who is told, by tenant.
+    deciding: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Notifiers that are sending, by tenant.
+    sending: Mutex<BTreeSet<(String, Address)>>,
+    /// Slots of tenants' runs that are under way.
+    slots: Mutex<BTreeSet<Slot>>,
+    /// When the jobs of each tenant are due.
+    planned: Mutex<BTreeMap<String, Planned>>,
     /// Woken when a run has ended or the batches have changed.
     changed: tokio::sync::Notify,
 }
@@ -58,13 +72,20 @@ impl Node {
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, Vec<Fault>), Fault> {
         let (catalogue, faults) = load_plugins(&config).await?;
+        let (receivers, problems) = bind::receivers(&config, &catalogue, Arc::new(store.clone())).await;
         let node = Self {
             config,
             catalogue,
             store,
             clock,
+            problems,
             batches: RwLock::default(),
+            receivers,
             busy: Mutex::default(),
+            deciding: Mutex::default(),
+            sending: Mutex::default(),
+            slots: Mutex::default(),
+            planned: Mutex::default(),
             changed: tokio::sync::Notify::new(),
         };
         Ok((Arc::new(node), faults))
@@ -74,7 +95,8 @@ impl Node {
     pub async fn take_up(&self, batch: Batch) -> Result<Arc<BoundBatch>, Problems> {
         let bound = Arc::new(bind::bind(batch, &self.config, &self.catalogue, Arc::new(self.store.clone())).await?);
         self.batches.write().unwrap_or_else(PoisonError::into_inner).insert(bound.batch.key.clone(), bound.clone());
-        self.changed.notify_one();
+        // Its routes may have changed, and alerts of its own wait for it.
+        self.look_again(&bound.batch.key.tenant);
         Ok(bound)
     }
 
@@ -106,8 +128,16 @@ impl Node {
         pipeline::execute(bound, &self.store, &self.config.limits, self.clock.as_ref(), slot, reason).await
     }
 
-    /// Runs the chain of a batch at a logical now.
+    /// Runs the chain of a batch at a logical now, and tells what came of it.
     pub async fn run_chain(&self, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
+        let mut runs = self.run_untold(bound, now, reason).await?;
+        runs.extend(self.run_tenant(&bound.batch.key.tenant, now, "chain").await?);
+        Ok(runs)
+    }
+
+    /// Runs the chain of a batch at a logical now; what comes of it is told by a run of its
+    /// tenant.
+    async fn run_untold(&self, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
         pipeline::run_chain(bound, &self.store, &self.config.limits, self.clock.as_ref(), now, reason).await
     }
 }

@@ -7,7 +7,7 @@
 use super::raise::{Policy, Raise};
 use super::{JobContext, Outcome};
 use crate::alert::{Point, PolicyRecord};
-use crate::config::{Bounds, MetricSet};
+use crate::config::Bounds;
 use crate::fault::Fault;
 use crate::message::AlertKind;
 use crate::series::{Grid, Millis};
@@ -28,8 +28,6 @@ pub(super) fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
 struct AlertJob<'a> {
     context: &'a JobContext<'a>,
     anomaly: Policy,
-    /// What a limit is for, what it is, and its policy.
-    limits: Vec<(&'a MetricSet, Bounds, Policy)>,
     /// How long a series may be missing.
     no_data: Option<(Millis, Policy)>,
 }
@@ -37,23 +35,24 @@ struct AlertJob<'a> {
 impl<'a> AlertJob<'a> {
     fn new(context: &'a JobContext<'a>) -> Self {
         let batch = &context.bound.batch;
-        let limit = |(set, bounds): &'a (MetricSet, Bounds)| {
-            (set, *bounds, Policy::new(PolicyRecord::threshold(&batch.threshold, *bounds, &batch.alert)))
-        };
         let no_data = |after| (after, Policy::new(PolicyRecord::no_data(after, &batch.alert)));
         Self {
             context,
             anomaly: Policy::new(PolicyRecord::anomaly(&batch.alert)),
-            limits: batch.threshold.limits.iter().map(limit).collect(),
             no_data: batch.alert.no_data_ms.map(no_data),
         }
+    }
+
+    fn limit(&self, bounds: Bounds) -> Policy {
+        let batch = &self.context.bound.batch;
+        Policy::new(PolicyRecord::threshold(&batch.threshold, bounds, &batch.alert))
     }
 
     /// The scored points that are new, with the values that were judged.
     fn anomaly(&self, raise: &mut Raise<'_>, series: &SeriesRecord) -> Result<(), Fault> {
         let context = self.context;
         let policy = &context.bound.batch.alert;
-        if policy.exclude.contains(&series.name, &series.labels) {
+        if !policy.selects(&series.name, &series.labels) {
             return raise.close(series, &self.anomaly, context.now());
         }
         let seen = raise.seen(series, AlertKind::Anomaly);
@@ -83,16 +82,15 @@ impl<'a> AlertJob<'a> {
     fn threshold(&self, raise: &mut Raise<'_>, series: &SeriesRecord) -> Result<(), Fault> {
         let context = self.context;
         let policy = &context.bound.batch.threshold;
-        let is_for = |set: &MetricSet| set.contains(&series.name, &series.labels);
-        let limit = self.limits.iter().find(|(set, ..)| is_for(set));
-        let Some((_, bounds, limit)) = limit.filter(|_| policy.enabled && !is_for(&policy.exclude)) else {
+        let bounds = policy.bounds(&series.name, &series.labels).filter(|_| policy.enabled);
+        let Some(bounds) = bounds else {
             // What its limit was is no matter any more.
-            let gone = PolicyRecord::threshold(policy, Bounds::default(), &context.bound.batch.alert);
             return match raise.track(series, AlertKind::Threshold) {
-                Some(_) => raise.close(series, &Policy::new(gone), context.now()),
+                Some(_) => raise.close(series, &self.limit(Bounds::default()), context.now()),
                 None => Ok(()),
             };
         };
+        let limit = &self.limit(bounds);
         let Some((_, last)) = series.span else { return Ok(()) };
         let oldest = context.now().saturating_sub(context.bound.batch.alert.max_age_ms);
         let first = raise.seen(series, AlertKind::Threshold).map_or(last, |seen| seen + 1).max(oldest);
@@ -101,7 +99,7 @@ impl<'a> AlertJob<'a> {
         }
         let values = context.store.values(context.key(), &[series.id], first..last + 1);
         let values = values.map_err(|e| context.store_fault(&e))?.pop().unwrap_or_default();
-        let points = values.timestamps.into_iter().zip(values.values).map(|(time, value)| held(time, value, *bounds));
+        let points = values.timestamps.into_iter().zip(values.values).map(|(time, value)| held(time, value, bounds));
         raise.watch(series, limit, &points.collect::<Vec<_>>())
     }
 
@@ -112,7 +110,7 @@ impl<'a> AlertJob<'a> {
         let policy = &context.bound.batch.alert;
         let oldest = context.now().saturating_sub(policy.max_age_ms);
         let last = series.span.map(|(_, last)| last).filter(|last| *last >= oldest);
-        let wanted = !policy.exclude.contains(&series.name, &series.labels);
+        let wanted = policy.selects(&series.name, &series.labels);
         let (Some((after, no_data)), Some(last), true) = (&self.no_data, last, wanted) else {
             return match raise.track(series, AlertKind::NoData) {
                 Some(_) => raise.close(series, &Policy::new(PolicyRecord::no_data(0, policy)), context.now()),

@@ -11,7 +11,7 @@ use crate::config::{Job, Limits, Slot};
 use crate::fault::Fault;
 use crate::schedule::Clock;
 use crate::series::Millis;
-use crate::store::{Database, DeliveryFilter, RunRecord, RunState};
+use crate::store::{Database, RunRecord, RunState};
 
 /// The runs of a chain, in order. It ends early at an ingest that failed.
 pub type ChainReport = Vec<RunRecord>;
@@ -50,12 +50,6 @@ pub async fn run_chain(
     let context = JobContext { bound, store, limits, slot: slot.clone(), wall: clock.now(), log: RunLog::new(0) };
     if llmalert::is_due(&context)? {
         report.push(execute(bound, store, limits, clock, slot, "chain").await?);
-    }
-    let queued = store
-        .deliveries(&DeliveryFilter::queued(&bound.batch.key))
-        .map_err(|e| super::host_fault(&at(Job::Deliver, now), &e))?;
-    if bound.batch.runs(Job::Deliver) && queued.iter().any(|delivery| delivery.due <= now) {
-        report.push(execute(bound, store, limits, clock, at(Job::Deliver, now), "chain").await?);
     }
     Ok(report)
 }

@@ -20,9 +20,7 @@ pub(super) fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     let policy = Policy::new(PolicyRecord::change(&batch.change, &batch.alert));
     let mut raise = Raise::new(context)?;
     for series in context.store.series(context.key()) {
-        let (include, exclude) = (&batch.change.include, &batch.change.exclude);
-        let is_meant = include.is_empty() || include.contains(&series.name, &series.labels);
-        if !is_meant || exclude.contains(&series.name, &series.labels) {
+        if !batch.change.selects(&series.name, &series.labels) {
             raise.close(&series, &policy, context.now())?;
             continue;
         }

@@ -1,73 +1,125 @@
-//! Deliver: sends what is queued and due.
+//! Deliver: sends what one notifier of a tenant has to send.
 //!
 //! Delivery is at least once: a crash between the remote side's answer and our commit sends
 //! the message again, with the same id. What failed is tried again after a back-off that
 //! doubles, for as long as blame says that trying can help and tries are left; then it is
-//! dead, and is kept to be seen.
+//! dead, and is kept to be seen. What is handed over again and again is tried for as long as
+//! its alert fires.
 
-use super::{BoundNotifier, JobContext, Outcome};
-use crate::fault::{Fault, Retry};
-use crate::message::Alert;
+use super::hand_over::as_it_stands;
+use super::tenant::{Address, TenantContext};
+use super::{BoundNotifier, Outcome};
+use crate::fault::{Fault, PluginError, Retry};
+use crate::message::{Alert, AlertState};
 use crate::store::{Attempt, Delivery, DeliveryFilter, RunState};
 
-pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
-    let queued =
-        context.store.deliveries(&DeliveryFilter::queued(context.key())).map_err(|e| context.store_fault(&e))?;
-    let due: Vec<Delivery> = queued.into_iter().filter(|d| d.due <= context.now()).collect();
-    if due.is_empty() {
+pub(super) async fn run(context: &TenantContext<'_>, to: &Address) -> Result<Outcome, Fault> {
+    let queued = context.store.deliveries(&DeliveryFilter::queued(&context.slot.key));
+    let queued = queued.map_err(|e| context.store_fault(&e))?.into_iter();
+    let due: Vec<Delivery> =
+        queued.filter(|d| d.due <= context.now() && d.receiver == to.receiver && d.method == to.method).collect();
+    if due.is_empty() || !context.bound.knows(&to.receiver) {
         return Ok(Outcome::skipped("nothing is due"));
     }
+    context.log.note(format!("to {} by {}", to.receiver, to.method));
     let mut outcome = Outcome::default();
-    for delivery in due {
-        let delivery = match context.bound.notifiers.iter().find(|n| n.entry.plugin == delivery.method) {
-            Some(notifier) => attempt(context, notifier, delivery).await,
-            None => dead(context, delivery, "the batch no longer names this notifier in `alert_methods`"),
+    let Some(notifier) = context.bound.notifier(to) else {
+        let why = format!("the receiver {} no longer has the notifier {}", to.receiver, to.method);
+        outcome.count("dead", due.len());
+        outcome.state = Some(RunState::Partial);
+        outcome.deliveries = due.into_iter().map(|delivery| dead(context, delivery, &why)).collect();
+        return Ok(outcome);
+    };
+    let (again, once): (Vec<Delivery>, Vec<Delivery>) = due.into_iter().partition(|d| d.every_ms.is_some());
+    for delivery in once {
+        let alert = with_chart(context, &delivery)?;
+        let answer = send(context, notifier, std::slice::from_ref(&alert)).await.pop();
+        outcome.deliveries.push(settle(context, delivery, answer));
+    }
+    let again = again.into_iter().map(|delivery| as_it_stands(context, delivery)).collect::<Result<Vec<_>, _>>();
+    let again = again.map_err(|e| context.store_fault(&e))?;
+    for some in again.chunks(context.limits.hand_over_alerts.max(1)) {
+        let alerts: Vec<Alert> = some.iter().map(|delivery| delivery.alert.clone()).collect();
+        let answers = send(context, notifier, &alerts).await;
+        let mut answers = answers.into_iter();
+        outcome.deliveries.extend(some.iter().map(|delivery| settle(context, delivery.clone(), answers.next())));
+    }
+    for delivery in &outcome.deliveries {
+        let failed = delivery.attempts.last().is_some_and(|attempt| attempt.outcome.is_err());
+        let what = if !failed {
+            "sent"
+        } else if delivery.state == "dead" {
+            "dead"
+        } else {
+            "failed"
         };
-        match delivery.state.as_str() {
-            "sent" => outcome.count("sent", 1),
-            state => {
-                outcome.count(if state == "dead" { "dead" } else { "failed" }, 1);
-                outcome.state = Some(RunState::Partial);
-            }
+        *outcome.counts.entry(what.to_owned()).or_default() += 1;
+        if failed {
+            outcome.state = Some(RunState::Partial);
         }
-        outcome.deliveries.push(delivery);
     }
     Ok(outcome)
 }
 
-async fn attempt(context: &JobContext<'_>, notifier: &BoundNotifier, mut delivery: Delivery) -> Delivery {
-    let alerts: [Alert; 1] = [delivery.alert.clone()];
-    let answer = notifier.notify.deliver(&context.call(), &notifier.config, &alerts).await;
-    let (outcome, retry) = match answer.map(|results| results.into_iter().next()) {
-        Ok(Some(Ok(receipt))) => (Ok(receipt), Retry::Never),
-        Ok(Some(Err(error))) => {
-            let retry = error.retry();
-            (Err(error.to_string()), retry)
+/// The message with the chart of its series, where it is about one.
+fn with_chart(context: &TenantContext<'_>, delivery: &Delivery) -> Result<Alert, Fault> {
+    let mut alert = delivery.alert.clone();
+    let (Some(draw), Some((batch, id))) = (context.bound.chart, &delivery.subject) else { return Ok(alert) };
+    let Some(bound) = context.bound.batch(batch) else { return Ok(alert) };
+    let named = [id.clone()].into();
+    let record = context.store.alerts_named(&bound.batch.key, &named).map_err(|e| context.store_fault(&e))?.pop();
+    // As of when the message was queued, so that each try sends the same.
+    alert.chart = record.and_then(|record| draw(context.store, &bound.batch, &record, delivery.queued));
+    Ok(alert)
+}
+
+/// What became of a try: the answer of the remote side, or the reason and whether to try again.
+type Answer = Result<String, (String, Retry)>;
+
+async fn send(context: &TenantContext<'_>, notifier: &BoundNotifier, alerts: &[Alert]) -> Vec<Answer> {
+    let said = |error: PluginError| (error.to_string(), error.retry());
+    match notifier.notify.deliver(&context.call(), &notifier.config, alerts).await {
+        Ok(results) => results.into_iter().map(|result| result.map_err(said)).collect(),
+        Err(fault) => {
+            let failed = Err((fault.to_string(), fault.retry()));
+            vec![failed; alerts.len()]
         }
-        Ok(None) => (Err("the plugin gave no result".to_owned()), Retry::Never),
-        Err(fault) => (Err(fault.to_string()), fault.retry()),
-    };
-    let sent = outcome.is_ok();
-    if let Err(why) = &outcome {
+    }
+}
+
+fn settle(context: &TenantContext<'_>, mut delivery: Delivery, answer: Option<Answer>) -> Delivery {
+    let answer = answer.unwrap_or_else(|| Err(("the plugin gave no result".to_owned(), Retry::Never)));
+    let retry = answer.as_ref().err().map(|(_, retry)| *retry);
+    if let Err((why, _)) = &answer {
         context.log.note(format!("{} was not delivered: {why}", delivery.id));
     }
-    delivery.attempts.push(Attempt { at: context.now(), outcome });
-    let tries = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
-    let wait = match retry {
-        _ if sent => None,
-        Retry::Never => None,
-        _ if tries >= context.limits.delivery_attempts => None,
-        Retry::After(ms) => Some(u64::from(ms)),
-        Retry::Backoff => Some(context.limits.retry_first_ms.saturating_mul(1 << (tries - 1).min(30))),
+    delivery.attempts.push(Attempt { at: context.now(), outcome: answer.map_err(|(why, _)| why) });
+    let fires = delivery.every_ms.filter(|_| delivery.alert.state == AlertState::Firing);
+    let failures = delivery.attempts.iter().rev().take_while(|attempt| attempt.outcome.is_err()).count();
+    let tries = u32::try_from(failures).unwrap_or(u32::MAX);
+    let backoff = context.limits.retry_first_ms.saturating_mul(1 << tries.saturating_sub(1).min(30));
+    let wait = match (retry, fires) {
+        (None, every) => every,
+        (Some(Retry::After(ms)), Some(every)) => Some(u64::from(ms).min(every)),
+        (Some(_), Some(every)) => Some(backoff.min(every)),
+        (Some(Retry::Never), None) => None,
+        (Some(_), None) if tries >= context.limits.delivery_attempts => None,
+        (Some(Retry::After(ms)), None) => Some(u64::from(ms).min(context.limits.retry_longest_ms)),
+        (Some(Retry::Backoff), None) => Some(backoff.min(context.limits.retry_longest_ms)),
     };
+    if delivery.every_ms.is_some() {
+        let excess = delivery.attempts.len().saturating_sub(context.limits.delivery_attempts as usize);
+        delivery.attempts.drain(..excess);
+    }
     match wait {
-        Some(ms) => delivery.due = context.now() + ms.min(context.limits.retry_longest_ms) as i64,
-        None => delivery.state = if sent { "sent" } else { "dead" }.to_owned(),
+        Some(ms) => delivery.due = context.now().saturating_add_unsigned(ms),
+        None => delivery.state = if retry.is_none() { "sent" } else { "dead" }.to_owned(),
     }
     delivery
 }
 
-fn dead(context: &JobContext<'_>, mut delivery: Delivery, why: &str) -> Delivery {
+fn dead(context: &TenantContext<'_>, mut delivery: Delivery, why: &str) -> Delivery {
+    context.log.note(format!("{} was not delivered: {why}", delivery.id));
     delivery.attempts.push(Attempt { at: context.now(), outcome: Err(why.to_owned()) });
     delivery.state = "dead".to_owned();
     delivery

@@ -4,15 +4,24 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
+use super::tenant::{BoundTenant, Errand, TenantContext};
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, score, train,
+    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, notify,
+    score, summary, train,
 };
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
 use crate::schedule::Clock;
+use crate::series::Millis;
 use crate::store::{Commit, Database, RunRecord, RunState, StoreError};
 
-/// Runs a job and commits what it did. A failed run is a record as well.
+/// A run under way: a batch's job, or a tenant's.
+enum Work<'a> {
+    Batch(JobContext<'a>),
+    Tenant(TenantContext<'a>, &'a Errand),
+}
+
+/// Runs a job of a batch and commits what it did. A failed run is a record as well.
 ///
 /// A slot that has a finished run is not run again: that run's record is returned. Only a
 /// store that does not take the commit is an error.
@@ -24,15 +33,37 @@ pub async fn execute(
     slot: Slot,
     reason: &str,
 ) -> Result<RunRecord, Fault> {
+    let log = RunLog::new(limits.run_log_lines);
+    finish(Work::Batch(JobContext { bound, store, limits, slot, wall: clock.now(), log }), clock, reason).await
+}
+
+/// Runs a job of a tenant, at `scheduled`; otherwise as [`execute`].
+pub async fn execute_tenant(
+    bound: &BoundTenant,
+    store: &Database,
+    limits: &Limits,
+    clock: &dyn Clock,
+    errand: &Errand,
+    scheduled: Millis,
+    reason: &str,
+) -> Result<RunRecord, Fault> {
+    let slot = Slot { key: bound.key(), job: errand.job(), scheduled };
+    let log = RunLog::new(limits.run_log_lines);
+    finish(Work::Tenant(TenantContext { bound, store, limits, slot, log }, errand), clock, reason).await
+}
+
+async fn finish(work: Work<'_>, clock: &dyn Clock, reason: &str) -> Result<RunRecord, Fault> {
+    let (store, slot, log) = match &work {
+        Work::Batch(context) => (context.store, context.slot.clone(), context.log.clone()),
+        Work::Tenant(context, _) => (context.store, context.slot.clone(), context.log.clone()),
+    };
     let failed = |error: &StoreError| host_fault(&slot, error);
     if let Some(finished) = store.run(&slot).map_err(|e| failed(&e))? {
         return Ok(finished);
     }
     let started = clock.now();
     let stopwatch = Instant::now();
-    let log = RunLog::new(limits.run_log_lines);
-    let context = JobContext { bound, store, limits, slot: slot.clone(), wall: started, log };
-    let (attempts, result) = attempt(&context).await;
+    let (attempts, result) = attempt(&work).await;
     let (outcome, error) = match result {
         Ok(outcome) => (outcome, None),
         Err(fault) => (Outcome { state: Some(RunState::Failed), ..Outcome::default() }, Some(fault)),
@@ -45,7 +76,7 @@ pub async fn execute(
         started,
         duration_ms: u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX),
         counts: outcome.counts,
-        log: context.log.take(),
+        log: log.take(),
         error,
     };
     let commit = Commit {
@@ -64,8 +95,11 @@ pub async fn execute(
 }
 
 /// Tries until it is done, until trying cannot help, or until the tries are used up.
-async fn attempt(context: &JobContext<'_>) -> (u32, Result<Outcome, Fault>) {
-    let limits = context.limits;
+async fn attempt(work: &Work<'_>) -> (u32, Result<Outcome, Fault>) {
+    let (limits, log) = match work {
+        Work::Batch(context) => (context.limits, &context.log),
+        Work::Tenant(context, _) => (context.limits, &context.log),
+    };
     let mut waits = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(limits.retry_first_ms))
         .with_max_delay(Duration::from_millis(limits.retry_longest_ms))
@@ -74,7 +108,7 @@ async fn attempt(context: &JobContext<'_>) -> (u32, Result<Outcome, Fault>) {
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let fault = match run(context).await {
+        let fault = match run(work).await {
             Ok(outcome) => return (attempts, Ok(outcome)),
             Err(fault) => fault,
         };
@@ -84,21 +118,31 @@ async fn attempt(context: &JobContext<'_>) -> (u32, Result<Outcome, Fault>) {
             (Retry::After(ms), Some(_)) => Duration::from_millis(u64::from(ms).min(limits.retry_longest_ms)),
         };
         let ms = wait.as_secs_f64() * 1_000.0;
-        context.log.note(format!("try {attempts} failed, the next comes in {ms:.0} ms: {}", fault.message));
+        log.note(format!("try {attempts} failed, the next comes in {ms:.0} ms: {}", fault.message));
         tokio::time::sleep(wait).await;
     }
 }
 
-async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
+async fn run(work: &Work<'_>) -> Result<Outcome, Fault> {
+    let context = match work {
+        Work::Batch(context) => context,
+        Work::Tenant(context, errand) => {
+            return match errand {
+                Errand::Notify => notify::run(context),
+                Errand::Deliver(to) => deliver::run(context, to).await,
+                Errand::Summary { all } => summary::run(context, *all),
+            };
+        }
+    };
     match context.slot.job {
         Job::Ingest => ingest::run(context).await,
         Job::Train => train::run(context).await,
         Job::Score => score::run(context).await,
         Job::Change => change::run(context),
         Job::Alert => alert::run(context),
-        Job::Deliver => deliver::run(context).await,
-        Job::Delete => delete::run(context),
         Job::LlmAlert => llmalert::run(context).await,
-        Job::Notify | Job::Plot | Job::Summary => Ok(Outcome::skipped("not built yet")),
+        Job::Notify | Job::Deliver | Job::Summary => Ok(Outcome::skipped("it is the tenant's, and not a batch's")),
+        Job::Delete => delete::run(context),
+        Job::Plot => Ok(Outcome::skipped("not built yet")),
     }
 }

@@ -10,17 +10,22 @@ mod change;
 mod delete;
 mod deliver;
 mod execute;
+mod hand_over;
 mod ingest;
 mod llmalert;
+mod notify;
 mod raise;
 mod score;
+mod summary;
+mod tenant;
 mod train;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub use chain::{ChainReport, run_chain};
-pub use execute::execute;
+pub use execute::{execute, execute_tenant};
+pub use tenant::{Address, BoundTenant, DrawChart, Errand, MakeLinks};
 
 use crate::config::{AnalystUse, Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
@@ -39,7 +44,7 @@ pub struct BoundBatch {
     pub ingester: Arc<dyn Ingest>,
     /// Its detectors, in the order of `model_configs`.
     pub detectors: Vec<BoundDetector>,
-    /// Its notifiers, in the order of `alert_methods`.
+    /// Its notifiers: those of `alert_methods`, then those that only `tholdalert_methods` names.
     pub notifiers: Vec<BoundNotifier>,
     /// Who explains its alerts and reads its series, if anybody does.
     pub analyst: Option<BoundAnalyst>,
@@ -215,3 +220,6 @@ impl LogSink for RunLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

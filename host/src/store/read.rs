@@ -3,7 +3,7 @@
 //! Memory is copied first and the engine read afterwards, so that what a sealing moves from
 //! the one to the other in between is seen, perhaps twice, and never missed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub struct AlertFilter {
 /// Which deliveries.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
-    /// Of this batch; `None`: of all.
+    /// Of this tenant, or about this batch; `None`: of all tenants.
     pub key: Option<BatchKey>,
     /// In this state: `queued`, `sent`, `dead`; `None`: in any. Those that wait are found
     /// without reading those that do not.
@@ -163,7 +163,7 @@ impl Database {
     /// The tags under which a batch has models.
     pub fn model_tags(&self, key: &BatchKey) -> Result<Vec<String>, StoreError> {
         let Some(batch) = self.inner.batch_id(key) else { return Ok(Vec::new()) };
-        let mut tags = std::collections::BTreeSet::new();
+        let mut tags = BTreeSet::new();
         for (_, value) in self.inner.scan(&Space::Model.batch(batch), None)? {
             let entry: ModelEntry = decode("a model", &value)?;
             tags.insert(entry.tag);
@@ -236,6 +236,28 @@ impl Database {
         Ok(alerts)
     }
 
+    /// The alerts of a batch with these identities, in no order; those that are not there are
+    /// left out. The newer they are, the sooner they are found.
+    pub fn alerts_named(&self, key: &BatchKey, ids: &BTreeSet<String>) -> Result<Vec<AlertRecord>, StoreError> {
+        let mut alerts: Vec<AlertRecord> = Vec::new();
+        let Some(batch) = self.inner.batch_id(key).filter(|_| !ids.is_empty()) else { return Ok(alerts) };
+        for space in [Space::OpenAlert, Space::ClosedAlert] {
+            let prefix = space.batch(batch);
+            let before_id = prefix.clone().newest_first(0).done().len();
+            self.inner.visit(&prefix, &[], |place, value| {
+                let id = place.get(before_id..).and_then(|id| std::str::from_utf8(id).ok());
+                if id.is_some_and(|id| ids.contains(id)) {
+                    let alert: AlertRecord = decode("an alert", value)?;
+                    // What moves from open to closed meanwhile is found twice.
+                    alerts.retain(|known| known.id != alert.id);
+                    alerts.push(alert);
+                }
+                Ok(alerts.len() < ids.len())
+            })?;
+        }
+        Ok(alerts)
+    }
+
     /// What the event rule made of a series in a half-open span, the newest first: the spans
     /// that are over. The one that goes on stands in the rule's memory.
     pub fn decisions(
@@ -286,14 +308,23 @@ impl Database {
             None => &[Space::Queued, Space::Settled],
         };
         let mut deliveries: Vec<Delivery> = Vec::new();
-        for (batch, _) in self.inner.chosen(filter.key.as_ref()) {
+        // They are the tenant's, since one may be about several batches.
+        let about = filter.key.as_ref().filter(|key| !key.is_tenant());
+        let chosen = about.map(|key| BatchKey::of_tenant(&key.tenant));
+        let chosen = self.inner.chosen(chosen.as_ref().or(filter.key.as_ref())).into_iter();
+        let own = about.map(|key| self.inner.chosen(Some(key))).unwrap_or_default();
+        for (batch, _) in chosen.chain(own) {
             for space in spaces {
                 for (_, value) in self.inner.scan(&space.batch(batch), None)? {
                     deliveries.push(decode("a delivery", &value)?);
                 }
             }
         }
-        deliveries.retain(|delivery| filter.state.as_ref().is_none_or(|state| *state == delivery.state));
+        let is_about =
+            |delivery: &Delivery| about.is_none_or(|key| delivery.key == *key || delivery.batches.contains(&key.batch));
+        deliveries.retain(|delivery| {
+            filter.state.as_ref().is_none_or(|state| *state == delivery.state) && is_about(delivery)
+        });
         deliveries.sort_by(|a, b| (a.queued, &a.key, &a.id).cmp(&(b.queued, &b.key, &b.id)));
         Ok(deliveries)
     }

@@ -325,9 +325,15 @@ pub struct Attempt {
 pub struct Delivery {
     /// The same for every attempt: the idempotency key that the receiver sees.
     pub id: String,
-    /// The batch.
+    /// The tenant's own place, [`BatchKey::of_tenant`].
     pub key: BatchKey,
-    /// The notifier's entry in the batch: `slack`, say.
+    /// The batches that it is about.
+    pub batches: std::collections::BTreeSet<String>,
+    /// The one alert that it is about, with its batch; `None`: several, or no alert.
+    pub subject: Option<(String, String)>,
+    /// Who is told: `batch/<name>` for a batch's own notifiers, else a receiver of the tenant.
+    pub receiver: String,
+    /// The notifier's entry among the receiver's: `slack`, say.
     pub method: String,
     /// What is sent.
     pub alert: crate::message::Alert,
@@ -335,7 +341,10 @@ pub struct Delivery {
     pub queued: Millis,
     /// Not before this instant.
     pub due: Millis,
-    /// What was tried.
+    /// It is sent again so often, in milliseconds, for as long as its alert fires; then once
+    /// more. `None`: it is sent once.
+    pub every_ms: Option<u64>,
+    /// What was tried; of one that is sent again and again, the last tries.
     pub attempts: Vec<Attempt>,
     /// `queued`, `sent`, `dead`.
     pub state: String,

@@ -44,7 +44,9 @@ impl Database {
         let deliveries = self.deliveries(&DeliveryFilter { key: Some(key.clone()), state: None })?;
         let settled = |delivery: &&super::Delivery| delivery.state != super::apply::QUEUED && delivery.queued < before;
         for delivery in deliveries.iter().filter(settled) {
-            removed.push(ByteBuf::from(delivery_keys(batch, delivery).1));
+            // It lies with the tenant's own records.
+            let place = inner.batch_id(&delivery.key).unwrap_or(batch);
+            removed.push(ByteBuf::from(delivery_keys(place, delivery).1));
         }
         for space in [Space::Decision, Space::Fit] {
             for (key, value) in inner.scan(&space.batch(batch), None)? {

@@ -64,10 +64,7 @@ fn thresholds_are_on_once_they_are_given() {
     assert!(policy.enabled && policy.methods.is_none());
     assert_eq!((policy.recent_n, policy.snooze_n), (Some(2), 4));
     // What is said of one metric by its name goes before what is said of many.
-    let bounds = |name: &str| {
-        let limit = policy.limits.iter().find(|(metrics, _)| metrics.contains(name, &named(name)));
-        limit.filter(|_| policy.selects(name, &named(name))).map(|(_, bounds)| *bounds)
-    };
+    let bounds = |name: &str| policy.bounds(name, &named(name));
     assert_eq!(bounds("cpu"), Some(Bounds { lower: None, upper: Some(99.0) }));
     assert_eq!(bounds("cpu_user"), Some(Bounds { lower: Some(0.0), upper: Some(95.0) }));
     assert_eq!((bounds("cpu_idle"), bounds("disk")), (None, None));

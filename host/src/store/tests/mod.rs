@@ -92,6 +92,9 @@ pub(super) fn delivery(key: &BatchKey, id: &str, state: &str) -> Delivery {
     Delivery {
         id: id.to_owned(),
         key: key.clone(),
+        batches: std::collections::BTreeSet::new(),
+        subject: None,
+        receiver: "batch/b".to_owned(),
         method: "slack".to_owned(),
         alert: crate::message::Alert {
             id: id.to_owned(),
@@ -119,6 +122,7 @@ pub(super) fn delivery(key: &BatchKey, id: &str, state: &str) -> Delivery {
         },
         queued: T0,
         due: T0,
+        every_ms: None,
         attempts: vec![Attempt { at: T0, outcome: Err("503".to_owned()) }],
         state: state.to_owned(),
     }
