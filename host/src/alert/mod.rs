@@ -32,7 +32,9 @@ pub use marker::{Effect, Marker, MarkerError, strongest};
 pub use memory::{Episode, Memory, Track};
 pub use notice::{Notice, Why};
 pub use policy::{Point, PolicyRecord};
-pub use route::{ALERTMANAGER, Target, batch_of, batch_receiver, is_routed, notifiers, receiver_of, targets, walk};
+pub use route::{
+    ALERTMANAGER, Target, batch_of, batch_receiver, handed, is_routed, methods, notifiers, receiver_of, targets, walk,
+};
 pub use signal::Signal;
 pub use silence::Silence;
 

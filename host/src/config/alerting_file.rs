@@ -157,6 +157,9 @@ fn receivers(alerting: &Section<'_>, environment: Option<&Environment>) -> BTree
             }
             continue;
         };
+        if name.starts_with("batch/") {
+            section.fault("name", format!("\"{name}\" would be a batch's own receiver"), "choose another name");
+        }
         let receiver = Receiver {
             name: name.clone(),
             send_resolved: section.flag("send_resolved").unwrap_or(true),

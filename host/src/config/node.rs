@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::routing::Routing;
 
@@ -15,6 +16,9 @@ use super::routing::Routing;
 pub struct Node {
     /// `listen`.
     pub listen: SocketAddr,
+    /// `public_url`: where the readers of messages reach `listen`, for the links in them;
+    /// `None`: messages have no links.
+    pub public_url: Option<Url>,
     /// `data`: the folder of the store.
     pub data: PathBuf,
     /// `batches`: the folder of the batch files.

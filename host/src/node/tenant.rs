@@ -251,5 +251,5 @@ fn store_fault(tenant: &str, error: &StoreError) -> Fault {
     }
 }
 
-/// Receivers with their notifiers, by tenant.
-pub(super) type Receivers = BTreeMap<String, BTreeMap<String, Vec<Arc<BoundNotifier>>>>;
+/// Notifiers by tenant, receiver and name.
+pub(super) type Receivers = BTreeMap<String, BTreeMap<String, BTreeMap<String, Arc<BoundNotifier>>>>;

@@ -21,7 +21,6 @@ pub(super) async fn run(context: &TenantContext<'_>, to: &Address) -> Result<Out
     if due.is_empty() || !context.bound.knows(&to.receiver) {
         return Ok(Outcome::skipped("nothing is due"));
     }
-    context.log.note(format!("to {} by {}", to.receiver, to.method));
     let mut outcome = Outcome::default();
     let Some(notifier) = context.bound.notifier(to) else {
         let why = format!("the receiver {} no longer has the notifier {}", to.receiver, to.method);
@@ -91,7 +90,7 @@ fn settle(context: &TenantContext<'_>, mut delivery: Delivery, answer: Option<An
     let answer = answer.unwrap_or_else(|| Err(("the plugin gave no result".to_owned(), Retry::Never)));
     let retry = answer.as_ref().err().map(|(_, retry)| *retry);
     if let Err((why, _)) = &answer {
-        context.log.note(format!("{} was not delivered: {why}", delivery.id));
+        note_failure(context, &delivery, why);
     }
     delivery.attempts.push(Attempt { at: context.now(), outcome: answer.map_err(|(why, _)| why) });
     let fires = delivery.every_ms.filter(|_| delivery.alert.state == AlertState::Firing);
@@ -119,8 +118,13 @@ fn settle(context: &TenantContext<'_>, mut delivery: Delivery, answer: Option<An
 }
 
 fn dead(context: &TenantContext<'_>, mut delivery: Delivery, why: &str) -> Delivery {
-    context.log.note(format!("{} was not delivered: {why}", delivery.id));
+    note_failure(context, &delivery, why);
     delivery.attempts.push(Attempt { at: context.now(), outcome: Err(why.to_owned()) });
     delivery.state = "dead".to_owned();
     delivery
+}
+
+fn note_failure(context: &TenantContext<'_>, delivery: &Delivery, why: &str) {
+    let Delivery { id, receiver, method, .. } = delivery;
+    context.log.note(format!("{id} was not delivered to {receiver} by {method}: {why}"));
 }

@@ -222,4 +222,4 @@ impl LogSink for RunLog {
 }
 
 #[cfg(test)]
-mod tests;
+mod story;

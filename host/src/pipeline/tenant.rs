@@ -23,8 +23,8 @@ pub struct BoundTenant {
     pub tenant: String,
     /// Its routes.
     pub routing: Routing,
-    /// The notifiers of its receivers, by the receiver's name.
-    pub receivers: BTreeMap<String, Vec<Arc<BoundNotifier>>>,
+    /// The notifiers of its receivers, by the receiver's name and their own.
+    pub receivers: BTreeMap<String, BTreeMap<String, Arc<BoundNotifier>>>,
     /// Its batches that have been taken up.
     pub batches: Vec<Arc<BoundBatch>>,
     /// Draws charts.
@@ -86,10 +86,9 @@ impl BoundTenant {
 
     /// The notifier of an address; `None`: the receiver does not have it.
     pub(super) fn notifier(&self, to: &Address) -> Option<&BoundNotifier> {
-        let is = |notifier: &&BoundNotifier| notifier.entry.plugin == to.method;
         match batch_of(&to.receiver) {
-            Some(name) => self.batch(name)?.notifiers.iter().find(is),
-            None => self.receivers.get(&to.receiver)?.iter().map(AsRef::as_ref).find(is),
+            Some(name) => self.batch(name)?.notifiers.iter().find(|notifier| notifier.entry.plugin == to.method),
+            None => self.receivers.get(&to.receiver)?.get(&to.method).map(AsRef::as_ref),
         }
     }
 
@@ -124,7 +123,7 @@ impl BoundTenant {
 }
 
 impl Address {
-    fn of(delivery: &Delivery) -> Self {
+    pub(super) fn of(delivery: &Delivery) -> Self {
         Self { receiver: delivery.receiver.clone(), method: delivery.method.clone() }
     }
 }

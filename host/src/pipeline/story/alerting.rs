@@ -258,3 +258,27 @@ async fn how_the_runs_are_cut_changes_nothing_that_is_kept() {
         assert!(kept(every).await == live, "every {every} minutes");
     }
 }
+
+#[tokio::test]
+async fn an_alert_whose_memory_is_lost_ends() {
+    let stage = Stage::new("alert_resolve_n: 1\n", Script::default().with("load", odd_in(&[(10, 13)])));
+    stage.live(0..=12).await;
+    let [before] = stage.alerts(AlertKind::Anomaly).try_into().unwrap();
+    // As another version would have left it: the memory of one that has seen nothing odd.
+    let mut run = stage.run(Job::Score, minute(12)).await;
+    run.slot.job = Job::LlmAlert;
+    let mut memory = Memory::default();
+    let quiet =
+        |time: Millis| crate::alert::Point { time, value: 1.0, score: 0.0, lower: 0.0, upper: 0.0, terms: Vec::new() };
+    let policy = PolicyRecord::anomaly(&stage.bound.batch.alert);
+    let identify = |_: Millis| String::new();
+    crate::alert::EventRule { policy: &policy, policy_id: "", markers: Vec::new(), identify: &identify }
+        .watch(memory.track_mut(AlertKind::Anomaly), &[quiet(minute(30))]);
+    let watched = vec![(stage.series("load").id, memory.encode())];
+    stage.store.commit(Commit { watched, ..Commit::of(run) }).unwrap();
+    stage.see();
+    stage.chain(minute(20)).await;
+    let [after] = stage.alerts(AlertKind::Anomaly).try_into().unwrap();
+    assert_eq!((after.id.clone(), after.phase), (before.id, AlertPhase::Resolved));
+    assert_eq!(stage.signals().len(), 1);
+}
