@@ -11,6 +11,7 @@ use super::notifier_file::methods;
 use super::policy::{AlertPolicy, Bounds, Deviation, Direction, ThresholdPolicy};
 use super::routing::Grouping;
 use super::section::Section;
+use crate::message::check_template;
 use crate::series::Millis;
 
 /// The keys of a [`Grouping`].
@@ -60,8 +61,8 @@ pub(super) fn alerts(batch: &Section<'_>, environment: &Environment) -> (AlertPo
         grouping: grouping(batch, &GROUPING, usual.grouping),
         send_resolved: batch.flag("alert_send_resolved").unwrap_or(usual.send_resolved),
         chart_n: batch.count("alert_max_n", 2..=100_000).unwrap_or(usual.chart_n),
-        title: batch.text("alert_title").map(str::to_owned),
-        body: batch.text("alert_body").map(str::to_owned),
+        title: batch.parsed("alert_title", template),
+        body: batch.parsed("alert_body", template),
         metric_tags: metric_tags(batch),
     };
     let usual = ThresholdPolicy::default();
@@ -118,6 +119,12 @@ fn group_by(section: &Section<'_>, key: &'static str) -> Option<Option<Vec<Strin
     }
     labels.retain(|label| label != EACH);
     Some(Some(labels))
+}
+
+/// A template that can be read, and uses names that it will be given.
+fn template(text: &str) -> Result<String, (String, String)> {
+    let fault = |what| (format!("is no template: {what}"), "docs/templates.md has what a template is given".to_owned());
+    check_template(text).map(|()| text.to_owned()).map_err(fault)
 }
 
 /// `alert_min_deviation`: a number in the unit of the series, or a percentage.

@@ -20,7 +20,7 @@ fn every_key_of_an_alerts_life_is_taken() {
         "alert_direction: Above\nalert_min_deviation: 10%\nalert_for: 5m\nalert_resolve_n: 4\nalert_flap_n: 6\n\
          alert_flap_window: 1h\nalert_no_data_after: 15m\nalert_group_by: [team, batch]\nalert_group_wait: 30s\n\
          alert_group_interval: 2m\nalert_repeat_interval: 1d12h\nalert_send_resolved: false\nalert_max_n: 100\n\
-         alert_title: '{{ metric }}'\nalert_body: see\nalert_include_metrics: [cpu_*]\n",
+         alert_title: '{{ batch }}'\nalert_body: see\nalert_include_metrics: [cpu_*]\n",
     )
     .alert;
     assert_eq!((alert.direction, alert.min_deviation), (Direction::Above, Some(Deviation::Relative(0.1))));
@@ -30,10 +30,7 @@ fn every_key_of_an_alerts_life_is_taken() {
     let grouping = Grouping { by, wait_ms: 30_000, interval_ms: 2 * MINUTE, repeat_ms: 36 * 60 * MINUTE };
     assert_eq!(alert.grouping, grouping);
     assert!(!alert.send_resolved);
-    assert_eq!(
-        (alert.chart_n, alert.title.as_deref(), alert.body.as_deref()),
-        (100, Some("{{ metric }}"), Some("see"))
-    );
+    assert_eq!((alert.chart_n, alert.title.as_deref(), alert.body.as_deref()), (100, Some("{{ batch }}"), Some("see")));
     assert!(alert.selects("cpu_idle", &named("cpu_idle")) && !alert.selects("disk", &named("disk")));
 
     let each = batch("alert_group_by: ...\nalert_flap_n: 0\nalert_for: 0\nalert_min_deviation: 5\n").alert;
@@ -247,6 +244,11 @@ fn what_cannot_be_meant_is_refused_with_what_to_write() {
         ("tholdalert_thresholds: {'{a=~\"(\"}': {upper: 1}}\n", "is no selector"),
         ("alert_exclude_metrics: [{job=\"api\"}]\n", "is a mapping and not a text; put a text in quotes"),
         ("alert_exclude_metrics: ['{job=~\"(\"}']\n", "b.yaml:3:25: 0 (/alert_exclude_metrics/0)"),
+        (
+            "alert_title: '{{ bach }}'\n",
+            "is no template: line 1: there is no `bach`; did you mean `batch`?; docs/templates.md",
+        ),
+        ("alert_body: '{% if %}'\n", "alert_body): is no template: "),
         ("llmalert_metric_rounding: -2\n", "write a whole number from -1 to 12"),
         ("change_treshold: 2\n", "did you mean change_threshold?"),
         ("preprocess_params: {freq: 10min, freq_agg: median}\n", "write one of: mean, sum, last, min, max"),
