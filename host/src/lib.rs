@@ -2,14 +2,15 @@
 //! sandboxed WebAssembly component.
 //!
 //! The modules are layers: each uses only those below it in this list, which a test keeps.
-//! `cli` → `demo` → `web` → `node` → `schedule` → `pipeline` → `alert` → [`plugin`] →
-//! [`capability`] → [`engine`] → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
+//! `cli` → `demo` → `web` → `node` → `schedule` → `pipeline` → [`desk`] → `alert` →
+//! [`plugin`] → [`capability`] → [`engine`] → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
 
 pub mod alert;
 pub mod capability;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod desk;
 pub mod engine;
 pub mod fault;
 pub mod message;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the bottom.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "main",
     "cli",
     "demo",
@@ -12,6 +12,7 @@ const LAYERS: [&str; 16] = [
     "node",
     "schedule",
     "pipeline",
+    "desk",
     "alert",
     "plugin",
     "capability",

@@ -23,7 +23,7 @@ pub fn alert_labels(batch: &Batch, record: &AlertRecord) -> Labels {
 pub fn series_labels(batch: &Batch, kind: AlertKind, labels: &Labels, name: &str) -> Labels {
     let mut pairs: BTreeMap<&str, &str> = BTreeMap::new();
     pairs.extend([("alertname", alert_name(kind)), ("metric", name)]);
-    pairs.extend(tags(batch, labels, name).into_iter().map(|(tag, value)| (tag.as_str(), value.as_str())));
+    pairs.extend(batch.alert.tags(name, labels));
     pairs.extend(labels.iter());
     let BatchKey { tenant, batch } = &batch.key;
     pairs.extend([("batch", batch.as_str()), ("tenant", tenant.as_str()), ("kind", kind.name())]);
@@ -41,33 +41,6 @@ pub fn alert_name(kind: AlertKind) -> &'static str {
         AlertKind::Llm => "Llm",
         AlertKind::NoData => "NoData",
     }
-}
-
-/// The `metric_tags` of a metric. What is written for its name goes before what is written
-/// for a glob, and of globs the longest, being the closest.
-fn tags<'a>(batch: &'a Batch, labels: &Labels, name: &str) -> BTreeMap<&'a String, &'a String> {
-    let family = labels.get(Labels::NAME).unwrap_or_default();
-    let mut found: Vec<(bool, usize, &BTreeMap<String, String>)> = Vec::new();
-    for (written, tags) in &batch.alert.metric_tags {
-        if glob(written, name) || glob(written, family) {
-            found.push((written == name, written.len(), tags));
-        }
-    }
-    found.sort_by_key(|(exact, length, _)| (*exact, *length));
-    found.into_iter().flat_map(|(.., tags)| tags).collect()
-}
-
-/// Whether a pattern in which `*` stands for any text fits the whole of a name.
-fn glob(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        let Some(at) = rest.find(part) else { return false };
-        rest = rest.get(at + part.len()..).unwrap_or_default();
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]
@@ -118,21 +91,5 @@ mod tests {
         let get = |name| alert.get(name).unwrap();
         assert_eq!([get("tenant"), get("batch"), get("kind")], ["default", "web", "anomaly"]);
         assert_eq!([get("metric"), get("team")], ["m", "series"]);
-    }
-
-    #[test]
-    fn a_glob_fits_the_whole_name() {
-        for (pattern, name, fits) in [
-            ("cpu", "cpu", true),
-            ("cpu", "cpu_a", false),
-            ("cpu*", "cpu", true),
-            ("*_bytes", "mem_bytes", true),
-            ("a*b*c", "a__b__c", true),
-            ("a*b*c", "a__c__b", false),
-            ("a*a", "a", false),
-            ("*", "", true),
-        ] {
-            assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
-        }
     }
 }

@@ -3,6 +3,8 @@
 //! Everything here is pure: it is given points, policy and memory, and returns records.
 
 mod budget;
+pub mod change;
+pub mod chart;
 mod compose;
 mod dispatch;
 mod event;
@@ -20,7 +22,7 @@ mod signal;
 mod silence;
 
 pub use budget::{Budget, Exhausted, Spent, used_by};
-pub use compose::{alert_id, compose_group};
+pub use compose::{alert_id, compose_group, subject};
 pub use dispatch::{Dispatch, Dispatched, Message, dispatch};
 pub use event::{Change, EventRule, Look, News};
 pub use group::{Group, Membership, Told};

@@ -21,6 +21,9 @@ pub enum CliError {
     /// The store cannot be used.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The node that has the store open cannot use it, or cannot be reached.
+    #[error("{0}")]
+    Node(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -42,7 +45,7 @@ impl CliError {
             Self::Run(_) => 1,
             Self::Usage(_) => 2,
             Self::Config(_) => 3,
-            Self::Store(_) => 4,
+            Self::Store(_) | Self::Node(_) => 4,
             Self::Other(_) => 5,
         })
     }

@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::door::{Client, Door};
 use super::{CliError, Global, open, output};
 use crate::config::Environment;
 use crate::series::Millis;
-use crate::store::{Database, Export, ExportFilter, ExportFormat};
+use crate::store::Database;
+use crate::web::{BackupRequest, ExportRequest};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FormatName {
@@ -60,32 +62,56 @@ pub(super) struct RestoreArgs {
     from: PathBuf,
 }
 
-pub(super) fn export(global: &Global, args: ExportArgs) -> Result<(), CliError> {
-    let store = open::store(global)?;
-    let key = args.batch.as_deref().map(|named| open::stored_batch(&store, named)).transpose()?;
-    let mut sink: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
-        None => Box::new(BufWriter::new(std::io::stdout().lock())),
+pub(super) async fn export(global: &Global, args: ExportArgs) -> Result<(), CliError> {
+    let ExportArgs { batch, what, format, from, to, output } = args;
+    let request = ExportRequest { batch, runs: what == What::Runs, jsonl: format == FormatName::Jsonl, from, to };
+    let door = Door::open(global)?;
+    let sink = || -> Result<Box<dyn Write>, CliError> {
+        Ok(match &output {
+            Some(path) => Box::new(BufWriter::new(File::create(path)?)),
+            None => Box::new(BufWriter::new(std::io::stdout().lock())),
+        })
     };
-    let times = Some(args.from.unwrap_or(Millis::MIN)..args.to.unwrap_or(Millis::MAX));
-    let filter = ExportFilter { key, types: None, times };
-    let what = match args.what {
-        What::Metrics => Export::Metrics,
-        What::Runs => Export::Runs,
-    };
-    let format = match args.format {
-        FormatName::Csv => ExportFormat::Csv,
-        FormatName::Jsonl => ExportFormat::JsonLines,
-    };
-    store.export(what, &filter, &mut sink, format)?;
-    sink.flush()?;
+    match &door {
+        Door::Store { store, .. } => {
+            let filter = request.filter(store)?;
+            let mut sink = sink()?;
+            request.write(store, &filter, &mut sink)?;
+            sink.flush()?;
+        }
+        Door::Node(client) => client.stream("export", &request, &mut sink()?).await?,
+    }
     Ok(())
 }
 
-pub(super) fn backup(global: &Global, args: BackupArgs) -> Result<(), CliError> {
-    open::store(global)?.backup(&args.to)?;
+pub(super) async fn backup(global: &Global, args: BackupArgs) -> Result<(), CliError> {
+    match Door::open(global)? {
+        Door::Store { store, .. } => store.backup(&args.to)?,
+        Door::Node(client) => fetched(&client, &args.to).await?,
+    }
     eprintln!("backed up into {}; `anomd restore {}` makes a store of it", args.to.display(), args.to.display());
     Ok(())
+}
+
+/// Takes a backup from a running node. The file gets its name when it is whole and on disk.
+async fn fetched(client: &Client, to: &Path) -> Result<(), CliError> {
+    if to.exists() {
+        let text = format!("{} exists, and a backup never replaces anything. Name a new file.", to.display());
+        return Err(CliError::Usage(text));
+    }
+    let mut name = to.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = to.with_file_name(name);
+    let mut file = File::create(&partial)?;
+    let taken = match client.stream("backup", &BackupRequest {}, &mut file).await {
+        Ok(()) => file.sync_all().and_then(|()| std::fs::rename(&partial, to)).map_err(CliError::from),
+        Err(error) => Err(error),
+    };
+    if taken.is_err() {
+        // The first failure is the one to tell.
+        let _ = std::fs::remove_file(&partial);
+    }
+    taken
 }
 
 pub(super) fn restore(global: &Global, args: RestoreArgs) -> Result<(), CliError> {

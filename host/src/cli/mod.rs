@@ -3,10 +3,13 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where anomd speaks to a terminal")]
 
+mod alert;
 mod bench;
 mod check;
 mod demo;
+mod door;
 mod error;
+mod event;
 mod export;
 mod open;
 mod output;
@@ -14,12 +17,16 @@ mod plugin;
 mod query;
 mod run;
 mod serve;
+mod silence;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 pub use error::CliError;
+
+use crate::config::Environment;
 
 /// Anomaly detection for metrics.
 ///
@@ -70,6 +77,14 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows what is kept: series, values, scores, alerts, runs, deliveries.
     Query(query::QueryArgs),
+    /// Says why a point of a series raised an alert, or why it did not.
+    Why(why::WhyArgs),
+    /// Lists alerts; acknowledges and snoozes them.
+    Alert(alert::AlertArgs),
+    /// Lists, adds and ends silences.
+    Silence(silence::SilenceArgs),
+    /// Lists, adds and ends events: deploys, maintenances.
+    Event(event::EventArgs),
     /// Writes samples, scores and alerts as rows of six columns, or the runs.
     Export(export::ExportArgs),
     /// Copies everything that is kept into one new file, consistently.
@@ -97,9 +112,13 @@ pub fn main() -> ExitCode {
             Command::Serve(args) => serve::serve(&cli.global, args).await,
             Command::Run(args) => run::run(&cli.global, args).await,
             Command::Check(args) => check::check(&cli.global, args).await,
-            Command::Query(args) => query::query(&cli.global, args),
-            Command::Export(args) => export::export(&cli.global, args),
-            Command::Backup(args) => export::backup(&cli.global, args),
+            Command::Query(args) => query::query(&cli.global, args).await,
+            Command::Why(args) => why::why(&cli.global, args).await,
+            Command::Alert(args) => alert::alert(&cli.global, args).await,
+            Command::Silence(args) => silence::silence(&cli.global, args).await,
+            Command::Event(args) => event::event(&cli.global, args).await,
+            Command::Export(args) => export::export(&cli.global, args).await,
+            Command::Backup(args) => export::backup(&cli.global, args).await,
             Command::Restore(args) => export::restore(&cli.global, args),
             Command::Plugin(args) => plugin::plugin(&cli.global, args).await,
             Command::Demo(args) => demo::demo(&cli.global, args).await,
@@ -110,6 +129,12 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),
     }
+}
+
+/// Who does something: who is named, or who is logged in.
+fn author(named: Option<String>) -> String {
+    let logged_in = || Environment::of_process().get("USER").filter(|user| !user.is_empty()).map(str::to_owned);
+    named.or_else(logged_in).unwrap_or_else(|| "somebody".to_owned())
 }
 
 fn log_to_stderr(verbose: u8) {

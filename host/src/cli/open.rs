@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{CliError, Global};
-use crate::config::{self, Batch, BatchKey, Environment, Node as NodeConfig};
+use crate::config::{self, Batch, Environment, Node as NodeConfig};
 use crate::node::Node;
 use crate::schedule::Clock;
 use crate::store::Database;
@@ -21,9 +21,8 @@ pub fn node_config(global: &Global, environment: &Environment) -> Result<NodeCon
     Ok(config)
 }
 
-/// The store of a command that only reads it.
-pub fn store(global: &Global) -> Result<Database, CliError> {
-    let config = node_config(global, &Environment::of_process())?;
+/// The store of a command that makes none.
+pub fn store_of(config: &NodeConfig) -> Result<Database, CliError> {
     if !config.data.is_dir() {
         return Err(CliError::Usage(format!(
             "there is no store in {}: run `anomd serve` or `anomd run` first, or name its folder with --data",
@@ -74,17 +73,4 @@ pub fn batch(named: &str, config: &NodeConfig, environment: &Environment) -> Res
         config.batches.display(),
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     )))
-}
-
-/// The one batch of this name in the store.
-pub fn stored_batch(store: &Database, named: &str) -> Result<BatchKey, CliError> {
-    let (tenant, name) = named.split_once('/').unwrap_or(("default", named));
-    let key = BatchKey { tenant: tenant.to_owned(), batch: name.to_owned() };
-    let known = store.batches();
-    // A tenant's own runs stand under `*`.
-    if known.contains(&key) || key.is_tenant() {
-        return Ok(key);
-    }
-    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
-    Err(CliError::Usage(format!("the store has no batch `{named}`; it has: {}", names.join(", "))))
 }

@@ -2,15 +2,14 @@
 
 use std::io::Write as _;
 
-use chrono::DateTime;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::CliError;
+use crate::schedule::{Clock as _, SystemClock};
 use crate::series::Millis;
-use crate::store::RunRecord;
 
 /// A table with these columns.
 pub fn table<const N: usize>(columns: [&str; N]) -> Table {
@@ -38,23 +37,46 @@ pub fn line(text: impl std::fmt::Display) {
     }
 }
 
-/// An instant as people and programs read it.
-pub fn instant(time: Millis) -> String {
-    let time = DateTime::from_timestamp_millis(time).unwrap_or_default();
-    if time.timestamp_subsec_millis() == 0 {
-        time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-    } else {
-        time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+pub use crate::desk::instant::{parse as parse_instant, text as instant};
+
+/// The time.
+pub fn now() -> Millis {
+    SystemClock.now()
+}
+
+/// An instant of the command line, perhaps told from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// This instant.
+    At(Millis),
+    /// So long before now.
+    Ago(Millis),
+    /// So long after now.
+    In(Millis),
+}
+
+impl When {
+    /// The instant.
+    pub fn at(self, now: Millis) -> Millis {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(span) => now.saturating_sub(span),
+            Self::In(span) => now.saturating_add(span),
+        }
     }
 }
 
-/// Reads an instant of the command line: RFC 3339, or milliseconds since the Unix epoch.
-pub fn parse_instant(text: &str) -> Result<Millis, String> {
-    if let Ok(millis) = text.parse() {
-        return Ok(millis);
+/// Reads an instant: RFC 3339, `10m ago`, `in 2h`, `now`, or `10m`, which is ten minutes ago.
+pub fn parse_when(text: &str) -> Result<When, String> {
+    let text = text.trim();
+    if text == "now" {
+        return Ok(When::Ago(0));
     }
-    let time = DateTime::parse_from_rfc3339(text);
-    time.map(|t| t.timestamp_millis()).map_err(|_| format!("`{text}` is no instant: write 2026-01-31T12:00:00Z"))
+    if let Some(span) = text.strip_prefix("in ") {
+        return parse_span(span.trim()).map(When::In);
+    }
+    let span = parse_span(text.strip_suffix("ago").unwrap_or(text).trim()).map(When::Ago);
+    span.or_else(|_| parse_instant(text).map(When::At)).map_err(|e| format!("{e}, or `10m ago`"))
 }
 
 /// Reads a span of the command line: `90s`, `1h`, `7d`.
@@ -69,8 +91,4 @@ pub fn bar(steps: u64, what: &'static str) -> ProgressBar {
     ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
 }
 
-/// What a run counted, without the edges of its window and what it did not meet.
-pub fn counts(run: &RunRecord) -> String {
-    let shown = run.counts.iter().filter(|(what, n)| **n > 0 && !matches!(what.as_str(), "from" | "to"));
-    shown.map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
-}
+pub use crate::desk::counts;

@@ -10,7 +10,8 @@ use clap::Args;
 
 use super::{CliError, Global, open};
 use crate::config::{self, BatchKey, Environment};
-use crate::node::{Node, Ticker};
+use crate::desk;
+use crate::node::{Node, Presence, Ticker};
 use crate::schedule::SystemClock;
 
 /// How often the batch folder is looked at for changes.
@@ -35,8 +36,14 @@ pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliErr
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         CliError::other(format!("cannot listen on {listen}: {e}; choose another address with --listen"))
     })?;
-    eprintln!("anomd serves {} batches on http://{}", node.batches().len(), listener.local_addr()?);
-    let web = tokio::spawn(crate::web::serve(listener, node.clone()));
+    let token = desk::hex(&desk::random::<32>()?);
+    let address = listener.local_addr()?;
+    let published = Presence::new(address, token.clone()).publish(&node.config.data)?;
+    eprintln!("anomd serves {} batches on http://{address}", node.batches().len());
+    let web = tokio::spawn({
+        let node = node.clone();
+        async move { crate::web::serve(listener, node, &token).await }
+    });
     let watch = tokio::spawn(async move {
         loop {
             tokio::time::sleep(RELOAD_POLL).await;
@@ -46,6 +53,7 @@ pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliErr
 
     let cut_off = Ticker::new(node.clone()).run(stop_signal()).await;
     watch.abort();
+    drop(published);
     web.abort();
     match cut_off {
         0 => eprintln!("anomd stopped; nothing was lost"),

@@ -136,7 +136,7 @@ fn matchers(section: &Section<'_>, key: &'static str) -> Matchers {
 fn inhibit_rule(section: Section<'_>) -> InhibitRule {
     for key in ["source_matchers", "target_matchers"] {
         if !section.has(key) {
-            section.fault(key, "is missing", format!("say which alerts: {key}: ['kind=\"nodata\"']"));
+            section.fault(key, "is missing", format!("say which alerts: {key}: ['kind=\"no-data\"']"));
         }
     }
     let rule = InhibitRule {

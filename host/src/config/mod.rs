@@ -26,6 +26,7 @@ mod name;
 mod node;
 mod node_file;
 mod notifier_file;
+mod overrides;
 mod pointer;
 mod policy;
 mod problem;

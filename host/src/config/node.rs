@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::routing::Routing;
 
@@ -15,6 +16,9 @@ use super::routing::Routing;
 pub struct Node {
     /// `listen`.
     pub listen: SocketAddr,
+    /// `public_url`: where the readers of messages reach `listen`, for the links in them;
+    /// `None`: messages have no links.
+    pub public_url: Option<Url>,
     /// `data`: the folder of the store.
     pub data: PathBuf,
     /// `batches`: the folder of the batch files.
@@ -178,6 +182,12 @@ pub struct Limits {
     pub retry_first_ms: u64,
     /// The longest wait between two tries, in milliseconds.
     pub retry_longest_ms: u64,
+    /// Bytes of the picture in a message; one that would be larger is left out.
+    pub chart_bytes: usize,
+    /// Bytes of what a template of a message makes.
+    pub message_bytes: usize,
+    /// What a template of a message may cost: one is an instruction, or 64 bytes.
+    pub template_fuel: u64,
     /// Notifiers of a tenant that send at once.
     pub notifiers_at_once: usize,
     /// Series that a message names, the worst ones; the rest is counted.
@@ -244,6 +254,9 @@ impl Default for Limits {
             delivery_attempts: 8,
             retry_first_ms: 500,
             retry_longest_ms: 300_000,
+            chart_bytes: 60_000,
+            message_bytes: 16 << 10,
+            template_fuel: 20_000,
             notifiers_at_once: 8,
             message_findings: 10,
             hand_over_ms: 60_000,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::alerting_file::routing;
 use super::document::Document;
@@ -42,6 +43,7 @@ fn read(mut document: Document, folder: &Path, environment: &Environment) -> Res
     }
     let mut node = Node {
         listen: top.parsed("listen", address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8700))),
+        public_url: top.parsed("public_url", public_url),
         data: path("data", "data"),
         batches: path("batches", "batches"),
         plugins: top.text("plugins").map(|plugins| tidy(&folder.join(plugins))),
@@ -83,6 +85,24 @@ fn address(text: &str) -> Result<SocketAddr, (String, String)> {
         let remedy = "write an IP address and a port: 127.0.0.1:8700, or 0.0.0.0:8700 for all interfaces";
         (format!("\"{text}\" is not an address to listen on"), remedy.to_owned())
     })
+}
+
+fn public_url(text: &str) -> Result<Url, (String, String)> {
+    let wrong = |what: &str| {
+        let remedy = "write the address at which a browser reaches this node: https://anomd.example.com";
+        (format!("\"{text}\" {what}"), remedy.to_owned())
+    };
+    let url = Url::parse(text).map_err(|_| wrong("is not an address"))?;
+    match url {
+        _ if !matches!(url.scheme(), "http" | "https") => Err(wrong("is not an http or https address")),
+        _ if url.query().is_some() || url.fragment().is_some() => {
+            Err(wrong("has a ? or a #, behind which no path fits"))
+        }
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            Err(wrong("has a login, which every reader of a message would see"))
+        }
+        url => Ok(url),
+    }
 }
 
 fn mail(top: &Section<'_>, folder: &Path) -> Option<Mail> {
@@ -287,6 +307,18 @@ mod tests {
              4:40: warm_calls (/limits/warm_calls): 0 cannot be this limit; \
              write a whole number above 0, in the unit of the name"
         );
+    }
+
+    #[test]
+    fn a_public_address_is_one_that_links_can_begin_with() {
+        let url = node("public_url: https://mon.example.com/anomd").unwrap().public_url.unwrap();
+        assert_eq!(url.as_str(), "https://mon.example.com/anomd");
+        assert!(node("").unwrap().public_url.is_none());
+        let fault = |url: &str| faults(&format!("public_url: '{url}'"));
+        assert!(fault("mon.example.com").contains("write the address at which a browser reaches this node"));
+        assert!(fault("ftp://mon.example.com").contains("is not an http or https address"));
+        assert!(fault("https://a:b@mon.example.com").contains("has a login"));
+        assert!(fault("https://mon.example.com/?x").contains("no path fits"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! is the tenant's.
 
 mod bind;
+mod presence;
 mod tenant;
 mod tick;
 
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use bind::{check, check_receivers};
+pub use presence::{Presence, Published};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
 

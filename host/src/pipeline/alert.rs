@@ -5,66 +5,60 @@
 //! held against each sample as it came.
 
 use super::raise::{Policy, Raise};
-use super::{JobContext, Outcome, ingest};
+use super::{JobContext, Outcome};
 use crate::alert::{Point, PolicyRecord};
-use crate::config::{Bounds, MetricSet};
+use crate::config::Bounds;
 use crate::fault::Fault;
 use crate::message::AlertKind;
 use crate::series::{Grid, Millis};
-use crate::store::{RunState, SeriesRecord};
-
-/// An alert of a series that gives nothing any more is over after this time at least, in
-/// milliseconds: some series give a sample in an hour.
-const GONE_MS: Millis = 3_600_000;
+use crate::store::SeriesRecord;
 
 pub(super) fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
-    let job = AlertJob::new(context)?;
+    let job = AlertJob::new(context);
     let mut raise = Raise::new(context)?;
     for series in context.store.series(context.key()) {
         job.anomaly(&mut raise, &series)?;
         job.threshold(&mut raise, &series)?;
         job.no_data(&mut raise, &series)?;
+        job.retired(&mut raise, &series)?;
     }
+    raise.end_orphans()?;
     raise.finish("no new scores, and no new samples that a limit is for")
 }
 
 struct AlertJob<'a> {
     context: &'a JobContext<'a>,
     anomaly: Policy,
-    /// What a limit is for, what it is, and its policy.
-    limits: Vec<(&'a MetricSet, Bounds, Policy)>,
     /// How long a series may be missing.
     no_data: Option<(Millis, Policy)>,
-    /// The instant up to which the source has given all that it had, if its last run did.
-    ingested: Option<Millis>,
 }
 
 impl<'a> AlertJob<'a> {
-    fn new(context: &'a JobContext<'a>) -> Result<Self, Fault> {
+    fn new(context: &'a JobContext<'a>) -> Self {
         let batch = &context.bound.batch;
-        let limit = |(set, bounds): &'a (MetricSet, Bounds)| {
-            (set, *bounds, Policy::new(PolicyRecord::threshold(&batch.threshold, *bounds, &batch.alert)))
-        };
         let no_data = |after| (after, Policy::new(PolicyRecord::no_data(after, &batch.alert)));
-        Ok(Self {
+        Self {
             context,
             anomaly: Policy::new(PolicyRecord::anomaly(&batch.alert)),
-            limits: batch.threshold.limits.iter().map(limit).collect(),
             no_data: batch.alert.no_data_ms.map(no_data),
-            ingested: ingested(context)?,
-        })
+        }
+    }
+
+    fn limit(&self, bounds: Bounds) -> Policy {
+        let batch = &self.context.bound.batch;
+        Policy::new(PolicyRecord::threshold(&batch.threshold, bounds, &batch.alert))
     }
 
     /// The scored points that are new, with the values that were judged.
     fn anomaly(&self, raise: &mut Raise<'_>, series: &SeriesRecord) -> Result<(), Fault> {
         let context = self.context;
         let policy = &context.bound.batch.alert;
-        if policy.exclude.contains(&series.name, &series.labels) {
+        if !policy.selects(&series.name, &series.labels) {
             return raise.close(series, &self.anomaly, context.now());
         }
         let seen = raise.seen(series, AlertKind::Anomaly);
         let Some(scored) = series.scored.filter(|scored| seen.is_none_or(|seen| *scored > seen)) else {
-            return self.end_if_gone(raise, series, &self.anomaly, context.step());
+            return raise.end_if_gone(series, &self.anomaly, context.step());
         };
         let oldest = context.now().saturating_sub(policy.max_age_ms);
         let span = seen.map_or(oldest, |seen| (seen + 1).max(oldest))..scored + 1;
@@ -89,25 +83,24 @@ impl<'a> AlertJob<'a> {
     fn threshold(&self, raise: &mut Raise<'_>, series: &SeriesRecord) -> Result<(), Fault> {
         let context = self.context;
         let policy = &context.bound.batch.threshold;
-        let is_for = |set: &MetricSet| set.contains(&series.name, &series.labels);
-        let limit = self.limits.iter().find(|(set, ..)| is_for(set));
-        let Some((_, bounds, limit)) = limit.filter(|_| policy.enabled && !is_for(&policy.exclude)) else {
+        let bounds = policy.bounds(&series.name, &series.labels).filter(|_| policy.enabled);
+        let Some(bounds) = bounds else {
             // What its limit was is no matter any more.
-            let gone = PolicyRecord::threshold(policy, Bounds::default(), &context.bound.batch.alert);
             return match raise.track(series, AlertKind::Threshold) {
-                Some(_) => raise.close(series, &Policy::new(gone), context.now()),
+                Some(_) => raise.close(series, &self.limit(Bounds::default()), context.now()),
                 None => Ok(()),
             };
         };
+        let limit = &self.limit(bounds);
         let Some((_, last)) = series.span else { return Ok(()) };
         let oldest = context.now().saturating_sub(context.bound.batch.alert.max_age_ms);
         let first = raise.seen(series, AlertKind::Threshold).map_or(last, |seen| seen + 1).max(oldest);
         if first > last {
-            return self.end_if_gone(raise, series, limit, Millis::from(context.bound.batch.step_ms));
+            return raise.end_if_gone(series, limit, Millis::from(context.bound.batch.step_ms));
         }
         let values = context.store.values(context.key(), &[series.id], first..last + 1);
         let values = values.map_err(|e| context.store_fault(&e))?.pop().unwrap_or_default();
-        let points = values.timestamps.into_iter().zip(values.values).map(|(time, value)| held(time, value, *bounds));
+        let points = values.timestamps.into_iter().zip(values.values).map(|(time, value)| held(time, value, bounds));
         raise.watch(series, limit, &points.collect::<Vec<_>>())
     }
 
@@ -118,14 +111,14 @@ impl<'a> AlertJob<'a> {
         let policy = &context.bound.batch.alert;
         let oldest = context.now().saturating_sub(policy.max_age_ms);
         let last = series.span.map(|(_, last)| last).filter(|last| *last >= oldest);
-        let wanted = !policy.exclude.contains(&series.name, &series.labels);
+        let wanted = policy.selects(&series.name, &series.labels);
         let (Some((after, no_data)), Some(last), true) = (&self.no_data, last, wanted) else {
             return match raise.track(series, AlertKind::NoData) {
                 Some(_) => raise.close(series, &Policy::new(PolicyRecord::no_data(0, policy)), context.now()),
                 None => Ok(()),
             };
         };
-        let Some(time) = self.ingested else { return Ok(()) };
+        let Some(time) = raise.ingested() else { return Ok(()) };
         let score = time.saturating_sub(last).max(0) as f64 / (*after).max(1) as f64;
         if raise.track(series, AlertKind::NoData).is_none() && score >= 1.0 {
             return Ok(());
@@ -135,25 +128,19 @@ impl<'a> AlertJob<'a> {
         raise.watch(series, no_data, &[point])
     }
 
-    /// Ends the alert of a series that has given nothing for as many points as would end it if
-    /// they were quiet: a host that was taken down must not be told of for ever.
-    fn end_if_gone(
-        &self,
-        raise: &mut Raise<'_>,
-        series: &SeriesRecord,
-        policy: &Policy,
-        step: Millis,
-    ) -> Result<(), Fault> {
-        let Some(track) = raise.track(series, policy.record.kind) else { return Ok(()) };
-        let (Some(episode), Some((_, last)), Some(ingested)) = (track.episode(), series.span, self.ingested) else {
-            return Ok(());
-        };
-        let points = Millis::try_from(episode.quiet_points(&policy.record)).unwrap_or(Millis::MAX);
-        let wait = points.saturating_mul(step).max(GONE_MS);
-        if ingested.saturating_sub(last) < wait {
-            return Ok(());
+    /// Ends what a kind of alert raised that is switched off.
+    fn retired(&self, raise: &mut Raise<'_>, series: &SeriesRecord) -> Result<(), Fault> {
+        let batch = &self.context.bound.batch;
+        let (change, llm) = (&batch.change, &batch.llm);
+        if !change.enabled && raise.track(series, AlertKind::Change).is_some() {
+            let policy = Policy::new(PolicyRecord::change(change, &batch.alert));
+            raise.close(series, &policy, self.context.now())?;
         }
-        raise.close(series, policy, last + step)
+        if !llm.detect && raise.track(series, AlertKind::Llm).is_some() {
+            let policy = Policy::new(PolicyRecord::llm(llm, &batch.alert));
+            raise.close(series, &policy, self.context.now())?;
+        }
+        Ok(())
     }
 }
 
@@ -170,14 +157,6 @@ fn held(time: Millis, value: f64, bounds: Bounds) -> Point {
     let score = above.or_else(|| over(bounds.lower, |value, edge| edge - value)).unwrap_or(0.0);
     let edge = |edge: Option<f64>| edge.unwrap_or(f64::NAN);
     Point { time, value, score, lower: edge(bounds.lower), upper: edge(bounds.upper), terms: Vec::new() }
-}
-
-/// Up to which instant the source has given all that it had: when it was last asked, if it
-/// then answered in full. One that failed, or lost a part, says nothing of what is missing.
-fn ingested(context: &JobContext<'_>) -> Result<Option<Millis>, Fault> {
-    let last = ingest::last_that(context, |run| !matches!(run.state, RunState::Skipped(_)))?;
-    let delay = context.bound.batch.ingest.delay_ms;
-    Ok(last.filter(|run| run.state == RunState::Done).map(|run| run.slot.scheduled.saturating_sub(delay)))
 }
 
 #[cfg(test)]

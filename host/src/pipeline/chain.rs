@@ -40,8 +40,9 @@ pub async fn run_chain(
         }
         report.push(execute(bound, store, limits, clock, at(Job::Train, fit.whole), "chain").await?);
     }
-    for job in [Job::Score, Job::Alert] {
-        if bound.batch.runs(job) {
+    for job in [Job::Score, Job::Change, Job::Alert] {
+        let wanted = job != Job::Change || bound.batch.change.enabled;
+        if wanted && bound.batch.runs(job) {
             report.push(execute(bound, store, limits, clock, at(job, now), "chain").await?);
         }
     }

@@ -6,8 +6,8 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::tenant::{BoundTenant, Errand, TenantContext};
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, deliver, host_fault, ingest, llmalert, notify, score, summary,
-    train,
+    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, notify,
+    score, summary, train,
 };
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
@@ -138,9 +138,11 @@ async fn run(work: &Work<'_>) -> Result<Outcome, Fault> {
         Job::Ingest => ingest::run(context).await,
         Job::Train => train::run(context).await,
         Job::Score => score::run(context).await,
+        Job::Change => change::run(context),
         Job::Alert => alert::run(context),
         Job::LlmAlert => llmalert::run(context).await,
         Job::Notify | Job::Deliver | Job::Summary => Ok(Outcome::skipped("it is the tenant's, and not a batch's")),
-        Job::Change | Job::Plot | Job::Delete => Ok(Outcome::skipped("not built yet")),
+        Job::Delete => delete::run(context),
+        Job::Plot => Ok(Outcome::skipped("not built yet")),
     }
 }

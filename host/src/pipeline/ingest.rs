@@ -21,7 +21,7 @@ const RECOVERED_MS: Millis = 24 * 3_600_000;
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     let ingest = &context.bound.batch.ingest;
-    let span = begin(context)?..context.grid_now();
+    let span = begin(context)?..end(context);
     if span.is_empty() {
         return Ok(Outcome::skipped("no whole step has passed since the last run"));
     }
@@ -79,15 +79,25 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     Ok(outcome)
 }
 
+/// The resolution that is fetched; what is judged may be coarser.
+fn step(context: &JobContext<'_>) -> Millis {
+    Millis::from(context.bound.batch.step_ms)
+}
+
+/// Where the window ends: behind the newest whole step.
+fn end(context: &JobContext<'_>) -> Millis {
+    (context.now() - context.bound.batch.ingest.delay_ms).div_euclid(step(context)) * step(context)
+}
+
 /// Where the window begins.
 fn begin(context: &JobContext<'_>) -> Result<Millis, Fault> {
-    let now = context.grid_now();
+    let now = end(context);
     let series = context.store.series(context.key());
     let last = series.iter().filter_map(|s| s.span).map(|(_, last)| last).max();
     let Some(last) = last else {
         return Ok(now - context.bound.batch.ingest.history_ms);
     };
-    let after = last.div_euclid(context.step()) * context.step() + context.step();
+    let after = last.div_euclid(step(context)) * step(context) + step(context);
     let lost_from = last_fetch(context)?
         .filter(|run| run.counts.get(AWAITED).is_some_and(|n| *n > 0))
         .and_then(|run| run.counts.get("from").copied())

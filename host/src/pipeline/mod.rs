@@ -6,6 +6,8 @@
 
 mod alert;
 mod chain;
+mod change;
+mod delete;
 mod deliver;
 mod execute;
 mod hand_over;
@@ -220,4 +222,4 @@ impl LogSink for RunLog {
 }
 
 #[cfg(test)]
-mod tests;
+mod story;

@@ -6,14 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{JobContext, Outcome};
+use super::{JobContext, Outcome, ingest};
 use crate::alert::{
     Change, Episode, EventRule, Look, Marker, Memory, News, Point, PolicyRecord, Signal, Track, alert_id, series_labels,
 };
 use crate::fault::Fault;
-use crate::message::AlertKind;
+use crate::message::{AlertKind, AlertPhase};
 use crate::series::Millis;
-use crate::store::{AlertFilter, AlertRecord, Decision, DocumentKind, Peak, SeriesId, SeriesRecord};
+use crate::store::{AlertFilter, AlertRecord, Decision, DocumentKind, Peak, RunState, SeriesId, SeriesRecord};
+
+/// An alert of a series that gives nothing any more is over after this time at least, in
+/// milliseconds: some series give a sample in an hour.
+const GONE_MS: Millis = 3_600_000;
 
 /// A policy with its identity, which takes a digest to find out.
 pub(super) struct Policy {
@@ -34,6 +38,8 @@ pub(super) struct Raise<'a> {
     /// Series whose memory has changed.
     touched: BTreeSet<SeriesId>,
     markers: Vec<Marker>,
+    /// The instant up to which the source has given all that it had, if its last run did.
+    ingested: Option<Millis>,
     /// The policies that were in force, by identity.
     policies: BTreeMap<String, PolicyRecord>,
     /// The newest state of each alert.
@@ -55,6 +61,7 @@ impl<'a> Raise<'a> {
             memories: watched.into_iter().map(|(id, bytes)| (id, Memory::decode(&bytes))).collect(),
             touched: BTreeSet::new(),
             markers: markers.into_iter().map(|(_, marker)| marker).collect(),
+            ingested: ingested(context)?,
             policies: BTreeMap::new(),
             alerts: BTreeMap::new(),
             signals: BTreeSet::new(),
@@ -62,6 +69,12 @@ impl<'a> Raise<'a> {
             open: None,
             counts: Outcome::default(),
         })
+    }
+
+    /// The instant up to which the source has given all that it had; `None` if its last run did
+    /// not succeed, and so says nothing of what is missing.
+    pub(super) fn ingested(&self) -> Option<Millis> {
+        self.ingested
     }
 
     /// What is remembered of a series for a kind of alert; `None` if it has never been looked at.
@@ -100,6 +113,19 @@ impl<'a> Raise<'a> {
             return Ok(());
         }
         self.apply(series, policy, |rule, track| rule.close(track, at))
+    }
+
+    /// Ends the alert of a series that has given nothing for as many points as would end it if
+    /// they were quiet: a host that was taken down must not be told of for ever. `step` is how
+    /// far apart points are.
+    pub(super) fn end_if_gone(&mut self, series: &SeriesRecord, policy: &Policy, step: Millis) -> Result<(), Fault> {
+        let Some(episode) = self.track(series, policy.record.kind).and_then(Track::episode) else { return Ok(()) };
+        let (Some((_, last)), Some(ingested)) = (series.span, self.ingested) else { return Ok(()) };
+        let points = Millis::try_from(episode.quiet_points(&policy.record)).unwrap_or(Millis::MAX);
+        if ingested.saturating_sub(last) < points.saturating_mul(step).max(GONE_MS) {
+            return Ok(());
+        }
+        self.close(series, policy, last.saturating_add(step))
     }
 
     fn apply(
@@ -176,17 +202,44 @@ impl<'a> Raise<'a> {
         Ok(())
     }
 
+    /// Ends alerts that no memory holds any more, so that none is on for ever: a memory may be
+    /// of a format that cannot be read.
+    pub(super) fn end_orphans(&mut self) -> Result<(), Fault> {
+        let open = self.open_before()?.clone();
+        let held = |alert: &AlertRecord| {
+            let track = self.memories.get(&alert.series).and_then(|memory| memory.track(alert.kind));
+            self.alerts.contains_key(&alert.id)
+                || track.and_then(Track::episode).is_some_and(|episode| episode.id == alert.id)
+        };
+        let orphans: Vec<AlertRecord> = open.into_values().filter(|alert| !held(alert)).collect();
+        for mut alert in orphans {
+            alert.phase = AlertPhase::Resolved;
+            alert.ended = Some(self.context.now());
+            if alert.fired.is_some() {
+                self.counts.count("resolved", 1);
+                self.signals.insert(Signal { key: alert.key.clone(), id: alert.id.clone() });
+            }
+            self.alerts.insert(alert.id.clone(), alert);
+        }
+        Ok(())
+    }
+
     /// An alert as it was last written.
     fn before(&mut self, id: &str) -> Result<Option<AlertRecord>, Fault> {
         if let Some(record) = self.alerts.get(id) {
             return Ok(Some(record.clone()));
         }
+        Ok(self.open_before()?.get(id).cloned())
+    }
+
+    /// The alerts that were not over before this run.
+    fn open_before(&mut self) -> Result<&BTreeMap<String, AlertRecord>, Fault> {
         if self.open.is_none() {
             let open = AlertFilter { key: Some(self.context.key().clone()), open: true, ..AlertFilter::default() };
             let open = self.context.store.alerts(&open).map_err(|e| self.context.store_fault(&e))?;
             self.open = Some(open.into_iter().map(|alert| (alert.id.clone(), alert)).collect());
         }
-        Ok(self.open.as_ref().and_then(|open| open.get(id)).cloned())
+        Ok(self.open.get_or_insert_default())
     }
 
     /// Digests of the models that scored a point, a tag each. In a chain that is the newest fit
@@ -207,7 +260,7 @@ impl<'a> Raise<'a> {
 
     /// What is to be kept. Without anything the run did nothing, which is `idle`.
     pub(super) fn finish(self, idle: &str) -> Result<Outcome, Fault> {
-        if self.touched.is_empty() {
+        if self.touched.is_empty() && self.alerts.is_empty() {
             return Ok(Outcome::skipped(idle));
         }
         let tenant = &self.context.key().tenant;
@@ -241,4 +294,12 @@ fn crossed(policy: &PolicyRecord, value: f64) -> f64 {
         AlertKind::Anomaly | AlertKind::Llm => None,
     };
     named.unwrap_or(policy.threshold)
+}
+
+/// Up to which instant the source has given all that it had: when it was last asked, if it
+/// then answered in full. One that failed, or lost a part, says nothing of what is missing.
+fn ingested(context: &JobContext<'_>) -> Result<Option<Millis>, Fault> {
+    let last = ingest::last_that(context, |run| !matches!(run.state, RunState::Skipped(_)))?;
+    let delay = context.bound.batch.ingest.delay_ms;
+    Ok(last.filter(|run| run.state == RunState::Done).map(|run| run.slot.scheduled.saturating_sub(delay)))
 }

@@ -55,6 +55,7 @@ pub use record::{
     AlertRecord, Attempt, Column, Commit, Decision, Delivery, DocumentKind, DocumentWrite, FitRecord, ModelRecord,
     ModelWrite, Peak, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId, SeriesRecord,
 };
+pub use retain::Deleted;
 pub use sled::SledStore;
 
 /// The format of the directory; a version of anomd reads those up to its own.

@@ -17,15 +17,24 @@ use crate::series::Millis;
 /// How long before the oldest kept point a fit is kept that may have judged it.
 const FIT_KEPT_MS: Millis = 7 * 86_400_000;
 
+/// What a deletion found to delete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Series that lost samples or scores.
+    pub series: usize,
+    /// Alerts, decisions, fits and deliveries.
+    pub records: usize,
+}
+
 impl Database {
     /// Deletes what a batch has from before an instant: samples, scores, alerts that are
     /// resolved and started before it, deliveries that are settled and were queued before it.
     /// Series, models, open alerts and runs stay. The room on disk comes back with later
     /// sealings.
-    pub fn delete_before(&self, key: &BatchKey, before: Millis) -> Result<(), StoreError> {
+    pub fn delete_before(&self, key: &BatchKey, before: Millis) -> Result<Deleted, StoreError> {
         let inner = &*self.inner;
         let mut writer = lock(&inner.writer);
-        let Some(batch) = inner.batch_id(key) else { return Ok(()) };
+        let Some(batch) = inner.batch_id(key) else { return Ok(Deleted::default()) };
         let mut removed = Vec::new();
         let alerts =
             AlertFilter { key: Some(key.clone()), started: Some(Millis::MIN..before), ..AlertFilter::default() };
@@ -52,9 +61,12 @@ impl Database {
             }
         }
         let tails = inner.tails_from(key, before)?;
-        let entry = ClearEntry { batch, before, removed, tails };
-        inner.write_entry(&mut writer, Entry::Clear(entry))?;
-        Ok(())
+        let deleted = Deleted { series: tails.len(), records: removed.len() };
+        if deleted != Deleted::default() {
+            let entry = ClearEntry { batch, before, removed, tails };
+            inner.write_entry(&mut writer, Entry::Clear(entry))?;
+        }
+        Ok(deleted)
     }
 
     /// Deletes a batch with everything that it has. A later commit begins it anew, with new

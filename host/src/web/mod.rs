@@ -1,7 +1,12 @@
-//! What a browser or a client sees: for now whether the node lives, and what it runs.
+//! What a browser or a client sees: the API, and the page that a link in a message opens.
+
+mod api;
+mod page;
 
 use std::sync::Arc;
 
+use api::Api;
+pub use api::{BackupRequest, Endpoint, ExportRequest, Problem, Verb};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -10,10 +15,14 @@ use tokio::net::TcpListener;
 
 use crate::node::Node;
 
-/// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, node: Arc<Node>) -> std::io::Result<()> {
-    let routes = Router::new().route("/healthz", get(|| async { "ok\n" })).route("/api/v1/batches", get(batches));
-    axum::serve(listener, routes.with_state(node)).await
+/// Serves until it is dropped. The API answers whoever shows `token`.
+pub async fn serve(listener: TcpListener, node: Arc<Node>, token: &str) -> std::io::Result<()> {
+    let open = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/api/v1/batches", get(batches))
+        .with_state(node.clone());
+    let routes = open.nest("/api/v1", api::routes(Api::new(node.clone(), token))).merge(page::routes(node));
+    axum::serve(listener, routes).await
 }
 
 async fn batches(State(node): State<Arc<Node>>) -> Json<Value> {

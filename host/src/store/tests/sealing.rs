@@ -210,7 +210,7 @@ fn take_step(db: &Database, step: &Step, now: Millis) -> Result<(), StoreError> 
         }
         Step::Kv { key, value: Some(value) } => db.kv_put("default", "p", &format!("k{key}"), vec![value]),
         Step::Kv { key, value: None } => db.kv_delete("default", "p", &format!("k{key}")),
-        Step::DeleteBefore { batch: b, time } => db.delete_before(&batch(b), at(time)),
+        Step::DeleteBefore { batch: b, time } => db.delete_before(&batch(b), at(time)).map(drop),
         Step::DeleteBatch { batch: b } => db.delete_batch(&batch(b)),
         Step::Score { .. } | Step::Seal | Step::FailedSeal { .. } | Step::Restart => Ok(()),
     }

@@ -1,0 +1,152 @@
+//! Where a command gets its answers: from the store, or from the node that has it open.
+
+use std::io::Write;
+
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{CliError, Global, open};
+use crate::capability::tls;
+use crate::config::{self, Batch, Environment};
+use crate::desk::{Desk, DeskError};
+use crate::node::Presence;
+use crate::schedule::{Clock as _, SystemClock};
+use crate::store::{Database, StoreError};
+use crate::web::{Endpoint, Problem, Verb};
+
+/// What answers.
+pub enum Door {
+    /// The store, which nobody else has open.
+    Store {
+        /// The store.
+        store: Database,
+        /// The batches of the folder, those that can be read.
+        batches: Vec<Batch>,
+    },
+    /// The node that has it open.
+    Node(Client),
+}
+
+/// A running node, as a client sees it.
+pub struct Client {
+    presence: Presence,
+    http: reqwest::Client,
+}
+
+impl Door {
+    /// Opens the store, or finds the node that has it open.
+    pub fn open(global: &Global) -> Result<Self, CliError> {
+        let environment = Environment::of_process();
+        let config = open::node_config(global, &environment)?;
+        match open::store_of(&config) {
+            Ok(store) => {
+                // A file that is wrong costs an answer only what it would have said.
+                let loaded = config::load_batches(&config.batches, &config, &environment);
+                Ok(Self::Store { store, batches: loaded.batches.into_values().chain(loaded.drafts).collect() })
+            }
+            Err(CliError::Store(StoreError::InUse { dir, pid })) => match Presence::of(&config.data, pid) {
+                Some(presence) => Ok(Self::Node(Client::of(presence)?)),
+                None => Err(StoreError::InUse { dir, pid }.into()),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks.
+    pub async fn ask<R: Endpoint>(&self, request: &R) -> Result<R::Reply, CliError> {
+        match self {
+            Self::Store { store, batches } => {
+                let batches = batches.iter().map(|batch| (batch.key.clone(), batch)).collect();
+                Ok(request.ask(&Desk { store, batches: &batches, now: SystemClock.now() })?)
+            }
+            Self::Node(client) => client.ask(request).await,
+        }
+    }
+}
+
+impl Client {
+    fn of(presence: Presence) -> Result<Self, CliError> {
+        let tls = tls::client().ok_or_else(|| CliError::other("TLS cannot be used"))?;
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("anomd/", env!("CARGO_PKG_VERSION")))
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build();
+        Ok(Self { presence, http: http.map_err(|e| CliError::other(e.to_string()))? })
+    }
+
+    async fn ask<R: Endpoint>(&self, request: &R) -> Result<R::Reply, CliError> {
+        let request = match R::VERB {
+            Verb::Get => self.get(&request.path(), request)?,
+            Verb::Post => {
+                let body = serde_json::to_vec(request).map_err(|e| CliError::other(e.to_string()))?;
+                self.http.post(self.url(&request.path())).header("content-type", "application/json").body(body)
+            }
+        };
+        let body = self.send(request).await?.bytes().await.map_err(|e| self.lost(&e))?;
+        serde_json::from_slice(&body)
+            .map_err(|e| CliError::other(format!("the node answered what this command does not understand: {e}")))
+    }
+
+    /// Writes the body of an answer into a sink as it comes.
+    pub async fn stream(&self, path: &str, query: &impl Serialize, sink: &mut dyn Write) -> Result<(), CliError> {
+        let mut response = self.send(self.get(path, query)?).await?;
+        while let Some(part) = response.chunk().await.map_err(|e| self.lost(&e))? {
+            sink.write_all(&part)?;
+        }
+        Ok(sink.flush()?)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/api/v1/{path}", self.presence.address)
+    }
+
+    fn get(&self, path: &str, query: &impl Serialize) -> Result<RequestBuilder, CliError> {
+        let mut url = url::Url::parse(&self.url(path)).map_err(|e| CliError::other(e.to_string()))?;
+        let members = serde_json::to_value(query).map_err(|e| CliError::other(e.to_string()))?;
+        for (name, value) in members.as_object().into_iter().flatten() {
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            url.query_pairs_mut().append_pair(name, &text);
+        }
+        Ok(self.http.get(url.as_str()))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, CliError> {
+        let response = request.bearer_auth(&self.presence.token).send().await.map_err(|e| self.lost(&e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.map_err(|e| self.lost(&e))?;
+        let said = serde_json::from_slice::<Problem>(&body).map(|problem| problem.detail);
+        let said = said.unwrap_or_else(|_| format!("the node answered {status}"));
+        Err(match status {
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::CONFLICT => CliError::Usage(said),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE => CliError::Node(said),
+            _ => CliError::other(said),
+        })
+    }
+
+    fn lost(&self, error: &reqwest::Error) -> CliError {
+        let Presence { address, pid, .. } = &self.presence;
+        CliError::Node(format!(
+            "the node at {address} (process {pid}) has the store open and does not answer: {error}. Try again, or stop \
+             it: then commands open the store themselves."
+        ))
+    }
+}
+
+impl From<DeskError> for CliError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Unknown(text) | DeskError::Invalid(text) | DeskError::Conflict(text) => Self::Usage(text),
+            DeskError::Store(error) => Self::Store(error),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Alerts as people see them, and what they do about one: acknowledge, snooze.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::silences::active;
+use super::{Ask, Desk, DeskError, instant};
+use crate::alert::Silence;
+use crate::message::{Act, AlertKind, AlertPhase};
+use crate::series::Millis;
+use crate::store::{AlertFilter, AlertRecord, DocumentKind, DocumentWrite};
+
+/// A prefix of an identity must have so many characters.
+const PREFIX: usize = 4;
+/// The longest text that a person may leave with an act, in bytes.
+const COMMENT_BYTES: usize = 4 << 10;
+
+/// Held from reading an act to writing it, so that of two people who act at once neither
+/// undoes what the other did.
+static ACTS: Mutex<()> = Mutex::new(());
+
+/// Which alerts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertQuery {
+    /// Of this batch; `None`: of all.
+    pub batch: Option<String>,
+    /// Only series whose name holds this text.
+    pub metric: Option<String>,
+    /// Also those that are over.
+    pub all: bool,
+    /// At most so many, the last started first.
+    pub limit: Option<usize>,
+}
+
+/// One alert.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertShow {
+    /// Its identity, or a beginning of it that no other has.
+    #[serde(default)]
+    pub id: String,
+}
+
+/// Says that somebody looks after an alert: it is not repeated until it is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledge {
+    /// Its identity, or a beginning of it.
+    #[serde(default)]
+    pub id: String,
+    /// Who.
+    pub by: String,
+    /// What they want others to know.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// Takes an acknowledgement back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unacknowledge {
+    /// Its identity, or a beginning of it.
+    #[serde(default)]
+    pub id: String,
+}
+
+/// Tells nobody of an alert until an instant; one that has passed ends a snooze.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snooze {
+    /// Its identity, or a beginning of it.
+    #[serde(default)]
+    pub id: String,
+    /// Who.
+    pub by: String,
+    /// Until when.
+    #[serde(with = "instant")]
+    pub until: Millis,
+}
+
+/// An alert as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertView {
+    /// Its identity.
+    pub id: String,
+    /// The tenant.
+    pub tenant: String,
+    /// The batch.
+    pub batch: String,
+    /// What raised it.
+    pub kind: AlertKind,
+    /// The series' `metric_name`.
+    pub metric: String,
+    /// The series' labels.
+    pub labels: BTreeMap<String, String>,
+    /// Where it is in its life.
+    pub phase: AlertPhase,
+    /// That somebody looks after it.
+    pub acknowledged: Option<Acknowledged>,
+    /// That nobody is told for a while.
+    pub snoozed: Option<Snoozed>,
+    /// Silences that match it now.
+    pub silenced_by: Vec<String>,
+    /// The first point over the threshold.
+    #[serde(with = "instant")]
+    pub started: Millis,
+    /// The point at which it began to fire.
+    #[serde(with = "instant::option")]
+    pub fired: Option<Millis>,
+    /// The point at which it was over.
+    #[serde(with = "instant::option")]
+    pub ended: Option<Millis>,
+    /// When its worst point was.
+    #[serde(with = "instant")]
+    pub worst_at: Millis,
+    /// What came there.
+    pub value: Option<f64>,
+    /// The edges of what was expected there; `None` where there is none.
+    pub expected: (Option<f64>, Option<f64>),
+    /// 0 to 1; for a kind without scores how far over its limit, 1 being at it.
+    pub score: Option<f64>,
+    /// The threshold that was crossed.
+    pub threshold: Option<f64>,
+    /// The parts of the worst score, largest first.
+    pub terms: Vec<(String, f64)>,
+    /// Events that were on or had just been.
+    pub events: Vec<String>,
+    /// Why, in words, where something said so.
+    pub explanation: Option<String>,
+}
+
+/// That somebody looks after an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// Who.
+    pub by: String,
+    /// Since when.
+    #[serde(with = "instant")]
+    pub at: Millis,
+    /// What they wrote.
+    pub comment: String,
+}
+
+/// That nobody is told of an alert for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snoozed {
+    /// Until when.
+    #[serde(with = "instant")]
+    pub until: Millis,
+    /// Who said so.
+    pub by: String,
+}
+
+impl AlertView {
+    /// In a word: `acknowledged` and `snoozed` go before `firing`.
+    pub fn state(&self) -> &'static str {
+        match self.phase {
+            AlertPhase::Firing if self.acknowledged.is_some() => "acknowledged",
+            AlertPhase::Firing if self.snoozed.is_some() => "snoozed",
+            AlertPhase::Firing if !self.silenced_by.is_empty() => "silenced",
+            phase => phase.name(),
+        }
+    }
+
+    /// A record and what people did about it.
+    pub(super) fn of(desk: &Desk<'_>, record: AlertRecord, silences: &[Silence]) -> Result<Self, DeskError> {
+        let act = act(desk, &record)?;
+        let known = |value: f64| value.is_finite().then_some(value);
+        let labels = desk.labels(&record);
+        let over = record.phase == AlertPhase::Resolved;
+        let silences = silences.iter().filter(|silence| !over && silence.matchers.matches(&labels));
+        Ok(Self {
+            silenced_by: silences.map(|silence| silence.id.clone()).collect(),
+            id: record.id,
+            tenant: record.key.tenant,
+            batch: record.key.batch,
+            kind: record.kind,
+            metric: record.name,
+            labels: record.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            phase: record.phase,
+            acknowledged: act.acknowledged.map(|(by, at, comment)| Acknowledged { by, at, comment }),
+            snoozed: act
+                .snoozed
+                .filter(|(until, _)| *until > desk.now && !over)
+                .map(|(until, by)| Snoozed { until, by }),
+            started: record.started,
+            fired: record.fired,
+            ended: record.ended,
+            worst_at: record.worst.time,
+            value: known(record.worst.value),
+            expected: (known(record.worst.lower), known(record.worst.upper)),
+            score: known(record.worst.score),
+            threshold: known(record.threshold),
+            terms: record.terms.into_iter().filter(|(_, part)| part.is_finite()).collect(),
+            events: record.events,
+            explanation: record.explanation,
+        })
+    }
+}
+
+impl Ask for AlertQuery {
+    type Reply = Vec<AlertView>;
+
+    fn ask(&self, desk: &Desk<'_>) -> Result<Vec<AlertView>, DeskError> {
+        let key = self.batch.as_deref().map(|named| desk.batch(named)).transpose()?;
+        let mut records = desk.store.alerts(&AlertFilter { key, open: !self.all, ..AlertFilter::default() })?;
+        if let Some(text) = &self.metric {
+            records.retain(|record| record.name.contains(text.as_str()));
+        }
+        records.truncate(self.limit.unwrap_or(usize::MAX));
+        let silences = desk.active_silences()?;
+        let view = |record: AlertRecord| {
+            let own = silences.get(&record.key.tenant).map(Vec::as_slice).unwrap_or_default();
+            AlertView::of(desk, record, own)
+        };
+        records.into_iter().map(view).collect()
+    }
+}
+
+impl Ask for AlertShow {
+    type Reply = AlertView;
+
+    fn ask(&self, desk: &Desk<'_>) -> Result<AlertView, DeskError> {
+        let record = desk.alert(&self.id)?;
+        desk.view(record)
+    }
+}
+
+impl Ask for Acknowledge {
+    type Reply = AlertView;
+
+    fn ask(&self, desk: &Desk<'_>) -> Result<AlertView, DeskError> {
+        let record = desk.open_alert(&self.id, "acknowledge")?;
+        let (by, comment) = (author(&self.by)?, comment(&self.comment)?);
+        act_on(desk, &record, |act| act.acknowledged = Some((by, desk.now, comment)))?;
+        desk.view(record)
+    }
+}
+
+impl Ask for Unacknowledge {
+    type Reply = AlertView;
+
+    fn ask(&self, desk: &Desk<'_>) -> Result<AlertView, DeskError> {
+        let record = desk.alert(&self.id)?;
+        act_on(desk, &record, |act| act.acknowledged = None)?;
+        desk.view(record)
+    }
+}
+
+impl Ask for Snooze {
+    type Reply = AlertView;
+
+    fn ask(&self, desk: &Desk<'_>) -> Result<AlertView, DeskError> {
+        let record = desk.open_alert(&self.id, "snooze")?;
+        let by = author(&self.by)?;
+        act_on(desk, &record, |act| act.snoozed = (self.until > desk.now).then_some((self.until, by)))?;
+        desk.view(record)
+    }
+}
+
+impl Desk<'_> {
+    pub(super) fn view(&self, record: AlertRecord) -> Result<AlertView, DeskError> {
+        let silences = active(self, &record.key.tenant)?;
+        AlertView::of(self, record, &silences)
+    }
+
+    /// The alert whose identity begins so. Open alerts go first, so that the short name of
+    /// one that matters now is not that of an old one.
+    pub(super) fn alert(&self, id: &str) -> Result<AlertRecord, DeskError> {
+        if id.len() < PREFIX {
+            return Err(DeskError::invalid(format!(
+                "`{id}` is too short for the identity of an alert: write {PREFIX} characters or more, as `anomd alert \
+                 list` shows them"
+            )));
+        }
+        for open in [true, false] {
+            let mut found = self.store.alerts(&AlertFilter { open, ..AlertFilter::default() })?;
+            found.retain(|record| record.id.starts_with(id));
+            if let [_, _, ..] = found.as_slice() {
+                let ids: Vec<_> = found.iter().take(20).map(|a| format!("\n  {}  {}", a.id, a.name)).collect();
+                return Err(DeskError::conflict(format!(
+                    "`{id}` is the beginning of {} alerts; write more of the one you mean:{}",
+                    found.len(),
+                    ids.concat()
+                )));
+            }
+            if let Some(record) = found.pop() {
+                return Ok(record);
+            }
+        }
+        Err(DeskError::unknown(format!("there is no alert `{id}`; `anomd alert list --all` shows those that are kept")))
+    }
+
+    fn open_alert(&self, id: &str, what: &str) -> Result<AlertRecord, DeskError> {
+        let record = self.alert(id)?;
+        match record.ended {
+            Some(ended) if record.phase == AlertPhase::Resolved => Err(DeskError::conflict(format!(
+                "the alert {} of {} is over since {}, so there is nothing to {what}",
+                record.id,
+                record.name,
+                instant::text(ended)
+            ))),
+            _ => Ok(record),
+        }
+    }
+}
+
+/// What people did about an alert.
+pub(super) fn act(desk: &Desk<'_>, record: &AlertRecord) -> Result<Act, DeskError> {
+    Ok(desk.store.document(&record.key.tenant, DocumentKind::Act, &record.id)?.unwrap_or_default())
+}
+
+pub(super) fn act_on(desk: &Desk<'_>, record: &AlertRecord, change: impl FnOnce(&mut Act)) -> Result<(), DeskError> {
+    let _alone = ACTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut act = act(desk, record)?;
+    change(&mut act);
+    let write = match act == Act::default() {
+        true => DocumentWrite::deletion(DocumentKind::Act, &record.id),
+        false => DocumentWrite::of(DocumentKind::Act, &record.id, &act),
+    };
+    Ok(desk.store.write_documents(&record.key.tenant, vec![write])?)
+}
+
+pub(super) fn author(by: &str) -> Result<String, DeskError> {
+    let by = by.trim();
+    if by.is_empty() || by.len() > 200 {
+        return Err(DeskError::invalid("who does this is missing: write a name of up to 200 bytes (--by NAME)"));
+    }
+    Ok(by.to_owned())
+}
+
+pub(super) fn comment(text: &str) -> Result<String, DeskError> {
+    if text.len() > COMMENT_BYTES {
+        return Err(DeskError::invalid(format!(
+            "the comment has more than {COMMENT_BYTES} bytes; write a shorter one"
+        )));
+    }
+    Ok(text.trim().to_owned())
+}
