@@ -31,7 +31,8 @@ struct Held<'a, T: Ord> {
 impl<'a, T: Ord + Clone> Held<'a, T> {
     fn take(all: &'a Mutex<BTreeSet<T>>, own: T) -> Option<Self> {
         let free = all.lock().unwrap_or_else(PoisonError::into_inner).insert(own.clone());
-        free.then_some(Self { all, own })
+        // Not `then_some`: what is made and dropped would give back what another holds.
+        free.then(|| Self { all, own })
     }
 }
 
