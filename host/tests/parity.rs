@@ -1,6 +1,8 @@
 //! The shipped components `knn` and `pca`, called through the host, against what PyOD said
 //! (`tests/parity/make_fixture.py`): whoever moves a batch over keeps the scores.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test says what it expects")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

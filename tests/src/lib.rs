@@ -12,6 +12,7 @@
     reason = "what goes wrong in a test ends it"
 )]
 
+mod alertmanager;
 mod anomd;
 mod exporter;
 mod prometheus;
@@ -24,6 +25,7 @@ mod source;
 mod tool;
 mod wait;
 
+pub use alertmanager::Alertmanager;
 pub use anomd::{Anomd, Output};
 pub use exporter::Exporter;
 pub use prometheus::{LOGIN, NodeExporter, Point, Prometheus, Starting};

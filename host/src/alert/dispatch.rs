@@ -147,7 +147,7 @@ impl Look<'_> {
                 AlertPhase::Resolved => signalled && record.fired.is_some(),
             };
             let Some(batch) = self.known.get(&record.key).filter(|_| joins) else { continue };
-            let targets = route::targets(batch, self.input.routing, labels);
+            let targets = route::targets(batch, record.kind, self.input.routing, labels);
             if targets.is_empty() && signalled {
                 unrouted.push((record.id.clone(), Why::Unrouted));
             }
@@ -189,8 +189,8 @@ impl Look<'_> {
 
     /// A group of a batch that has not been taken up keeps as it is.
     fn waits_for_its_batch(&self, group: &Group) -> bool {
-        let of_batch = |member: &super::group::Membership| route::batch_receiver(&member.key.batch) == group.path;
-        group.members.values().any(|member| of_batch(member) && !self.known.contains_key(&member.key))
+        let name = route::batch_of(&group.path);
+        name.is_some_and(|name| !self.known.keys().any(|key| key.batch == name))
     }
 
     fn standing(&self, group: &Group) -> BTreeMap<String, Standing> {

@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: it is given points, policy and memory, and returns records.
 
+mod budget;
 pub mod change;
 mod compose;
 mod dispatch;
@@ -19,6 +20,7 @@ mod route;
 mod signal;
 mod silence;
 
+pub use budget::{Budget, Exhausted, Spent, used_by};
 pub use compose::{alert_id, compose_group};
 pub use dispatch::{Dispatch, Dispatched, Message, dispatch};
 pub use event::{Change, EventRule, Look, News};
@@ -29,7 +31,7 @@ pub use marker::{Effect, Marker, MarkerError, strongest};
 pub use memory::{Episode, Memory, Track};
 pub use notice::{Notice, Why};
 pub use policy::{Point, PolicyRecord};
-pub use route::{ALERTMANAGER, Target, batch_receiver, targets, walk};
+pub use route::{ALERTMANAGER, Target, batch_of, batch_receiver, is_routed, notifiers, receiver_of, targets, walk};
 pub use signal::Signal;
 pub use silence::Silence;
 

@@ -9,12 +9,19 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{Batch, Grouping, Route, Routing};
+use crate::config::{Batch, Grouping, Methods, NotifierUse, Route, Routing};
+use crate::message::AlertKind;
 use crate::series::Labels;
 
 /// The notifier that is not sent messages: alerts are handed over to it, see
 /// [`hand_over`](super::hand_over).
 pub const ALERTMANAGER: &str = "alertmanager";
+
+/// What the receivers of batches begin with.
+const BATCH: &str = "batch/";
+/// What a batch's receiver of threshold alerts ends with, where it is another: no batch has
+/// a slash in its name.
+const THRESHOLD: &str = "/threshold";
 
 /// A node of the tree, or the route of a batch, that takes an alert.
 #[derive(Clone, Debug)]
@@ -65,31 +72,56 @@ pub(super) fn hash(parts: &[&str]) -> String {
 
 /// The name of a batch's own route, and of its receiver.
 pub fn batch_receiver(batch: &str) -> String {
-    format!("batch/{batch}")
+    format!("{BATCH}{batch}")
 }
 
-/// Everything that takes an alert of a batch with these labels: the batch's own route, and
-/// those of the tree where the batch is routed.
-pub fn targets<'a>(batch: &'a Batch, routing: &'a Routing, labels: &Labels) -> Vec<Target<'a>> {
-    let mut targets: Vec<Target<'a>> = of_batch(batch).into_iter().collect();
-    if let Some(root) = routing.route.as_ref().filter(|_| batch.alert.routed) {
+/// The batch whose own receiver, or route, this is; `None`: it is the tenant's.
+pub fn batch_of(receiver: &str) -> Option<&str> {
+    let name = receiver.strip_prefix(BATCH)?;
+    Some(name.strip_suffix(THRESHOLD).unwrap_or(name))
+}
+
+/// Everything that takes an alert of a batch: the batch's own route, and those of the tree
+/// where the batch is routed.
+pub fn targets<'a>(batch: &'a Batch, kind: AlertKind, routing: &'a Routing, labels: &Labels) -> Vec<Target<'a>> {
+    let mut targets: Vec<Target<'a>> = of_batch(batch, kind).into_iter().collect();
+    if let Some(root) = routing.route.as_ref().filter(|_| is_routed(batch, kind)) {
         targets.extend(walk(routing, root, labels));
     }
     targets
 }
 
-/// The route of a batch's own `alert_methods`.
-pub(super) fn of_batch(batch: &Batch) -> Option<Target<'_>> {
-    let policy = &batch.alert;
+/// Whether alerts of a kind go through the tenant's tree.
+pub fn is_routed(batch: &Batch, kind: AlertKind) -> bool {
+    threshold_methods(batch, kind).map_or(batch.alert.routed, |methods| methods.routed)
+}
+
+/// The notifiers that a batch names for alerts of a kind.
+pub fn notifiers(batch: &Batch, kind: AlertKind) -> &[NotifierUse] {
+    threshold_methods(batch, kind).map_or(&batch.alert.notifiers, |methods| &methods.notifiers)
+}
+
+fn threshold_methods(batch: &Batch, kind: AlertKind) -> Option<&Methods> {
+    batch.threshold.methods.as_ref().filter(|_| kind == AlertKind::Threshold)
+}
+
+/// The name of a batch's own receiver for alerts of a kind.
+pub fn receiver_of(batch: &Batch, kind: AlertKind) -> String {
     let name = batch_receiver(&batch.key.batch);
-    (!policy.notifiers.is_empty()).then(|| Target {
+    if threshold_methods(batch, kind).is_some() { name + THRESHOLD } else { name }
+}
+
+/// The route of a batch's own `alert_methods`, or `tholdalert_methods`.
+fn of_batch(batch: &Batch, kind: AlertKind) -> Option<Target<'_>> {
+    let (name, own) = (receiver_of(batch, kind), notifiers(batch, kind));
+    (!own.is_empty()).then(|| Target {
         path: name.clone(),
         receiver: name,
-        grouping: &policy.grouping,
+        grouping: &batch.alert.grouping,
         mute: &[],
         active: &[],
-        send_resolved: policy.send_resolved,
-        notifiers: told(policy.notifiers.iter().map(|notifier| notifier.plugin.as_str())),
+        send_resolved: batch.alert.send_resolved,
+        notifiers: told(own.iter().map(|notifier| notifier.plugin.as_str())),
     })
 }
 
@@ -158,7 +190,11 @@ fn children<'a>(route: &'a Route, path: &str) -> impl Iterator<Item = (&'a Route
 
 /// Every target that there is, by path and receiver: those of the batches and of the tree.
 pub(super) fn all<'a>(batches: &[&'a Batch], routing: &'a Routing) -> BTreeMap<(String, String), Target<'a>> {
-    let mut all: Vec<Target<'a>> = batches.iter().filter_map(|batch| of_batch(batch)).collect();
+    let mut all: Vec<Target<'a>> = batches
+        .iter()
+        .flat_map(|batch| [AlertKind::Anomaly, AlertKind::Threshold].map(|kind| of_batch(batch, kind)))
+        .flatten()
+        .collect();
     let mut open: Vec<(&Route, String)> = routing.route.iter().map(|root| (root, root.matchers.to_string())).collect();
     while let Some((route, path)) = open.pop() {
         open.extend(children(route, &path));
@@ -170,7 +206,7 @@ pub(super) fn all<'a>(batches: &[&'a Batch], routing: &'a Routing) -> BTreeMap<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Receiver;
+    use crate::config::{BatchSecrets, Receiver};
 
     fn route(receiver: &str, matchers: &str, routes: Vec<Route>) -> Route {
         Route {
@@ -228,7 +264,12 @@ mod tests {
 
     #[test]
     fn a_route_keeps_its_path_when_others_come_and_go() {
-        let receiver = |name: &str| Receiver { name: name.to_owned(), send_resolved: true, notifiers: Vec::new() };
+        let receiver = |name: &str| Receiver {
+            name: name.to_owned(),
+            send_resolved: true,
+            notifiers: Vec::new(),
+            secrets: BatchSecrets::default(),
+        };
         let mut routing = Routing {
             route: Some(route("all", "", vec![route("db", "team=db", Vec::new())])),
             receivers: ["all", "db"].map(|name| (name.to_owned(), receiver(name))).into(),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::config::{
-    Batch, BatchKey, Environment, Grouping, InhibitRule, NotifierUse, Receiver, Route, Routing, TimeInterval,
-    load_batch_text,
+    Batch, BatchKey, BatchSecrets, Environment, Grouping, InhibitRule, NotifierUse, Receiver, Route, Routing,
+    TimeInterval, load_batch_text,
 };
 use crate::message::{Act, AlertKind, AlertPhase, AlertState};
 use crate::series::{Labels, Millis};
@@ -59,7 +59,12 @@ impl World {
             repeat_ms: 60 * MINUTE,
         };
         let notifier = NotifierUse { plugin: "mail".to_owned(), config: serde_json::json!({}), pointer: String::new() };
-        let receiver = Receiver { name: "ops".to_owned(), send_resolved: true, notifiers: vec![notifier] };
+        let receiver = Receiver {
+            name: "ops".to_owned(),
+            send_resolved: true,
+            notifiers: vec![notifier],
+            secrets: BatchSecrets::default(),
+        };
         world.routing.receivers.insert("ops".to_owned(), receiver);
         world.routing.route = Some(Route {
             receiver: "ops".to_owned(),

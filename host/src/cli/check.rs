@@ -30,6 +30,7 @@ pub(super) async fn check(global: &Global, args: CheckArgs) -> Result<(), CliErr
         config::load_file(&path, &config, &environment)
     };
     let mut problems = loaded.problems;
+    problems.extend(node::check_receivers(&config, &catalogue).await);
     for batch in loaded.batches.values().chain(&loaded.drafts) {
         let found = node::check(batch, &problems, &config, &catalogue).await;
         problems.extend(found);

@@ -39,6 +39,9 @@ pub async fn node(config: NodeConfig, clock: Arc<dyn Clock>) -> Result<Arc<Node>
     for fault in faults {
         eprintln!("{fault}");
     }
+    if !node.problems.is_empty() {
+        eprintln!("{}", node.problems);
+    }
     Ok(node)
 }
 

@@ -113,6 +113,6 @@ fn print(found: &Inspection) {
     output::line(table);
     match &found.refusal {
         Some(why) => output::line(format!("this host does not load it: {why}")),
-        None => output::line(format!("this host loads it")),
+        None => output::line("this host loads it"),
     }
 }

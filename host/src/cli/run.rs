@@ -20,7 +20,9 @@ enum JobName {
     Train,
     Score,
     Alert,
+    Notify,
     Deliver,
+    Summary,
 }
 
 impl From<JobName> for Job {
@@ -30,7 +32,9 @@ impl From<JobName> for Job {
             JobName::Train => Self::Train,
             JobName::Score => Self::Score,
             JobName::Alert => Self::Alert,
+            JobName::Notify => Self::Notify,
             JobName::Deliver => Self::Deliver,
+            JobName::Summary => Self::Summary,
         }
     }
 }
@@ -70,7 +74,12 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> Result<(), CliError> 
     match (args.job, args.from, args.to) {
         (Some(job), ..) => {
             let now = args.at.unwrap_or_else(|| node.clock.now());
-            runs.push(node.run_job(&bound, job.into(), now, "manual").await?);
+            let job = Job::from(job);
+            if job.of_tenant() {
+                runs = node.run_tenant_job(&bound.batch.key.tenant, job, now, "manual").await?;
+            } else {
+                runs.push(node.run_job(&bound, job, now, "manual").await?);
+            }
         }
         (None, Some(from), Some(to)) => runs = replay(&node, &bound, from, to, args.every).await?,
         _ => {

@@ -143,12 +143,18 @@ pub struct Limits {
     pub http_request_bytes: usize,
     /// Bytes of a response body, after decompression.
     pub http_response_bytes: usize,
-    /// Time for one request, in milliseconds.
+    /// Time for one request of which the plugin says no time, in milliseconds.
     pub http_total_ms: u64,
+    /// The longest time that a plugin may give one request, in milliseconds.
+    pub http_longest_ms: u64,
     /// Time to connect, in milliseconds.
     pub http_connect_ms: u64,
     /// Requests of one call.
     pub http_requests_per_call: u32,
+    /// Insights that one call of an analyst may give.
+    pub insights_per_call: usize,
+    /// Bytes of the text of one insight; a longer one is cut.
+    pub insight_text_bytes: usize,
     /// Messages that one call may mail.
     pub mail_messages_per_call: u32,
     /// Bytes of one mail, attachments included.
@@ -163,6 +169,9 @@ pub struct Limits {
     pub ingest_pages: usize,
     /// Series of a batch.
     pub series_per_batch: usize,
+    /// How long one run goes on asking an analyst, in milliseconds; what it did not come to,
+    /// the next run takes first.
+    pub analyst_run_ms: u64,
     /// Bytes of all keys and values that one plugin keeps for one tenant.
     pub kv_bytes: usize,
     /// Tries of a run.
@@ -221,8 +230,11 @@ impl Default for Limits {
             http_request_bytes: 1 << 20,
             http_response_bytes: 16 << 20,
             http_total_ms: 30_000,
+            http_longest_ms: 110_000,
             http_connect_ms: 5_000,
             http_requests_per_call: 256,
+            insights_per_call: 1_000,
+            insight_text_bytes: 16 << 10,
             mail_messages_per_call: 100,
             mail_message_bytes: 10 << 20,
             mail_total_ms: 60_000,
@@ -230,6 +242,7 @@ impl Default for Limits {
             log_line_bytes: 4 << 10,
             ingest_pages: 100_000,
             series_per_batch: 100_000,
+            analyst_run_ms: 120_000,
             kv_bytes: 1 << 20,
             run_attempts: 3,
             delivery_attempts: 8,

@@ -100,7 +100,8 @@ pub fn batch(store: &Database, named: &str) -> Result<BatchKey, DeskError> {
     let (tenant, name) = named.split_once('/').unwrap_or((DEFAULT_TENANT, named));
     let key = BatchKey { tenant: tenant.to_owned(), batch: name.to_owned() };
     let known = store.batches();
-    if known.contains(&key) {
+    // A tenant's own runs stand under `*`.
+    if known.contains(&key) || key.is_tenant() {
         return Ok(key);
     }
     let names: Vec<String> = known.iter().map(ToString::to_string).collect();

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::tenant::Receivers;
 use crate::config::{
-    Batch, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Severity, Wishes, config_digest,
+    AnalystUse, Batch, BatchKey, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Receiver,
+    Routing, Severity, Wishes, config_digest,
 };
 use crate::fault::Fault;
-use crate::pipeline::{BoundBatch, BoundDetector, BoundNotifier, RunLog};
+use crate::pipeline::{BoundAnalyst, BoundBatch, BoundDetector, BoundNotifier, RunLog};
 use crate::plugin::{Call, Catalogue, KeyValue, Plugin, Use};
 
 /// Checks a batch against its plugins and the grants, and touches nothing: no plugin is
@@ -41,7 +43,7 @@ pub async fn bind(
     kv: Arc<dyn KeyValue>,
 ) -> Result<BoundBatch, Problems> {
     let mut problems = Problems::default();
-    let (mut ingester, mut detectors, mut notifiers) = (None, Vec::new(), Vec::new());
+    let (mut ingester, mut detectors, mut notifiers, mut analyst) = (None, Vec::new(), Vec::new(), None);
     for entry in entries(&batch) {
         let plugin = match find(&batch, entry, config, catalogue).await {
             Ok(plugin) => plugin,
@@ -54,6 +56,9 @@ pub async fn bind(
         let bound = match entry {
             Entry::Ingest(_) => plugin.ingester(grant).map(|bound| ingester = Some(bound)),
             Entry::Detect(_, entry) => detector(&batch, entry, &plugin, grant).await.map(|bound| detectors.push(bound)),
+            Entry::Analyse(entry) => plugin.analyst(grant).map(|analyse| {
+                analyst = Some(BoundAnalyst { entry: entry.clone(), analyse, config: entry.config.to_string() });
+            }),
             Entry::Notify(entry) => plugin.notifier(grant).map(|notify| {
                 notifiers.push(BoundNotifier { entry: entry.clone(), notify, config: entry.config.to_string() });
             }),
@@ -63,7 +68,7 @@ pub async fn bind(
         }
     }
     match ingester {
-        Some(ingester) if !problems.has_errors() => Ok(BoundBatch { batch, ingester, detectors, notifiers }),
+        Some(ingester) if !problems.has_errors() => Ok(BoundBatch { batch, ingester, detectors, notifiers, analyst }),
         _ => Err(problems),
     }
 }
@@ -74,12 +79,22 @@ enum Entry<'a> {
     Ingest(&'a IngestUse),
     Detect(usize, &'a DetectorUse),
     Notify(&'a NotifierUse),
+    Analyse(&'a AnalystUse),
 }
 
 fn entries(batch: &Batch) -> impl Iterator<Item = Entry<'_>> {
     std::iter::once(Entry::Ingest(&batch.ingest))
         .chain(batch.detectors.iter().enumerate().map(|(index, entry)| Entry::Detect(index, entry)))
-        .chain(batch.alert.notifiers.iter().map(Entry::Notify))
+        .chain(notifiers(batch).map(Entry::Notify))
+        .chain(batch.llm.analyst.iter().map(Entry::Analyse))
+}
+
+/// Those of `alert_methods`, then those that only `tholdalert_methods` names: a notifier has
+/// one configuration in a batch.
+fn notifiers(batch: &Batch) -> impl Iterator<Item = &NotifierUse> {
+    let own = &batch.alert.notifiers;
+    let more = batch.threshold.methods.iter().flat_map(|methods| &methods.notifiers);
+    own.iter().chain(more.filter(|more| !own.iter().any(|own| own.plugin == more.plugin)))
 }
 
 impl<'a> Entry<'a> {
@@ -88,6 +103,7 @@ impl<'a> Entry<'a> {
             Self::Ingest(entry) => &entry.plugin,
             Self::Detect(_, entry) => &entry.plugin,
             Self::Notify(entry) => &entry.plugin,
+            Self::Analyse(entry) => &entry.plugin,
         }
     }
 
@@ -96,6 +112,7 @@ impl<'a> Entry<'a> {
             Self::Ingest(entry) => &entry.config,
             Self::Detect(_, entry) => &entry.config,
             Self::Notify(entry) => &entry.config,
+            Self::Analyse(entry) => &entry.config,
         }
     }
 
@@ -105,6 +122,7 @@ impl<'a> Entry<'a> {
             Self::Ingest(entry) => &entry.pointer,
             Self::Detect(_, entry) => &entry.pointer,
             Self::Notify(entry) => &entry.pointer,
+            Self::Analyse(entry) => &entry.pointer,
         }
     }
 
@@ -114,6 +132,7 @@ impl<'a> Entry<'a> {
             Self::Ingest(_) => "/ingest_fn".to_owned(),
             Self::Detect(index, _) => format!("/model_configs/{index}/model_name"),
             Self::Notify(_) => "/alert_methods".to_owned(),
+            Self::Analyse(_) => "/llmalert_fn".to_owned(),
         }
     }
 }
@@ -132,12 +151,108 @@ async fn find(
         let message = format!("plugin {} {}: {}", plugin.name(), plugin.version(), found.message);
         problems.push(batch.error_at(&pointer, message, ""));
     }
-    if plugin.imports_interface("mail") && config.mail.is_none() {
-        let message = format!("plugin {} sends mail and the node has no mail account", plugin.name());
-        let remedy = "add `smtp` to anomd.yaml, or take it out of `alert_methods`";
+    if let Some((message, remedy)) = without_mail(&plugin, config) {
         problems.push(batch.error_at(&entry.named_at(), message, remedy));
     }
     if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+}
+
+/// What is missing for a plugin that sends mail.
+fn without_mail(plugin: &Plugin, config: &NodeConfig) -> Option<(String, &'static str)> {
+    let remedy = "add `smtp` to anomd.yaml, or take it out of `alert_methods`";
+    (plugin.imports_interface("mail") && config.mail.is_none())
+        .then(|| (format!("plugin {} sends mail and the node has no mail account", plugin.name()), remedy))
+}
+
+/// Checks the receivers of the tenants' routes, as [`check`] does a batch.
+pub async fn check_receivers(config: &NodeConfig, catalogue: &Catalogue) -> Problems {
+    let mut problems = Problems::default();
+    for routing in config.tenants.values().map(|tenant| &tenant.routing) {
+        for entry in routing.receivers.values().flat_map(|receiver| &receiver.notifiers) {
+            if let Err(found) = find_receiver(routing, entry, config, catalogue).await {
+                problems.extend(found);
+            }
+        }
+    }
+    problems
+}
+
+/// Binds the receivers of the tenants' routes: those that work, and what is in the way of
+/// the others.
+pub(super) async fn receivers(
+    config: &NodeConfig,
+    catalogue: &Catalogue,
+    kv: Arc<dyn KeyValue>,
+) -> (Receivers, Problems) {
+    let (mut bound, mut problems) = (Receivers::new(), Problems::default());
+    for (tenant, routing) in config.tenants.iter().map(|(name, tenant)| (name, &tenant.routing)) {
+        let own = bound.entry(tenant.clone()).or_default();
+        for receiver in routing.receivers.values() {
+            let mut notifiers = Vec::new();
+            for entry in &receiver.notifiers {
+                let plugin = match find_receiver(routing, entry, config, catalogue).await {
+                    Ok(plugin) => plugin,
+                    Err(found) => {
+                        problems.extend(found);
+                        continue;
+                    }
+                };
+                match plugin.notifier(grant_receiver(tenant, receiver, entry, &plugin, config, kv.clone())) {
+                    Ok(notify) => notifiers.push(Arc::new(BoundNotifier {
+                        entry: entry.clone(),
+                        notify,
+                        config: entry.config.to_string(),
+                    })),
+                    Err(fault) => problems.push(routing.error_at(&entry.pointer, fault.message, fault.remedy)),
+                }
+            }
+            own.insert(receiver.name.clone(), notifiers);
+        }
+    }
+    (bound, problems)
+}
+
+async fn find_receiver(
+    routing: &Routing,
+    entry: &NotifierUse,
+    config: &NodeConfig,
+    catalogue: &Catalogue,
+) -> Result<Arc<Plugin>, Problems> {
+    let plugin =
+        catalogue.get(&entry.plugin).map_err(|fault| routing.error_at(&entry.pointer, fault.message, fault.remedy))?;
+    let mut problems = Problems::default();
+    for found in plugin.check_config(&entry.config).await {
+        let message = format!("plugin {} {}: {}", plugin.name(), plugin.version(), found.message);
+        problems.push(routing.error_at(&format!("{}{}", entry.pointer, found.pointer), message, ""));
+    }
+    if let Some((message, remedy)) = without_mail(&plugin, config) {
+        problems.push(routing.error_at(&entry.pointer, message, remedy));
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+}
+
+fn grant_receiver(
+    tenant: &str,
+    receiver: &Receiver,
+    entry: &NotifierUse,
+    plugin: &Plugin,
+    config: &NodeConfig,
+    kv: Arc<dyn KeyValue>,
+) -> Use {
+    let origins = if plugin.bundled() { plugin.origins_with(&entry.config) } else { Vec::new() };
+    let slots: Vec<String> = plugin.secrets().iter().map(|slot| slot.name.clone()).collect();
+    let wishes = Wishes { origins: &origins, slots: &slots };
+    let (grants, secrets) = config.grants_for(tenant, receiver, &entry.plugin, &entry.config, wishes);
+    Use {
+        tenant: tenant.to_owned(),
+        batch: BatchKey::TENANT.to_owned(),
+        grants,
+        secrets,
+        timezone: chrono_tz::Tz::UTC,
+        mail: config.mail.clone(),
+        kv,
+        warm: true,
+    }
 }
 
 fn grant(batch: &Batch, entry: Entry<'_>, plugin: &Plugin, config: &NodeConfig, kv: Arc<dyn KeyValue>) -> Use {

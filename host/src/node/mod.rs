@@ -1,22 +1,26 @@
 //! One running anomd: configuration, plugins, store and clock, put together once.
 //!
 //! Whatever starts a run, the ticker, a command or a page, starts it here. A batch has one
-//! run at a time: what comes while it runs waits for the next tick.
+//! run at a time: what comes while it runs waits for the next tick. What its alerts lead to
+//! is the tenant's.
 
 mod bind;
 mod presence;
+mod tenant;
 mod tick;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-pub use bind::check;
+pub use bind::{check, check_receivers};
 pub use presence::{Presence, Published};
+use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
 
-use crate::config::{Batch, BatchKey, Job, Node as NodeConfig, Problems, Slot};
+use crate::config::{Batch, BatchKey, DEFAULT_TENANT, Job, Node as NodeConfig, Problems, Slot};
+use crate::desk::Links;
 use crate::fault::Fault;
-use crate::pipeline::{self, BoundBatch, ChainReport};
+use crate::pipeline::{self, Address, BoundBatch, ChainReport};
 use crate::plugin::{Catalogue, Runtime};
 use crate::schedule::Clock;
 use crate::series::Millis;
@@ -32,8 +36,21 @@ pub struct Node {
     pub store: Database,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// What is wrong with the receivers of the tenants' routes; the others work.
+    pub problems: Problems,
     batches: RwLock<BTreeMap<BatchKey, Arc<BoundBatch>>>,
+    receivers: tenant::Receivers,
+    /// Makes the links of messages, where they can be reached.
+    links: Option<Links>,
     busy: Mutex<BTreeSet<BatchKey>>,
+    /// Held while it is decided who is told, by tenant.
+    deciding: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Notifiers that are sending, by tenant.
+    sending: Mutex<BTreeSet<(String, Address)>>,
+    /// Slots of tenants' runs that are under way.
+    slots: Mutex<BTreeSet<Slot>>,
+    /// When the jobs of each tenant are due.
+    planned: Mutex<BTreeMap<String, Planned>>,
     /// Woken when a run has ended or the batches have changed.
     changed: tokio::sync::Notify,
 }
@@ -60,13 +77,29 @@ impl Node {
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, Vec<Fault>), Fault> {
         let (catalogue, faults) = load_plugins(&config).await?;
+        let (receivers, problems) = bind::receivers(&config, &catalogue, Arc::new(store.clone())).await;
+        let links = match &config.public_url {
+            Some(url) => {
+                let clock = clock.clone();
+                let links = Links::open(&store, Some(url), move || clock.now());
+                Some(links.map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?)
+            }
+            None => None,
+        };
         let node = Self {
+            links,
             config,
             catalogue,
             store,
             clock,
+            problems,
             batches: RwLock::default(),
+            receivers,
             busy: Mutex::default(),
+            deciding: Mutex::default(),
+            sending: Mutex::default(),
+            slots: Mutex::default(),
+            planned: Mutex::default(),
             changed: tokio::sync::Notify::new(),
         };
         Ok((Arc::new(node), faults))
@@ -76,7 +109,8 @@ impl Node {
     pub async fn take_up(&self, batch: Batch) -> Result<Arc<BoundBatch>, Problems> {
         let bound = Arc::new(bind::bind(batch, &self.config, &self.catalogue, Arc::new(self.store.clone())).await?);
         self.batches.write().unwrap_or_else(PoisonError::into_inner).insert(bound.batch.key.clone(), bound.clone());
-        self.changed.notify_one();
+        // Its routes may have changed, and alerts of its own wait for it.
+        self.look_again(&bound.batch.key.tenant);
         Ok(bound)
     }
 
@@ -108,8 +142,16 @@ impl Node {
         pipeline::execute(bound, &self.store, &self.config.limits, self.clock.as_ref(), slot, reason).await
     }
 
-    /// Runs the chain of a batch at a logical now.
+    /// Runs the chain of a batch at a logical now, and tells what came of it.
     pub async fn run_chain(&self, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
+        let mut runs = self.run_untold(bound, now, reason).await?;
+        runs.extend(self.run_tenant(&bound.batch.key.tenant, now, "chain").await?);
+        Ok(runs)
+    }
+
+    /// Runs the chain of a batch at a logical now; what comes of it is told by a run of its
+    /// tenant.
+    async fn run_untold(&self, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
         pipeline::run_chain(bound, &self.store, &self.config.limits, self.clock.as_ref(), now, reason).await
     }
 }

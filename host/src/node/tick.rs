@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{BusyGuard, Node};
-use crate::config::{BatchKey, Job};
+use super::{BusyGuard, Node, Planned};
+use crate::config::{Batch, BatchKey, Job};
+use crate::fault::Fault;
 use crate::pipeline::BoundBatch;
 use crate::schedule::{Due, Instants};
 use crate::series::Millis;
-use crate::store::DeliveryFilter;
+use crate::store::RunRecord;
 
 /// What a tick found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,21 @@ pub struct Ticker {
     runs: JoinSet<()>,
 }
 
-/// A run that is due.
+/// A run of a batch that is due.
 struct Start {
     bound: Arc<BoundBatch>,
     job: Job,
     due: Due,
+}
+
+/// What of a tenant is due.
+enum Errands {
+    /// A summary that a cron asks for.
+    Summary(Millis),
+    /// All groups are to be looked at.
+    Look,
+    /// What groups and deliveries wait for.
+    Due,
 }
 
 impl Ticker {
@@ -62,7 +73,58 @@ impl Ticker {
                 self.start(start, guard);
             }
         }
+        for tenant in self.node.tenants() {
+            let (errands, later) = self.look_at_tenant(&tenant, now);
+            next = [next, later].into_iter().flatten().min();
+            let Some(errands) = errands else { continue };
+            if let Some(guard) = self.node.claim(&BatchKey::of_tenant(&tenant)) {
+                self.start_tenant(tenant, errands, now, guard);
+            }
+        }
         next.map_or(TickOutcome::Idle, TickOutcome::Until)
+    }
+
+    /// What of a tenant is due, and when the next of it will be.
+    fn look_at_tenant(&self, tenant: &str, now: Millis) -> (Option<Errands>, Option<Millis>) {
+        let key = BatchKey::of_tenant(tenant);
+        let (mut due, mut next): (Option<Millis>, Option<Millis>) = (None, None);
+        for bound in self.node.batches().iter().filter(|bound| bound.batch.key.tenant == tenant) {
+            let batch = &bound.batch;
+            let Some(schedule) = batch.schedules.get(&Job::Summary).filter(|schedule| schedule.enabled) else {
+                continue;
+            };
+            let instants = Instants::new(&schedule.cron, batch.timezone);
+            let scheduled = self.due(&key, Job::Summary, instants, now).map(|due| due.scheduled);
+            // The oldest first: those after it are due at the next tick.
+            due = [due, scheduled].into_iter().flatten().min();
+            next = [next, instants.next(now)].into_iter().flatten().min();
+        }
+        let planned = match self.node.planned(tenant) {
+            Planned::Now => Some(Errands::Look),
+            Planned::At(Some(time)) if time <= now => Some(Errands::Due),
+            Planned::At(time) => {
+                next = [next, time].into_iter().flatten().min();
+                None
+            }
+        };
+        (due.map(Errands::Summary).or(planned), next)
+    }
+
+    fn start_tenant(&mut self, tenant: String, errands: Errands, now: Millis, guard: BusyGuard) {
+        if let Errands::Summary(scheduled) = errands {
+            self.started.insert((BatchKey::of_tenant(&tenant), Job::Summary), scheduled);
+        }
+        let node = self.node.clone();
+        self.runs.spawn(async move {
+            let _guard = guard;
+            let result = match errands {
+                Errands::Summary(scheduled) => node.run_summary(&tenant, scheduled).await.map(|run| vec![run]),
+                Errands::Look => node.look(&tenant, now).await,
+                Errands::Due => Ok(Vec::new()),
+            };
+            told(&tenant, result);
+            told(&tenant, node.run_tenant(&tenant, now, "cron").await);
+        });
     }
 
     /// What of a batch is due, and when the next of it will be.
@@ -71,7 +133,7 @@ impl Ticker {
         let mut next: Option<Millis> = None;
         let mut found: Option<Start> = None;
         for (&job, schedule) in &batch.schedules {
-            if !schedule.enabled || (batch.chain && job != Job::Ingest) {
+            if !schedule.enabled || !has_cron(batch, job) {
                 continue;
             }
             let instants = Instants::new(&schedule.cron, batch.timezone);
@@ -79,14 +141,6 @@ impl Ticker {
             next = [next, instants.next(now)].into_iter().flatten().min();
             if found.is_none() {
                 found = due.map(|due| Start { bound: bound.clone(), job, due });
-            }
-        }
-        if let Some(retry) = self.retry(&batch.key) {
-            if retry <= now && found.is_none() {
-                let due = Due { scheduled: now, coalesced: 0 };
-                found = Some(Start { bound: bound.clone(), job: Job::Deliver, due });
-            } else if retry > now {
-                next = [next, Some(retry)].into_iter().flatten().min();
             }
         }
         (found, next)
@@ -103,12 +157,6 @@ impl Ticker {
         }
     }
 
-    /// When the next delivery is tried again.
-    fn retry(&self, key: &BatchKey) -> Option<Millis> {
-        let queued = self.node.store.deliveries(&DeliveryFilter::queued(key)).ok()?;
-        queued.iter().map(|delivery| delivery.due).min()
-    }
-
     fn start(&mut self, start: Start, guard: BusyGuard) {
         let Start { bound, job, due } = start;
         self.started.insert((bound.batch.key.clone(), job), due.scheduled);
@@ -117,20 +165,18 @@ impl Ticker {
             tracing::info!(batch = %bound.batch.key, %job, missed = due.coalesced, "missed ticks became one run");
         }
         self.runs.spawn(async move {
-            let _guard = guard;
-            let result = if bound.batch.chain && job == Job::Ingest {
-                node.run_chain(&bound, due.scheduled, "cron").await
+            let chain = bound.batch.chain && job == Job::Ingest;
+            let result = if chain {
+                node.run_untold(&bound, due.scheduled, "cron").await
             } else {
                 node.run_job(&bound, job, due.scheduled, "cron").await.map(|run| vec![run])
             };
-            match result {
-                Ok(runs) => {
-                    for run in runs.iter().filter(|run| run.error.is_some()) {
-                        let error = run.error.as_ref().map(ToString::to_string).unwrap_or_default();
-                        tracing::warn!(run = %run.slot, "{error}");
-                    }
-                }
-                Err(fault) => tracing::error!(batch = %bound.batch.key, "{fault}"),
+            // The batch goes on, however long it takes to tell what came of this.
+            drop(guard);
+            told(&bound.batch.key.to_string(), result);
+            if chain || matches!(job, Job::Alert | Job::Change | Job::LlmAlert) {
+                let tenant = &bound.batch.key.tenant;
+                told(tenant, node.run_tenant(tenant, node.clock.now(), "chain").await);
             }
         });
     }
@@ -157,5 +203,29 @@ impl Ticker {
         let grace = Duration::from_millis(self.node.config.limits.shutdown_grace_ms);
         let drained = tokio::time::timeout(grace, async { while self.runs.join_next().await.is_some() {} }).await;
         if drained.is_ok() { 0 } else { self.runs.len() }
+    }
+}
+
+/// Whether a job of a batch runs by its own cron: not so what the chain runs, and not what
+/// is its tenant's.
+fn has_cron(batch: &Batch, job: Job) -> bool {
+    match job {
+        Job::Ingest | Job::Plot | Job::Delete => true,
+        Job::Train | Job::Score | Job::Change | Job::Alert | Job::LlmAlert => !batch.chain,
+        Job::Notify | Job::Deliver | Job::Summary => false,
+    }
+}
+
+/// Logs what went wrong in runs.
+fn told(place: &str, result: Result<Vec<RunRecord>, Fault>) {
+    match result {
+        Ok(runs) => {
+            for run in runs {
+                if let Some(error) = &run.error {
+                    tracing::warn!(run = %run.slot, "{error}");
+                }
+            }
+        }
+        Err(fault) => tracing::error!(place, "{fault}"),
     }
 }

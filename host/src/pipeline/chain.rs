@@ -6,7 +6,7 @@
 //! would have been live. A chain that was cut off is taken up where it was: each job's slot
 //! that has a finished run is passed over. A job that is disabled is passed over.
 
-use super::{BoundBatch, execute, train};
+use super::{BoundBatch, JobContext, RunLog, execute, llmalert, train};
 use crate::config::{Job, Limits, Slot};
 use crate::fault::Fault;
 use crate::schedule::Clock;
@@ -45,6 +45,11 @@ pub async fn run_chain(
         if wanted && bound.batch.runs(job) {
             report.push(execute(bound, store, limits, clock, at(job, now), "chain").await?);
         }
+    }
+    let slot = at(Job::LlmAlert, now);
+    let context = JobContext { bound, store, limits, slot: slot.clone(), wall: clock.now(), log: RunLog::new(0) };
+    if llmalert::is_due(&context)? {
+        report.push(execute(bound, store, limits, clock, slot, "chain").await?);
     }
     Ok(report)
 }

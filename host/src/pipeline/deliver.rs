@@ -18,12 +18,12 @@ pub(super) async fn run(context: &TenantContext<'_>, to: &Address) -> Result<Out
     let queued = queued.map_err(|e| context.store_fault(&e))?.into_iter();
     let due: Vec<Delivery> =
         queued.filter(|d| d.due <= context.now() && d.receiver == to.receiver && d.method == to.method).collect();
-    let Some(notifiers) = context.bound.notifiers(&to.receiver).filter(|_| !due.is_empty()) else {
+    if due.is_empty() || !context.bound.knows(&to.receiver) {
         return Ok(Outcome::skipped("nothing is due"));
-    };
+    }
     context.log.note(format!("to {} by {}", to.receiver, to.method));
     let mut outcome = Outcome::default();
-    let Some(notifier) = notifiers.iter().find(|notifier| notifier.entry.plugin == to.method) else {
+    let Some(notifier) = context.bound.notifier(to) else {
         let why = format!("the receiver {} no longer has the notifier {}", to.receiver, to.method);
         outcome.count("dead", due.len());
         outcome.state = Some(RunState::Partial);

@@ -6,7 +6,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::tenant::{BoundTenant, Errand, TenantContext};
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, notify, score,
+    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, notify, score,
     summary, train,
 };
 use crate::config::{Job, Limits, Slot};
@@ -34,7 +34,7 @@ pub async fn execute(
     reason: &str,
 ) -> Result<RunRecord, Fault> {
     let log = RunLog::new(limits.run_log_lines);
-    finish(Work::Batch(JobContext { bound, store, limits, slot, log }), clock, reason).await
+    finish(Work::Batch(JobContext { bound, store, limits, slot, wall: clock.now(), log }), clock, reason).await
 }
 
 /// Runs a job of a tenant, at `scheduled`; otherwise as [`execute`].
@@ -142,6 +142,7 @@ async fn run(work: &Work<'_>) -> Result<Outcome, Fault> {
         Job::Alert => alert::run(context),
         Job::Delete => delete::run(context),
         Job::Notify | Job::Deliver | Job::Summary => Ok(Outcome::skipped("it is the tenant's, and not a batch's")),
-        Job::LlmAlert | Job::Plot => Ok(Outcome::skipped("not built yet")),
+        Job::LlmAlert => llmalert::run(context).await,
+        Job::Plot => Ok(Outcome::skipped("not built yet")),
     }
 }

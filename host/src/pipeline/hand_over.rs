@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tenant::TenantContext;
-use crate::alert::{ALERTMANAGER, GroupMessage, Member, alert_labels, batch_receiver, compose_group, walk};
+use crate::alert::{
+    ALERTMANAGER, GroupMessage, Member, alert_labels, compose_group, is_routed, notifiers, receiver_of, walk,
+};
 use crate::config::{Batch, BatchKey};
-use crate::message::{Act, AlertPhase, AlertState};
+use crate::message::{Act, AlertKind, AlertPhase, AlertState};
 use crate::series::Labels;
 use crate::store::{AlertRecord, Delivery, DeliveryFilter, StoreError};
 
@@ -34,7 +36,7 @@ pub(super) fn hand_over(
     for record in alerts.iter().filter(|record| record.phase == AlertPhase::Firing) {
         fires.insert(&record.id);
         let Some(batch) = batches.get(&record.key) else { continue };
-        for receiver in receivers(context, batch, &alert_labels(batch, record)) {
+        for receiver in receivers(context, batch, record.kind, &alert_labels(batch, record)) {
             let id = format!("{}-{receiver}", record.id);
             if !sent.contains_key(&id) {
                 deliveries.push(delivery(context, batch, record, &receiver, id));
@@ -70,13 +72,13 @@ pub(super) fn as_it_stands(context: &TenantContext<'_>, sent: Delivery) -> Resul
 }
 
 /// The receivers of an alert that have the notifier: that of its batch, and those of the tree.
-fn receivers(context: &TenantContext<'_>, batch: &Batch, labels: &Labels) -> Vec<String> {
+fn receivers(context: &TenantContext<'_>, batch: &Batch, kind: AlertKind, labels: &Labels) -> Vec<String> {
     let mut receivers = Vec::new();
-    if batch.alert.notifiers.iter().any(|notifier| notifier.plugin == ALERTMANAGER) {
-        receivers.push(batch_receiver(&batch.key.batch));
+    if notifiers(batch, kind).iter().any(|notifier| notifier.plugin == ALERTMANAGER) {
+        receivers.push(receiver_of(batch, kind));
     }
     let routing = &context.bound.routing;
-    if let Some(root) = routing.route.as_ref().filter(|_| batch.alert.routed) {
+    if let Some(root) = routing.route.as_ref().filter(|_| is_routed(batch, kind)) {
         for target in walk(routing, root, labels) {
             let notifiers = routing.receivers.get(&target.receiver).map(|receiver| &receiver.notifiers);
             let has = notifiers.is_some_and(|all| all.iter().any(|notifier| notifier.plugin == ALERTMANAGER));

@@ -12,6 +12,7 @@ mod deliver;
 mod execute;
 mod hand_over;
 mod ingest;
+mod llmalert;
 mod notify;
 mod raise;
 mod score;
@@ -26,9 +27,9 @@ pub use chain::{ChainReport, run_chain};
 pub use execute::{execute, execute_tenant};
 pub use tenant::{Address, BoundTenant, DrawChart, Errand, MakeLinks};
 
-use crate::config::{Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
+use crate::config::{AnalystUse, Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
-use crate::plugin::{Call, Detect, Ingest, LogSink, Loss, Needs, Notify};
+use crate::plugin::{Analyse, Call, Detect, Ingest, LogSink, Loss, Needs, Notify};
 use crate::series::Millis;
 use crate::store::{
     AlertRecord, Column, Database, Decision, Delivery, DocumentWrite, ModelWrite, RunState, ScoreColumn, SeriesId,
@@ -43,8 +44,10 @@ pub struct BoundBatch {
     pub ingester: Arc<dyn Ingest>,
     /// Its detectors, in the order of `model_configs`.
     pub detectors: Vec<BoundDetector>,
-    /// Its notifiers, in the order of `alert_methods`.
+    /// Its notifiers: those of `alert_methods`, then those that only `tholdalert_methods` names.
     pub notifiers: Vec<BoundNotifier>,
+    /// Who explains its alerts and reads its series, if anybody does.
+    pub analyst: Option<BoundAnalyst>,
 }
 
 /// A detector of a batch.
@@ -73,6 +76,16 @@ pub struct BoundNotifier {
     pub config: String,
 }
 
+/// The analyst of a batch.
+pub struct BoundAnalyst {
+    /// Its entry in the batch.
+    pub entry: AnalystUse,
+    /// The component.
+    pub analyse: Arc<dyn Analyse>,
+    /// The configuration as it is passed.
+    pub config: String,
+}
+
 /// What a job is given.
 pub struct JobContext<'a> {
     /// The batch.
@@ -83,6 +96,8 @@ pub struct JobContext<'a> {
     pub limits: &'a Limits,
     /// The run; its scheduled time is the job's now.
     pub slot: Slot,
+    /// What the clock on the wall said when the run began; a replay's now is another.
+    pub wall: Millis,
     /// What the run says of itself.
     pub log: Arc<RunLog>,
 }

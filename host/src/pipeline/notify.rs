@@ -27,12 +27,6 @@ pub(super) fn run(context: &TenantContext<'_>) -> Result<Outcome, Fault> {
     decide(context).map_err(|error| context.store_fault(&error))
 }
 
-/// Whether signals of batches that have been taken up wait to be seen.
-pub(super) fn has_signals(store: &Database, tenant: &str, known: &BTreeSet<&BatchKey>) -> Result<bool, StoreError> {
-    let signals = store.documents::<Signal>(tenant, DocumentKind::Signal, "")?;
-    Ok(signals.iter().any(|(_, signal)| known.contains(&signal.key)))
-}
-
 fn decide(context: &TenantContext<'_>) -> Result<Outcome, StoreError> {
     let (store, tenant, now) = (context.store, context.tenant(), context.now());
     let batches: BTreeMap<&BatchKey, &Batch> =

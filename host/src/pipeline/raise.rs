@@ -98,6 +98,14 @@ impl<'a> Raise<'a> {
         self.apply(series, policy, |rule, track| rule.watch(track, points))
     }
 
+    /// Writes into alerts of a series that this run raised or changed, and that nobody has
+    /// explained, why they are; `why` is given when the alert began.
+    pub(super) fn explain(&mut self, series: SeriesId, kind: AlertKind, why: impl Fn(Millis) -> Option<String>) {
+        for alert in self.alerts.values_mut().filter(|alert| alert.series == series && alert.kind == kind) {
+            alert.explanation = alert.explanation.take().or_else(|| why(alert.started));
+        }
+    }
+
     /// Ends what is on of a series that is not looked at any more for this kind of alert.
     pub(super) fn close(&mut self, series: &SeriesRecord, policy: &Policy, at: Millis) -> Result<(), Fault> {
         let track = self.track(series, policy.record.kind);

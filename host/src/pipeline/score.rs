@@ -18,6 +18,9 @@ use crate::store::{RunState, ScoreColumn, ScoreRow, SeriesId, SeriesRecord};
 /// Columns that one call scores at most; a longer tail is cut.
 const TAIL_COLUMNS: Millis = 1_440;
 
+/// Spans, and the series that want them scored.
+type Tails<'s> = Vec<(Range<Millis>, Vec<&'s SeriesRecord>)>;
+
 /// What one detector says of one point.
 struct Verdict<'a> {
     score: f64,
@@ -47,10 +50,7 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
 
 /// Series by the span that they want scored: those that were scored together before are
 /// together again, and share a matrix.
-fn tails<'s>(
-    context: &JobContext<'_>,
-    series: &'s [SeriesRecord],
-) -> Result<Vec<(Range<Millis>, Vec<&'s SeriesRecord>)>, Fault> {
+fn tails<'s>(context: &JobContext<'_>, series: &'s [SeriesRecord]) -> Result<Tails<'s>, Fault> {
     let step = context.step();
     let policy = &context.bound.batch.score;
     let ids: Vec<_> = series.iter().map(|s| s.id).collect();

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{BoundBatch, BoundNotifier, RunLog, host_fault};
-use crate::alert::{Links, Message, batch_receiver};
+use crate::alert::{Group, Links, Message, Signal, batch_of};
 use crate::config::{Batch, BatchKey, Job, Limits, Routing, Slot};
 use crate::fault::Fault;
 use crate::plugin::Call;
 use crate::series::Millis;
-use crate::store::{AlertRecord, Database, Delivery, DeliveryFilter, StoreError};
+use crate::store::{AlertRecord, Database, Delivery, DeliveryFilter, DocumentKind, StoreError};
 
 /// Draws the series of an alert as it was at an instant, as a PNG; `None`: it cannot.
 pub type DrawChart = fn(&Database, &Batch, &AlertRecord, Millis) -> Option<Vec<u8>>;
@@ -24,7 +24,7 @@ pub struct BoundTenant {
     /// Its routes.
     pub routing: Routing,
     /// The notifiers of its receivers, by the receiver's name.
-    pub receivers: BTreeMap<String, Vec<BoundNotifier>>,
+    pub receivers: BTreeMap<String, Vec<Arc<BoundNotifier>>>,
     /// Its batches that have been taken up.
     pub batches: Vec<Arc<BoundBatch>>,
     /// Draws charts.
@@ -79,23 +79,38 @@ impl BoundTenant {
         self.batches.iter().find(|bound| bound.batch.key.batch == name)
     }
 
-    /// The notifiers of a receiver; `None`: it belongs to a batch that has not been taken up.
-    pub(super) fn notifiers(&self, receiver: &str) -> Option<&[BoundNotifier]> {
-        if let Some(own) = self.batches.iter().find(|bound| batch_receiver(&bound.batch.key.batch) == receiver) {
-            return Some(&own.notifiers);
+    /// Whether a receiver is there now; not so that of a batch that has not been taken up.
+    pub(super) fn knows(&self, receiver: &str) -> bool {
+        batch_of(receiver).is_none_or(|name| self.batch(name).is_some())
+    }
+
+    /// The notifier of an address; `None`: the receiver does not have it.
+    pub(super) fn notifier(&self, to: &Address) -> Option<&BoundNotifier> {
+        let is = |notifier: &&BoundNotifier| notifier.entry.plugin == to.method;
+        match batch_of(&to.receiver) {
+            Some(name) => self.batch(name)?.notifiers.iter().find(is),
+            None => self.receivers.get(&to.receiver)?.iter().map(AsRef::as_ref).find(is),
         }
-        match self.receivers.get(receiver) {
-            Some(notifiers) => Some(notifiers),
-            None if receiver.starts_with("batch/") => None,
-            None => Some(&[]),
+    }
+
+    /// When the dispatcher is to be asked next: now, if signals wait; `None`: when one comes.
+    pub fn notify_due(&self, store: &Database, now: Millis) -> Result<Option<Millis>, StoreError> {
+        let known: BTreeSet<&BatchKey> = self.batches.iter().map(|bound| &bound.batch.key).collect();
+        let signals = store.documents::<Signal>(&self.tenant, DocumentKind::Signal, "")?;
+        if signals.iter().any(|(_, signal)| known.contains(&signal.key)) {
+            return Ok(Some(now));
         }
+        let groups = store.documents::<Group>(&self.tenant, DocumentKind::Group, "")?;
+        // Nothing can be said of a group all of whose batches are not here.
+        let here = |group: &Group| group.members.values().any(|member| known.contains(&member.key));
+        Ok(groups.iter().filter(|(_, group)| here(group)).map(|(_, group)| group.next_flush).min())
     }
 
     /// The addresses that have something to send by `now`, and when the next of the others is.
     pub fn due(&self, store: &Database, now: Millis) -> Result<(BTreeSet<Address>, Option<Millis>), StoreError> {
         let (mut due, mut next) = (BTreeSet::new(), None);
         for delivery in store.deliveries(&DeliveryFilter::queued(&self.key()))? {
-            if self.notifiers(&delivery.receiver).is_none() {
+            if !self.knows(&delivery.receiver) {
                 continue;
             }
             if delivery.due <= now {

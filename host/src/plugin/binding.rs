@@ -1,5 +1,6 @@
 //! A plugin bound to one use: its grants, its configuration, its warm instances.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -11,11 +12,12 @@ use super::fault::Site;
 use super::grants::Use;
 use super::load::{Plugin, with_timezone};
 use super::runtime::{Complaint, Request, Runtime, Wall, Work};
-use super::{Call, Ingest, Notify, Page, Window};
+use super::{Analyse, Analysis, Call, Ingest, Notify, Page, Subject, Window};
 use crate::capability::{Granted, Holder};
 use crate::config::Limits;
 use crate::fault::{Blame, Fault, PluginError};
 use crate::message::Alert;
+use crate::series::{Labels, Millis, Samples};
 
 /// A plugin and what it may do for one tenant in one batch. Instances are never shared
 /// between bindings.
@@ -106,6 +108,28 @@ impl Binding {
         *last = Some((Arc::clone(config), step_ms, joint));
     }
 
+    /// The first and the last instant of each subject, for an analyst that is to keep
+    /// within them; what does not fit together is our own fault.
+    fn spans(&self, recent: &Samples, subjects: &[Subject]) -> Result<Vec<(Millis, Millis)>, Fault> {
+        let series: HashMap<&Labels, &[Millis]> = recent.iter().map(|(key, _, times, _)| (key, times)).collect();
+        let span = |subject: &Subject| {
+            let ours = |what: &str| {
+                let what = format!("series {} is to be analysed, and {what}", subject.labels);
+                self.site("analyse").fault(Blame::Host, what, "tell the authors of anomd")
+            };
+            let times = series.get(&subject.labels).copied().unwrap_or_default();
+            if !subject.scores.is_empty() && subject.scores.len() != times.len() {
+                return Err(ours("its scores are not as many as its samples"));
+            }
+            match times {
+                [first, .., last] => Ok((*first, *last)),
+                [only] => Ok((*only, *only)),
+                [] => Err(ours("it has no samples")),
+            }
+        };
+        subjects.iter().map(span).collect()
+    }
+
     /// Makes a call.
     pub(super) async fn call<T: Send + 'static>(
         &self,
@@ -173,5 +197,30 @@ impl Notify for Binding {
             })
         });
         self.call(call, "deliver", work).await
+    }
+}
+
+#[async_trait]
+impl Analyse for Binding {
+    async fn analyse(
+        &self,
+        call: &Call,
+        config: &str,
+        recent: &Samples,
+        subjects: &[Subject],
+    ) -> Result<Analysis, Fault> {
+        let config = self.config(config, "analyse")?;
+        let spans = self.spans(recent, subjects)?;
+        let (limits, recent, subjects) = (Arc::clone(self.limits()), recent.clone(), subjects.to_vec());
+        let work: Work<Analysis> = Box::new(move |guest, store| {
+            Box::pin(async move {
+                let raw = match guest.analyse(store, &config, &recent, &subjects).await? {
+                    Ok(raw) => raw,
+                    Err(error) => return Ok(Err(error.into())),
+                };
+                Ok(checked::analysis(raw, &spans, &limits).map_err(Complaint::Forbidden))
+            })
+        });
+        self.call(call, "analyse", work).await
     }
 }

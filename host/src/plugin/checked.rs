@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{Cause, Fitted, Loss, Needs, Page, Problem, Scored, Skip};
+use super::{Analysis, Cause, Fitted, Insight, Loss, Needs, Page, Problem, Scored, Skip, Unread};
 use crate::capability::log::{cut, printable};
 use crate::config::Limits;
 use crate::fault::PluginError;
@@ -252,6 +252,44 @@ pub(super) fn delivered(
     Ok(results.into_iter().map(|result| result.map(|said| text(&said, TEXT_BYTES)).map_err(error)).collect())
 }
 
+/// What an analyst says of subjects, each with the first and the last instant of its samples.
+pub(super) fn analysis(raw: Analysis, spans: &[(Millis, Millis)], limits: &Limits) -> Checked<Analysis> {
+    let count = raw.insights.len();
+    if count > limits.insights_per_call {
+        let what = format!("it gave {count} insights, where {} are allowed", limits.insights_per_call);
+        return over("insights_per_call", what);
+    }
+    let mut insights = Vec::with_capacity(count);
+    for (index, Insight { subject, span: (start, end), score, text: said }) in raw.insights.into_iter().enumerate() {
+        let Some((first, last)) = spans.get(subject) else {
+            return wrong(format!("insight {index} is about subject {subject} of {}", spans.len()));
+        };
+        if start > end || start < *first || end > *last {
+            return wrong(format!(
+                "insight {index} is from {start} to {end}, where the samples of its subject are from {first} to {last}"
+            ));
+        }
+        if !(-SLACK..=1.0 + SLACK).contains(&score) {
+            return wrong(format!("the score of insight {index} is {score}, not 0 to 1"));
+        }
+        let said = text(said.trim(), limits.insight_text_bytes);
+        if said.is_empty() {
+            return wrong(format!("insight {index} has no text"));
+        }
+        insights.push(Insight { subject, span: (start, end), score: score.clamp(0.0, 1.0), text: said });
+    }
+    insights.sort_by_key(|insight| (insight.subject, insight.span));
+    let mut seen = HashSet::new();
+    let mut lost = Vec::new();
+    for Unread { subject, error: why } in raw.lost {
+        if subject >= spans.len() || !seen.insert(subject) {
+            return wrong(format!("it lost subject {subject} of {}, or lost it twice", spans.len()));
+        }
+        lost.push(Unread { subject, error: error(why) });
+    }
+    Ok(Analysis { author: text(&raw.author, REASON_BYTES), insights, lost, usage: raw.usage })
+}
+
 /// Faults that a plugin found in its configuration.
 pub(super) fn problems(problems: Vec<Problem>) -> Vec<Problem> {
     let bounded = |problem: Problem| {
@@ -355,6 +393,50 @@ mod tests {
         // What stands in a skipped row does not matter, and is not passed on.
         let skipped = Scored { scores: vec![7.0, 9.0, 0.1, 0.2], skipped: vec![skip(0)], ..Scored::default() };
         assert!(scored(skipped, 2, 2).unwrap().scores[1].is_nan());
+    }
+
+    #[test]
+    fn insights_that_lie_are_refused_with_what_is_wrong() {
+        let limits = Limits { insights_per_call: 2, insight_text_bytes: 8, ..Limits::default() };
+        let insight = |subject, span, score, text: &str| Insight { subject, span, score, text: text.to_owned() };
+        let check = |insights: Vec<Insight>, lost: &[usize]| {
+            let error = PluginError::Busy(None);
+            let lost = lost.iter().map(|subject| Unread { subject: *subject, error: error.clone() }).collect();
+            analysis(Analysis { insights, lost, ..Analysis::default() }, &[(10, 20), (15, 15)], &limits)
+        };
+        let sound = insight(1, (15, 15), 1.0 + 1e-12, "a rather\u{1b} long text");
+        let taken = check(vec![sound.clone(), insight(0, (10, 20), 0.0, "ok")], &[1]).unwrap();
+        assert_eq!(
+            taken.insights.iter().map(|i| (i.subject, i.text.as_str())).collect::<Vec<_>>(),
+            [(0, "ok"), (1, "a rather…")]
+        );
+        assert_eq!(taken.insights[1].score, 1.0);
+        let one = |subject, span, score, text: &str| check(vec![insight(subject, span, score, text)], &[]);
+        let errors = [
+            one(2, (15, 15), 1.0, "x"),
+            one(0, (9, 15), 1.0, "x"),
+            one(1, (15, 16), 1.0, "x"),
+            one(0, (16, 15), 1.0, "x"),
+            one(0, (15, 16), f64::NAN, "x"),
+            one(0, (15, 16), 1.1, "x"),
+            one(0, (15, 16), 1.0, " \n"),
+            check(vec![sound; 3], &[]),
+            check(vec![], &[2]),
+            check(vec![], &[0, 0]),
+        ];
+        let errors: Vec<String> = errors.into_iter().map(|answer| answer.unwrap_err().what).collect();
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        insight 0 is about subject 2 of 2
+        insight 0 is from 9 to 15, where the samples of its subject are from 10 to 20
+        insight 0 is from 15 to 16, where the samples of its subject are from 15 to 15
+        insight 0 is from 16 to 15, where the samples of its subject are from 10 to 20
+        the score of insight 0 is NaN, not 0 to 1
+        the score of insight 0 is 1.1, not 0 to 1
+        insight 0 has no text
+        it gave 3 insights, where 2 are allowed
+        it lost subject 2 of 2, or lost it twice
+        it lost subject 0 of 2, or lost it twice
+        ");
     }
 
     #[test]

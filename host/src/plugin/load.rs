@@ -20,7 +20,7 @@ use super::manifest::{Import, Inspection, Manifest, digest};
 use super::runtime::{Request, Runtime, Silent, Wall, Work};
 use super::schema::Schema;
 use super::v0_1::Prepared;
-use super::{Detect, Ingest, Notify, Problem, Role, checked};
+use super::{Analyse, Detect, Ingest, Notify, Problem, Role, checked};
 use crate::fault::{Blame, Fault};
 
 /// The name under which the cache keeps what `describe` said.
@@ -292,6 +292,11 @@ impl Plugin {
     /// Binds a notifier to a use.
     pub fn notifier(self: &Arc<Self>, usage: Use) -> Result<Arc<dyn Notify>, Fault> {
         Ok(Arc::new(self.bind(Role::Notifier, usage)?))
+    }
+
+    /// Binds an analyst to a use.
+    pub fn analyst(self: &Arc<Self>, usage: Use) -> Result<Arc<dyn Analyse>, Fault> {
+        Ok(Arc::new(self.bind(Role::Analyst, usage)?))
     }
 
     fn bind(self: &Arc<Self>, wanted: Role, usage: Use) -> Result<Binding, Fault> {

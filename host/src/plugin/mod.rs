@@ -29,6 +29,7 @@ pub use grants::Use;
 pub use load::{Plugin, inspect};
 pub use manifest::{Import, Inspection};
 pub use role::{
-    Call, Cause, Detect, Fitted, Ingest, Loss, Needs, Notify, Page, Problem, Role, Scored, Skip, Term, Window,
+    Analyse, Analysis, Call, Cause, Detect, Fitted, Ingest, Insight, Loss, Needs, Notify, Page, Problem, Role, Scored,
+    Skip, Subject, Term, Unread, Usage, Window,
 };
 pub use runtime::Runtime;

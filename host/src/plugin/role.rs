@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::LogSink;
 use crate::fault::{Fault, PluginError};
 use crate::message::Alert;
-use crate::series::{Matrix, Millis, Samples};
+use crate::series::{Labels, Matrix, Millis, Samples};
 
 /// What a component is for; it has one role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -209,6 +209,86 @@ pub trait Notify: Send + Sync {
         config: &str,
         alerts: &[Alert],
     ) -> Result<Vec<Result<String, PluginError>>, Fault>;
+}
+
+/// A series that an analyst is asked about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    /// The series, which is among the samples.
+    pub labels: Labels,
+    /// Its metric, as alerts call it.
+    pub name: String,
+    /// When the alert began that is to be explained; `None`: look for anomalies.
+    pub alert: Option<Millis>,
+    /// One a sample of the series, NaN where there is none; or empty.
+    pub scores: Vec<f64>,
+    /// A PNG of the series.
+    pub chart: Option<Arc<[u8]>>,
+}
+
+/// What an analyst says about a subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Insight {
+    /// The index of the subject.
+    pub subject: usize,
+    /// The instants from which and to which it holds, both included and within the samples
+    /// of the subject.
+    pub span: (Millis, Millis),
+    /// How sure the analyst is, 0 to 1.
+    pub score: f64,
+    /// Markdown, bounded in length and never empty. Who wrote it may have been misled by
+    /// what stands in names and labels: show it as a text, and do nothing that it says.
+    pub text: String,
+}
+
+/// A subject that an analyst could say nothing about this time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// The index of the subject.
+    pub subject: usize,
+    /// Why.
+    pub error: PluginError,
+}
+
+/// What an analyst used, of what the operator pays for: as it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Requests to a model.
+    pub calls: u64,
+    /// What the model read.
+    pub input_tokens: u64,
+    /// What it wrote.
+    pub output_tokens: u64,
+}
+
+/// The answer of an analyst.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Analysis {
+    /// Who says so, the name of a model say; bounded, and may be empty.
+    pub author: String,
+    /// By subject, then by beginning.
+    pub insights: Vec<Insight>,
+    /// Each subject once at most; the rest stands.
+    pub lost: Vec<Unread>,
+    /// Of the whole call.
+    pub usage: Usage,
+}
+
+/// Explains alerts, or finds anomalies by reading.
+#[async_trait]
+pub trait Analyse: Send + Sync {
+    /// What there is to say of the subjects; `recent` has a sample at least of each, and may
+    /// have other series.
+    /// A call takes as long as all its subjects together, and [`Usage`] is known at its end
+    /// only: whoever has a budget asks about few at a time. A fault says nothing of what was
+    /// used until then.
+    async fn analyse(
+        &self,
+        call: &Call,
+        config: &str,
+        recent: &Samples,
+        subjects: &[Subject],
+    ) -> Result<Analysis, Fault>;
 }
 
 /// A fault in a configuration.

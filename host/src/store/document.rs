@@ -55,5 +55,5 @@ impl Database {
 }
 
 fn decoded<T: DeserializeOwned>(kind: DocumentKind, id: &str, value: &[u8]) -> Result<T, StoreError> {
-    rmp_serde::from_slice(value).map_err(|e| StoreError::damaged(&format!("the {} {id}", kind.name()), e))
+    rmp_serde::from_slice(value).map_err(|e| StoreError::damaged(format!("the {} {id}", kind.name()), e))
 }

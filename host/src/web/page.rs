@@ -142,12 +142,14 @@ async fn act(
     };
     let own = token.clone();
     let action = form.action;
-    let acted = on_desk(node, move |desk, links| {
+    let acted = on_desk(node.clone(), move |desk, links| {
         let claim = links.read(&own)?;
-        Ok(desk.act(&claim, form.action, &form.by, &form.comment)?)
+        desk.act(&claim, form.action, &form.by, &form.comment)?;
+        Ok(claim.tenant)
     });
     match acted.await {
-        Ok(_) => {
+        Ok(tenant) => {
+            node.look_again(&tenant);
             // So that to load the page again asks, and does not act again.
             let mut headers = guarded();
             let back = format!("{token}?done={}", action.name());

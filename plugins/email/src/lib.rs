@@ -152,7 +152,8 @@ mod tests {
             "cpu{instance=&quot;&lt;demo&gt;:1&quot;}",
             "0.1 to 0.2",
             "src=\"cid:chart\"",
-            "<a href=\"https://anomd.example/snooze/a1\">Snooze</a>",
+            "<a href=\"https://anomd.example/snooze/a1\" style",
+            ">Snooze</a>",
         ] {
             assert!(page.contains(part), "{part} is not in {page}");
         }
@@ -166,10 +167,21 @@ mod tests {
     }
 
     #[test]
+    fn a_table_in_the_text_has_lines() {
+        let mut summary = alert();
+        summary.body = "| metric | alerts |\n|---|--:|\n| <table> | 12 |\n".into();
+        let page = html::page(&summary);
+        assert!(page.contains("bordercolor=\"#d0d7de\"") && page.contains("&lt;table&gt;</td>"), "{page}");
+    }
+
+    #[test]
     fn many_series_are_counted_and_not_listed() {
         let mut many = alert();
         many.findings = vec![many.findings[0].clone(); 300];
-        assert!(plain::text(&many).contains("and 280 more series"));
-        assert!(html::page(&many).contains("and 280 more series"));
+        many.more = 200;
+        for text in [plain::text(&many), html::page(&many)] {
+            assert!(text.contains("and 490 more series"), "{text}");
+            assert_eq!(text.matches("since 2026-01-05 14:03 UTC").count(), 10);
+        }
     }
 }

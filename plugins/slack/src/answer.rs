@@ -6,30 +6,67 @@
 use anomd_notifier::{Error, http};
 use serde::Deserialize;
 
-#[derive(Deserialize)]
-struct Answer {
-    ok: bool,
-    error: Option<String>,
+/// The answer of a method: the fields of those that are called here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    /// Whether it did what was asked.
+    pub ok: bool,
+    /// Why not.
+    pub error: String,
     /// The scope that the token lacks.
-    needed: Option<String>,
-    ts: Option<String>,
+    pub needed: Option<String>,
+    /// `chat.postMessage`: the id of the channel.
+    pub channel: Option<String>,
+    /// `chat.postMessage`: the message.
+    pub ts: String,
+    /// `conversations.list`: one page.
+    pub channels: Vec<Channel>,
+    /// `conversations.list`: where the next page begins.
+    pub response_metadata: Metadata,
+    /// `files.getUploadURLExternal`: where the bytes go.
+    pub upload_url: String,
+    /// `files.getUploadURLExternal`: the file.
+    pub file_id: String,
 }
 
-/// The answer of `chat.postMessage`.
-pub fn of_api(response: &http::Response, channel: &str, now: i64) -> Result<String, Error> {
+/// A channel of a page.
+#[derive(Debug, Deserialize)]
+pub struct Channel {
+    /// Its id.
+    pub id: String,
+    /// Its name, without `#`; direct messages have none.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// What stands beside a page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// Empty: there is no further page.
+    pub next_cursor: String,
+}
+
+/// Reads what a method answered, which may be that it did nothing.
+pub fn read(response: &http::Response, now: i64) -> Result<Answer, Error> {
     if !response.is_success() {
         return Err(response.refusal(now));
     }
-    let answer: Answer = serde_json::from_slice(&response.body)
-        .map_err(|_| Error::Unavailable(format!("no answer of Slack's: {}", response.excerpt())))?;
-    if answer.ok {
-        return Ok(format!("posted to {channel} as {}", answer.ts.unwrap_or_default()));
-    }
-    let error = answer.error.unwrap_or_default();
-    Err(match error.as_str() {
+    serde_json::from_slice(&response.body).map_err(|_| no_answer(response))
+}
+
+fn no_answer(response: &http::Response) -> Error {
+    Error::Unavailable(format!("no answer of Slack's: {}", response.excerpt()))
+}
+
+/// What it means that a method did nothing.
+pub fn refusal(answer: &Answer, response: &http::Response, channel: &str, now: i64) -> Error {
+    let error = answer.error.as_str();
+    match error {
         "ratelimited" | "rate_limited" => Error::Busy(response.retry_after(now)),
         "missing_scope" => {
-            let needed = answer.needed.unwrap_or_else(|| "chat:write".into());
+            let needed = answer.needed.as_deref().unwrap_or("chat:write");
             Error::Unauthorized(format!("the bot token lacks the scope {needed}: add it and install the app again"))
         }
         "access_denied"
@@ -54,9 +91,9 @@ pub fn of_api(response: &http::Response, channel: &str, now: i64) -> Result<Stri
         "invalid_blocks" | "invalid_blocks_format" | "invalid_json" | "msg_too_long" | "no_text" => {
             Error::Internal(format!("Slack did not take the message: {}", response.excerpt()))
         }
-        "" => Error::Unavailable(format!("no answer of Slack's: {}", response.excerpt())),
+        "" => no_answer(response),
         _ => Error::BadConfig(format!("Slack did not post to {channel}: {error}")),
-    })
+    }
 }
 
 /// The answer of an incoming webhook.
@@ -87,12 +124,16 @@ mod tests {
     }
 
     fn api(status: u16, body: &str) -> Result<String, Error> {
-        of_api(&response(status, body), "#ops", 0)
+        let response = response(status, body);
+        match read(&response, 0)? {
+            answer if answer.ok => Ok(answer.ts),
+            answer => Err(refusal(&answer, &response, "#ops", 0)),
+        }
     }
 
     #[test]
     fn an_error_inside_a_200_is_an_error() {
-        assert_eq!(api(200, r#"{"ok":true,"ts":"1.2"}"#).unwrap(), "posted to #ops as 1.2");
+        assert_eq!(api(200, r#"{"ok":true,"ts":"1.2"}"#).unwrap(), "1.2");
         let auth = api(200, r#"{"ok":false,"error":"invalid_auth"}"#).unwrap_err();
         assert_eq!(auth, Error::Unauthorized("Slack answered invalid_auth: check the secret bot_token".into()));
         let scope = api(200, r#"{"ok":false,"error":"missing_scope","needed":"chat:write.public"}"#).unwrap_err();

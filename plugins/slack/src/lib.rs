@@ -2,13 +2,16 @@
 //!
 //! A guest cannot see whether a secret slot is filled, so the configuration says which way
 //! is taken. Slack has no idempotency key: an attempt whose answer was lost is repeated, and
-//! the channel may see a message twice. A resolved alert is a message of its own.
+//! the channel may see a message twice. As a bot, that an alert is over is said in the thread
+//! of the message that told it; through a webhook, in a message of its own.
 
 mod answer;
+mod bot;
+mod host;
 mod message;
 mod mrkdwn;
 
-use anomd_notifier::http::{Auth, Method, Request, Target};
+use anomd_notifier::http::{Method, Request, Target};
 use anomd_notifier::{Alert, Descriptor, Error, Notifier, Problem, SecretSlot, clock, export_notifier, http};
 use serde::Deserialize;
 
@@ -45,26 +48,16 @@ pub enum Via {
 
 const NO_CHANNEL: &str = "a bot needs a channel: add channel, or set via: webhook";
 
-impl Config {
-    /// The request that delivers an alert; the same for every attempt.
-    fn request(&self, alert: &Alert) -> Result<Request, Error> {
-        let (target, auth, channel) = match self.via {
-            Via::Webhook => (Target::Secret("webhook_url".into()), None, None),
-            Via::Bot => {
-                let channel = self.channel.as_deref().ok_or_else(|| Error::BadConfig(NO_CHANNEL.into()))?;
-                let url = format!("{}/chat.postMessage", self.api_url.trim_end_matches('/'));
-                (Target::Url(url), Some(Auth::Bearer("bot_token".into())), Some(channel))
-            }
-        };
-        Ok(Request {
-            method: Method::Post,
-            target,
-            headers: vec![("Content-Type".into(), "application/json; charset=utf-8".into())],
-            auth,
-            blanks: vec![],
-            body: message::json(alert, channel),
-            timeout_ms: None,
-        })
+/// The request to an incoming webhook; the same for every attempt.
+fn to_webhook(alert: &Alert) -> Request {
+    Request {
+        method: Method::Post,
+        target: Target::Secret("webhook_url".into()),
+        headers: vec![("Content-Type".into(), "application/json; charset=utf-8".into())],
+        auth: None,
+        blanks: vec![],
+        body: message::json(alert).to_string().into_bytes(),
+        timeout_ms: None,
     }
 }
 
@@ -78,9 +71,20 @@ impl Notifier for Slack {
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Tells a Slack channel, as a bot or through an incoming webhook".into(),
             config_schema: include_str!("schema.json").into(),
-            origins: ["https://slack.com", "https://hooks.slack.com", "{{config.api_url}}"].map(Into::into).into(),
+            origins: [
+                "https://slack.com",
+                "https://hooks.slack.com",
+                // Where charts are uploaded to.
+                "https://files.slack.com",
+                "{{config.api_url}}",
+            ]
+            .map(Into::into)
+            .into(),
             secrets: vec![
-                slot("bot_token", "A bot token (xoxb-…) with the scope chat:write; used with via: bot"),
+                slot(
+                    "bot_token",
+                    "A bot token (xoxb-…) with the scopes chat:write and, for charts, files:write; used with via: bot",
+                ),
                 slot("webhook_url", "The URL of an incoming webhook; used with via: webhook"),
             ],
         }
@@ -96,10 +100,12 @@ impl Notifier for Slack {
     }
 
     fn deliver(config: &Config, alert: &Alert) -> Result<String, Error> {
-        let response = http::send(&config.request(alert)?)?;
-        match (config.via, &config.channel) {
-            (Via::Bot, channel) => answer::of_api(&response, channel.as_deref().unwrap_or_default(), clock::now()),
-            (Via::Webhook, _) => answer::of_webhook(&response, clock::now()),
+        match config.via {
+            Via::Bot => {
+                let channel = config.channel.as_deref().ok_or_else(|| Error::BadConfig(NO_CHANNEL.into()))?;
+                bot::Bot { host: &host::Imports, api_url: &config.api_url, channel }.deliver(alert)
+            }
+            Via::Webhook => answer::of_webhook(&http::send(&to_webhook(alert))?, clock::now()),
         }
     }
 }
@@ -115,15 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bot_posts_to_its_channel_and_a_webhook_to_its_secret() {
-        let alert = message::tests::alert();
-        let bot = config(r##"{"channel": "#ops"}"##).request(&alert).unwrap();
-        assert_eq!(bot.target, Target::Url("https://slack.com/api/chat.postMessage".into()));
-        assert_eq!(bot.auth, Some(Auth::Bearer("bot_token".into())));
-        let elsewhere = config(r#"{"channel": "ops", "api_url": "http://127.0.0.1:9/api/"}"#).request(&alert).unwrap();
-        assert_eq!(elsewhere.target, Target::Url("http://127.0.0.1:9/api/chat.postMessage".into()));
-        let webhook = config(r#"{"via": "webhook"}"#).request(&alert).unwrap();
-        assert_eq!((webhook.target, webhook.auth), (Target::Secret("webhook_url".into()), None));
+    fn the_url_of_a_webhook_is_a_secret_that_only_the_host_knows() {
+        let request = to_webhook(&message::tests::alert());
+        assert_eq!((request.target, request.auth), (Target::Secret("webhook_url".into()), None));
     }
 
     #[test]
@@ -132,6 +132,5 @@ mod tests {
         assert_eq!(pointers("{}"), ["/channel"]);
         assert_eq!(pointers(r#"{"via": "webhook", "channel": "ops"}"#), ["/channel"]);
         assert!(pointers(r#"{"channel": "ops"}"#).is_empty());
-        assert!(config("{}").request(&message::tests::alert()).is_err());
     }
 }

@@ -2,36 +2,22 @@
 //!
 //! Lengths are Slack's: 150 characters in a header, 3000 in a section, 2000 in a field.
 
-use anomd_notifier::text::{came, duration, expected, headline, score, series, time};
+use anomd_notifier::text::{
+    came, duration, expected, headline, line, links, more, score, series, shortened, time, worst,
+};
 use anomd_notifier::{Alert, Finding};
 use serde_json::{Value, json};
 
-use crate::mrkdwn::{escaped, link, of_markdown, shortened};
+use crate::mrkdwn::{escaped, link, of_markdown};
 
-/// Series that are named; the rest are counted.
-const SERIES: usize = 10;
-
-/// The body of the request; a webhook has no channel.
-pub fn json(alert: &Alert, channel: Option<&str>) -> Vec<u8> {
-    let mut message = json!({
-        "text": fallback(alert),
+/// The message. Its text is what a phone shows before it is unlocked.
+pub fn json(alert: &Alert) -> Value {
+    json!({
+        "text": shortened(&escaped(&line(alert)), 3000),
         "blocks": blocks(alert),
         "unfurl_links": false,
         "unfurl_media": false,
-    });
-    if let Some(channel) = channel {
-        message["channel"] = channel.into();
-    }
-    message.to_string().into_bytes()
-}
-
-/// What a phone shows before it is unlocked.
-fn fallback(alert: &Alert) -> String {
-    let headline = headline(alert);
-    match alert.findings.first() {
-        Some(worst) => escaped(&format!("{headline}: {}", in_a_line(worst))),
-        None => escaped(&headline),
-    }
+    })
 }
 
 fn blocks(alert: &Alert) -> Vec<Value> {
@@ -42,18 +28,16 @@ fn blocks(alert: &Alert) -> Vec<Value> {
     if !body.is_empty() {
         blocks.push(section(body));
     }
-    if let Some((worst, others)) = alert.findings.split_first() {
+    let named = worst(alert);
+    if let Some((worst, others)) = named.split_first() {
         blocks.push(details(worst));
-        let mut lines: Vec<String> = others.iter().take(SERIES - 1).map(|f| format!("• {}", brief(f))).collect();
-        if let more @ 1.. = others.len().saturating_sub(lines.len()) {
-            lines.push(format!("and {more} more series"));
-        }
+        let lines: Vec<String> = others.iter().map(|finding| format!("• {}", brief(finding))).collect();
         if !lines.is_empty() {
             blocks.push(section(lines.join("\n")));
         }
+        blocks.extend(more(alert, named.len()).map(section));
     }
-    let open = alert.link.iter().map(|url| link(url, "Open"));
-    let links: Vec<String> = open.chain(alert.actions.iter().map(|action| link(&action.url, &action.name))).collect();
+    let links: Vec<String> = links(alert).map(|(name, url)| link(url, name)).collect();
     if !links.is_empty() {
         blocks.push(section(links.join(" · ")));
     }
@@ -64,7 +48,7 @@ fn blocks(alert: &Alert) -> Vec<Value> {
 fn details(finding: &Finding) -> Value {
     let mut fields = vec![("Came", escaped(&came(finding)))];
     fields.extend(expected(finding).map(|expected| ("Expected", escaped(&expected))));
-    fields.push(("Score", escaped(&score(finding))));
+    fields.extend(score(finding).map(|score| ("Score", escaped(&score))));
     fields.push(match finding.ended {
         None => ("Since", local_time(finding.started)),
         Some(ended) => (
@@ -82,13 +66,9 @@ fn details(finding: &Finding) -> Value {
 /// A series in a line.
 fn brief(finding: &Finding) -> String {
     let expected = expected(finding).map(|expected| format!(", expected {expected}")).unwrap_or_default();
-    let numbers = format!("{}{expected}, score {:.2}", came(finding), finding.score);
+    let score = if finding.score.is_finite() { format!(", score {:.2}", finding.score) } else { String::new() };
+    let numbers = format!("{}{expected}{score}", came(finding));
     format!("{}: {}", name(finding), escaped(&numbers))
-}
-
-fn in_a_line(finding: &Finding) -> String {
-    let expected = expected(finding).map(|expected| format!(", expected {expected}")).unwrap_or_default();
-    format!("{} came as {}{expected}", shortened(&series(&finding.labels), 200), came(finding))
 }
 
 fn name(finding: &Finding) -> String {
@@ -136,8 +116,7 @@ pub mod tests {
 
     #[test]
     fn a_message_says_what_came_what_was_expected_and_why() {
-        let message: Value = serde_json::from_slice(&json(&alert(), Some("#ops"))).unwrap();
-        assert_eq!(message["channel"], "#ops");
+        let message = json(&alert());
         assert_eq!(
             message["text"],
             "cpu is unusual: cpu{instance=\"&lt;demo&gt;:1\"} came as 0.97, expected 0.1 to 0.2, most likely 0.13"
@@ -164,8 +143,7 @@ pub mod tests {
         let mut alert = alert();
         alert.state = State::Resolved;
         alert.findings[0].ended = Some(1_767_621_780_000 + 4_020_000);
-        let message: Value = serde_json::from_slice(&json(&alert, None)).unwrap();
-        assert!(message.get("channel").is_none());
+        let message = json(&alert);
         assert_eq!(message["blocks"][0]["text"]["text"], "Resolved: cpu is unusual");
         let lasted = message["blocks"][2]["fields"][3]["text"].as_str().unwrap();
         assert!(lasted.starts_with("*Lasted*\n1 hour 7 minutes from <!date^"), "{lasted}");
@@ -178,14 +156,14 @@ pub mod tests {
         large.body = "<&>".repeat(10_000);
         large.findings = vec![large.findings[0].clone(); 500];
         large.findings[0].labels[0].1 = "`<n>`".repeat(5000);
-        let message: Value = serde_json::from_slice(&json(&large, Some("#ops"))).unwrap();
+        let message = json(&large);
         let blocks = message["blocks"].as_array().unwrap();
         assert!(blocks.len() <= 50);
         assert!(blocks[0]["text"]["text"].as_str().unwrap().chars().count() <= 150);
         for text in blocks[1..].iter().filter_map(|block| block["text"]["text"].as_str()) {
             assert!(text.chars().count() <= 3000);
         }
-        assert!(blocks[3]["text"]["text"].as_str().unwrap().ends_with("and 490 more series"));
+        assert_eq!(blocks[4]["text"]["text"], "and 490 more series");
     }
 
     #[test]
@@ -194,7 +172,7 @@ pub mod tests {
         bare.findings.clear();
         bare.body.clear();
         bare.link = None;
-        let message: Value = serde_json::from_slice(&json(&bare, None)).unwrap();
+        let message = json(&bare);
         assert_eq!(message["text"], "cpu is unusual");
         assert_eq!(message["blocks"].as_array().unwrap().len(), 1);
     }

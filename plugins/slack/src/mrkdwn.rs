@@ -1,6 +1,7 @@
 //! Markdown as Slack spells it: `*bold*`, `_italic_`, `<url|text>`, and no headings.
 
-use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use anomd_notifier::text::is_web;
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// Text that stands for itself. Slack reads `<`, `>` and `&` only, so nothing that a label
 /// or a model says can call `@channel`.
@@ -10,17 +11,9 @@ pub fn escaped(text: &str) -> String {
 
 /// A link, or its text alone if the URL is none of the web.
 pub fn link(url: &str, text: &str) -> String {
-    match url.starts_with("https://") || url.starts_with("http://") {
-        true => format!("<{}|{}>", escaped(url).replace('|', "%7C"), escaped(text).replace('|', "¦")),
+    match is_web(url) {
+        true => format!("<{}|{}>", escaped(url), escaped(text).replace('|', "¦")),
         false => escaped(text),
-    }
-}
-
-/// At most so many characters.
-pub fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.into(),
-        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -30,7 +23,10 @@ pub fn of_markdown(markdown: &str) -> String {
     // The URL of the link that is open, and where its text begins.
     let mut open: Option<(String, usize)> = None;
     let mut numbers: Vec<Option<u64>> = Vec::new();
-    for event in Parser::new(markdown) {
+    // The rows of the table that is open, and where its open cell begins.
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut cell = 0;
+    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
         match event {
             Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => out += &escaped(&text),
             Event::Code(text) => out += &format!("`{}`", escaped(&text)),
@@ -73,14 +69,39 @@ pub fn of_markdown(markdown: &str) -> String {
                 if let Some((url, from)) = open.take() {
                     let text = out.split_off(from);
                     // The text is escaped already; a link escapes once.
-                    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-                    out += &link(&url, &plain);
+                    out += &link(&url, &plain(&text));
                 }
             }
+            Event::Start(Tag::TableHead | Tag::TableRow) => rows.push(Vec::new()),
+            Event::Start(Tag::TableCell) => cell = out.len(),
+            Event::End(TagEnd::TableCell) => {
+                let text = out.split_off(cell);
+                rows.last_mut().into_iter().for_each(|row| row.push(text.clone()));
+            }
+            Event::End(TagEnd::Table) => out += &table(&std::mem::take(&mut rows)),
             _ => {}
         }
     }
     out.trim_end().into()
+}
+
+/// A table as aligned text: Slack has none.
+fn table(rows: &[Vec<String>]) -> String {
+    let width = |text: &str| plain(text).chars().count();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|text| width(text)).max().unwrap_or_default())
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(text, most)| text.clone() + &" ".repeat(most - width(text)));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    format!("```\n{}```\n", rows.iter().map(line).collect::<String>())
+}
+
+/// What [`escaped`] was given.
+fn plain(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
 #[cfg(test)]
@@ -96,15 +117,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_text_calls_people_or_hides_a_link() {
-        assert_eq!(of_markdown("<!channel> hi <@U1>"), "&lt;!channel&gt; hi &lt;@U1&gt;");
-        assert_eq!(of_markdown("[click](javascript:alert(1))"), "click");
-        assert_eq!(link("https://a.example/|x>", "a|b"), "<https://a.example/%7Cx&gt;|a¦b>");
+    fn a_table_is_aligned_text() {
+        let markdown = "Today:\n\n| metric | alerts |\n|---|--:|\n| a<b | 12 |\n| requests | 3 |\n\nEnd";
+        let expected = "Today:\n\n```\nmetric    alerts\na&lt;b       12\nrequests  3\n```\nEnd";
+        assert_eq!(of_markdown(markdown), expected);
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(shortened("äöü", 3), "äöü");
-        assert_eq!(shortened("äöüß", 3), "äö…");
+    fn nothing_in_a_text_calls_people_or_hides_a_link() {
+        assert_eq!(of_markdown("<!channel> hi <@U1>"), "&lt;!channel&gt; hi &lt;@U1&gt;");
+        assert_eq!(of_markdown("[click](javascript:alert(1))"), "click");
+        assert_eq!(link("https://a.example/|x>", "a"), "a");
+        assert_eq!(link("https://a.example/?x=1&y=2", "a|b"), "<https://a.example/?x=1&amp;y=2|a¦b>");
     }
 }

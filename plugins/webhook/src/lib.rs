@@ -9,7 +9,9 @@ mod payload;
 use std::collections::BTreeMap;
 
 use anomd_notifier::http::{Auth, Digest, Method, Request, Signature, Target};
-use anomd_notifier::{Alert, Descriptor, Error, Notifier, Problem, SecretSlot, clock, export_notifier, http};
+use anomd_notifier::{
+    Alert, Descriptor, Error, Level, Notifier, Problem, SecretSlot, clock, export_notifier, http, log,
+};
 use serde::Deserialize;
 
 /// The component.
@@ -29,6 +31,8 @@ pub struct Config {
     pub signature_header: Option<String>,
     /// What stands before its hex digits.
     pub signature_prefix: Option<String>,
+    /// Whether the chart is sent too.
+    pub chart: bool,
     /// More headers.
     pub headers: BTreeMap<String, String>,
 }
@@ -80,7 +84,7 @@ impl Config {
     }
 
     /// The request that delivers an alert; the same for every attempt.
-    fn request(&self, alert: &Alert) -> Request {
+    fn request(&self, alert: &Alert, chart: bool) -> Request {
         let mut headers = vec![
             ("Content-Type".to_owned(), "application/json".to_owned()),
             ("Idempotency-Key".to_owned(), alert.id.clone()),
@@ -92,7 +96,7 @@ impl Config {
             headers,
             auth: self.auth(),
             blanks: vec![],
-            body: payload::json(alert),
+            body: payload::json(alert, chart),
             timeout_ms: None,
         }
     }
@@ -130,7 +134,15 @@ impl Notifier for Webhook {
     }
 
     fn deliver(config: &Config, alert: &Alert) -> Result<String, Error> {
-        let response = http::send(&config.request(alert))?;
+        let response = match http::send(&config.request(alert, config.chart)) {
+            // The alert matters more than its picture.
+            Err(http::Fault::TooLarge(most)) if config.chart && alert.chart.is_some() => {
+                let why = format!("sent without its chart: together they have more than {most} bytes");
+                log::write(Level::Warn, &why, &[]);
+                http::send(&config.request(alert, false))?
+            }
+            sent => sent?,
+        };
         if !response.is_success() {
             return Err(response.refusal(clock::now()));
         }
@@ -151,7 +163,8 @@ mod tests {
     #[test]
     fn the_receiver_can_drop_what_it_has_seen() {
         let alert = payload::tests::alert();
-        let request = config(r#"{"url": "https://a.example/hook", "headers": {"X-Team": "ops"}}"#).request(&alert);
+        let request =
+            config(r#"{"url": "https://a.example/hook", "headers": {"X-Team": "ops"}}"#).request(&alert, false);
         assert_eq!(request.target, Target::Url("https://a.example/hook".into()));
         let expected = [("Content-Type", "application/json"), ("Idempotency-Key", "a1"), ("X-Team", "ops")];
         assert_eq!(request.headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -161,7 +174,7 @@ mod tests {
     #[test]
     fn secrets_are_named_and_never_held() {
         let alert = payload::tests::alert();
-        let signed = config(r#"{"auth": "hmac"}"#).request(&alert);
+        let signed = config(r#"{"auth": "hmac"}"#).request(&alert, false);
         assert_eq!(signed.target, Target::Secret("url".into()));
         let signature = |digest, header: &str, prefix: &str| {
             let (slot, header, prefix) = ("signing_key".into(), header.into(), prefix.into());

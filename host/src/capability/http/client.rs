@@ -9,8 +9,9 @@ use ipnet::IpNet;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
+use super::redact::Redaction;
 use super::resolve::{Barrier, barrier};
-use super::secret::{self, Secrets};
+use super::secret::{self, Auth, Secrets};
 use super::{Answer, Fault, Method, Origin, Pattern, Request, Resolve, SystemResolver, Target};
 use crate::capability::{Holder, Ungranted, tls};
 use crate::config::{Grants, Limits, Secret};
@@ -108,8 +109,10 @@ impl Http {
         if request.body.len() > limits.http_request_bytes {
             return Err(Fault::TooLarge(limits.http_request_bytes));
         }
-        let longest = Duration::from_millis(limits.http_total_ms);
-        let time = request.timeout.unwrap_or(longest).min(longest);
+        let time = match request.timeout {
+            Some(time) => time.min(Duration::from_millis(limits.http_longest_ms)),
+            None => Duration::from_millis(limits.http_total_ms),
+        };
         match tokio::time::timeout(time, self.granted.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(Fault::Timeout),
@@ -131,6 +134,7 @@ impl Granted {
         if let Target::Secret(slot) = &request.target {
             reveal(slot)?;
         }
+        let redactions = self.redactions(&request)?;
         let (text, body) = secret::fill(text, request.body, &request.blanks, |slot| reveal(slot).map(str::to_owned))?;
         let (url, filled) = parse(&text)?;
         if filled != origin {
@@ -148,7 +152,7 @@ impl Granted {
 
         let client = self.client().map_err(|why| Fault::Transport(why.to_owned()))?;
         let response = client.request(method(request.method), url).headers(headers).body(body).send().await;
-        let answer = self.receive(response.map_err(transport)?).await;
+        let answer = self.receive(response.map_err(transport)?, &redactions).await;
         let (status, bytes) = answer.as_ref().map_or((0, 0), |answer| (answer.status, answer.body.len()));
         // No path and no query: they may hold tokens.
         let Holder { tenant, plugin } = self.holder.as_ref();
@@ -225,12 +229,27 @@ impl Granted {
         self.client.get_or_init(build).as_ref().map_err(String::as_str)
     }
 
-    async fn receive(&self, mut response: reqwest::Response) -> Result<Answer, Fault> {
+    /// What takes the secrets of a request out of its answer.
+    fn redactions(&self, request: &Request) -> Result<Vec<&Redaction>, Fault> {
+        let target = match &request.target {
+            Target::Secret(slot) => Some(slot.as_str()),
+            Target::Url(_) => None,
+        };
+        let blanks = request.blanks.iter().map(|blank| blank.slot.as_str());
+        let slots = target.into_iter().chain(request.auth.as_ref().map(Auth::slot)).chain(blanks);
+        slots.map(|slot| self.secrets.redaction(slot, &self.holder)).collect()
+    }
+
+    async fn receive(&self, mut response: reqwest::Response, redactions: &[&Redaction]) -> Result<Answer, Fault> {
         let most = self.limits.http_response_bytes;
         let status = response.status().as_u16();
         let pairs = response.headers().iter();
+        let redacted = |bytes: Vec<u8>| redactions.iter().fold(bytes, |bytes, redaction| redaction.apply(bytes));
         let headers: Vec<_> = pairs
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                let value = redacted(value.as_bytes().to_vec());
+                (name.as_str().to_owned(), String::from_utf8_lossy(&value).into_owned())
+            })
             .collect();
         if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > HEADER_BYTES {
             return Err(Fault::Transport(format!("the answer has more than {HEADER_BYTES} bytes of headers")));
@@ -242,7 +261,7 @@ impl Granted {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers, body: redacted(body) })
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Request {
     pub blanks: Vec<Blank>,
     /// The body; may be empty.
     pub body: Vec<u8>,
-    /// Less than the limit, if the plugin is in a hurry.
+    /// Other than the usual time, if the plugin is in a hurry or knows that it takes long.
     pub timeout: Option<Duration>,
 }
 

@@ -5,11 +5,13 @@
 //! resolver, to an address that is public or in a granted network, and never to a metadata
 //! or link-local one; the connection goes to a checked address and no other; redirects are
 //! answers, not followed; secrets are put in last, and only for the origins listed with
-//! them; size, time and number are capped. The plugin sees neither secrets nor addresses.
+//! them; size, time and number are capped. Secrets that the server sends back are taken out
+//! of the answer. The plugin sees neither secrets nor addresses.
 
 mod client;
 mod exchange;
 mod origin;
+mod redact;
 mod resolve;
 mod secret;
 

@@ -1,6 +1,7 @@
 //! Secrets: put into a request after it left the sandbox, for their own origins only.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Sha256, Sha512};
 
+use super::redact::Redaction;
 use super::{Fault, Origin, Pattern};
 use crate::capability::{Holder, Ungranted};
 use crate::config::Secret;
@@ -61,8 +63,15 @@ pub struct Blank {
 }
 
 /// The secrets of one use of a plugin.
-#[derive(Clone, Default)]
-pub(super) struct Secrets(BTreeMap<String, (Secret, Vec<Pattern>)>);
+#[derive(Default)]
+pub(super) struct Secrets(BTreeMap<String, Slot>);
+
+struct Slot {
+    secret: Secret,
+    origins: Vec<Pattern>,
+    // Made when the secret is used first: most are never.
+    redaction: OnceLock<Result<Redaction, String>>,
+}
 
 impl Secrets {
     pub(super) fn new(holder: &Holder, slots: BTreeMap<String, (Secret, Vec<String>)>) -> Result<Self, Ungranted> {
@@ -73,19 +82,19 @@ impl Secrets {
                 message,
                 remedy: format!("correct tenants.{}.secrets.{slot}.origins in anomd.yaml", holder.tenant),
             })?;
-            parsed.insert(slot, (secret, origins));
+            parsed.insert(slot, Slot { secret, origins, redaction: OnceLock::new() });
         }
         Ok(Self(parsed))
     }
 
     /// A secret, without regard to where it goes: for a URL that is one.
     pub(super) fn url(&self, slot: &str, holder: &Holder) -> Result<&str, Fault> {
-        self.slot(slot, holder).map(|(secret, _)| secret.expose())
+        self.slot(slot, holder).map(|slot| slot.secret.expose())
     }
 
     /// A secret that is sent to `origin`.
     pub(super) fn reveal(&self, slot: &str, origin: &Origin, holder: &Holder) -> Result<&str, Fault> {
-        let (secret, origins) = self.slot(slot, holder)?;
+        let Slot { secret, origins, .. } = self.slot(slot, holder)?;
         if origins.iter().any(|pattern| pattern.matches(origin)) {
             return Ok(secret.expose());
         }
@@ -96,7 +105,14 @@ impl Secrets {
         )))
     }
 
-    fn slot(&self, slot: &str, holder: &Holder) -> Result<&(Secret, Vec<Pattern>), Fault> {
+    /// What takes a secret out of an answer.
+    pub(super) fn redaction(&self, slot: &str, holder: &Holder) -> Result<&Redaction, Fault> {
+        let Slot { secret, redaction, .. } = self.slot(slot, holder)?;
+        let redaction = redaction.get_or_init(|| Redaction::new(secret.expose())).as_ref();
+        redaction.map_err(|why| Fault::Invalid(format!("the secret in slot \"{slot}\" cannot be sent: {why}")))
+    }
+
+    fn slot(&self, slot: &str, holder: &Holder) -> Result<&Slot, Fault> {
         self.0.get(slot).ok_or_else(|| {
             Fault::Denied(format!(
                 "secret slot \"{slot}\" is empty: add secrets.{slot} to the batch, \

@@ -16,12 +16,19 @@ use crate::capability::http::Resolve;
 use crate::config::Secret;
 use crate::fault::{Fault, PluginError};
 
+/// What a server got: URI, credentials and body of each request.
+type Seen = Arc<Mutex<Vec<String>>>;
+
 /// A server that answers with what it got; its address is `127.0.0.1:PORT`.
-async fn server() -> u16 {
-    let echo = async |headers: HeaderMap, uri: Uri, body: Body| {
+async fn server() -> (u16, Seen) {
+    let seen = Seen::default();
+    let kept = Arc::clone(&seen);
+    let echo = async move |headers: HeaderMap, uri: Uri, body: Body| {
         let header = |name: &str| headers.get(name).map_or("-", |value| value.to_str().unwrap()).to_owned();
         let body = String::from_utf8_lossy(&body).into_owned();
-        format!("{uri}|{}|{}|{}|{body}", header("authorization"), header("x-key"), header("x-signature"))
+        let got = format!("{uri}|{}|{}|{}|{body}", header("authorization"), header("x-key"), header("x-signature"));
+        kept.lock().unwrap().push(got.clone());
+        got
     };
     let app = Router::new()
         .route("/echo/{*rest}", any(echo))
@@ -31,7 +38,7 @@ async fn server() -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    port
+    (port, seen)
 }
 
 /// Knows these names and no others.
@@ -58,18 +65,19 @@ struct Probe {
     limits: Limits,
     usage: Use,
     port: u16,
+    seen: Seen,
 }
 
 impl Probe {
     /// A probe that may reach the server by address and by name.
     async fn new() -> Self {
-        let port = server().await;
+        let (port, seen) = server().await;
         let grants = Grants {
             origins: vec![format!("http://127.0.0.1:{port}"), format!("http://*.example.com:{port}")],
             networks: vec!["127.0.0.0/8".parse().unwrap()],
             ..Grants::default()
         };
-        Self { limits: small(), usage: Use { grants, ..usage() }, port }
+        Self { limits: small(), usage: Use { grants, ..usage() }, port, seen }
     }
 
     fn secret(mut self, slot: &str, secret: &str, origins: &[&str]) -> Self {
@@ -86,6 +94,13 @@ impl Probe {
         let (call, _) = call();
         let window = Window { span: 0..60_000, step_ms: 60_000 };
         (ingester.fetch(&call, &config, &window, None).await, self.port)
+    }
+
+    /// What the server got, and what came back of it to the plugin.
+    async fn exchange(self, config: Value) -> (String, String) {
+        let seen = Arc::clone(&self.seen);
+        let answer = self.get(config).await;
+        (seen.lock().unwrap().last().cloned().unwrap_or_default(), answer)
     }
 
     /// What came back, with the port as `PORT`.
@@ -162,6 +177,10 @@ async fn sizes_times_and_numbers_are_limited() {
     assert_eq!(probe(limits).await.get(body).await, "too large: 1000");
     let hang = json!({"url": "http://127.0.0.1:PORT/hang", "timeout_ms": 50});
     assert_eq!(probe(small()).await.get(hang).await, "timeout");
+    let short = Limits { http_total_ms: 50, http_longest_ms: 60_000, ..small() };
+    assert_eq!(probe(short).await.get(json!({"url": "http://127.0.0.1:PORT/hang"})).await, "timeout");
+    let patient = json!({"url": "http://127.0.0.1:PORT/hang", "timeout_ms": 60_000});
+    assert_eq!(probe(Limits { http_longest_ms: 50, ..small() }).await.get(patient).await, "timeout");
     let many = json!({"url": "http://127.0.0.1:PORT/echo/a", "times": 4});
     let few = Limits { http_requests_per_call: 3, ..small() };
     insta::assert_snapshot!(probe(few).await.get(many).await, @"denied: more than 3 requests in one call: ask for less at a time, or raise limits.http_requests_per_call in anomd.yaml");
@@ -182,14 +201,28 @@ async fn secrets_are_added_for_their_origins_only() {
     let here = ["http://127.0.0.1:PORT"];
     let probe = async || Probe::new().await.secret("token", "s3cr3t/+", &here);
     let url = "http://127.0.0.1:PORT/echo/a";
-    let bearer = probe().await.get(json!({"url": url, "bearer": "token"})).await;
-    assert_eq!(bearer, "200 /echo/a|Bearer s3cr3t/+|-|-|");
-    let basic = probe().await.get(json!({"url": url, "basic": ["bob", "token"]})).await;
-    assert_eq!(basic, "200 /echo/a|Basic Ym9iOnMzY3IzdC8r|-|-|");
-    let header = probe().await.get(json!({"url": url, "header": ["x-key", "token"]})).await;
-    assert_eq!(header, "200 /echo/a|-|s3cr3t/+|-|");
     let filled = json!({"url": format!("{url}/TOKEN?q=TOKEN"), "blanks": [["TOKEN", "token"]], "body": "\"TOKEN\""});
-    assert_eq!(probe().await.get(filled).await, "200 /echo/a/s3cr3t%2F%2B?q=s3cr3t%2F%2B|-|-|-|\"s3cr3t/+\"");
+    // The server echoes them, and the plugin does not see them.
+    let exchange = async |config: Value| {
+        let (sent, seen) = probe().await.exchange(config).await;
+        format!("{sent}\n  {seen}")
+    };
+    let exchanges = [
+        exchange(json!({"url": url, "bearer": "token"})).await,
+        exchange(json!({"url": url, "basic": ["bob", "token"]})).await,
+        exchange(json!({"url": url, "header": ["x-key", "token"]})).await,
+        exchange(filled).await,
+    ];
+    insta::assert_snapshot!(exchanges.join("\n"), @r#"
+    /echo/a|Bearer s3cr3t/+|-|-|
+      200 /echo/a|Bearer [secret]|-|-|
+    /echo/a|Basic Ym9iOnMzY3IzdC8r|-|-|
+      200 /echo/a|Basic Ym9iO[secret]|-|-|
+    /echo/a|-|s3cr3t/+|-|
+      200 /echo/a|-|[secret]|-|
+    /echo/a/s3cr3t%2F%2B?q=s3cr3t%2F%2B|-|-|-|"s3cr3t/+"
+      200 /echo/a/[secret]?q=[secret]|-|-|-|"[secret]"
+    "#);
     let whole = Probe::new().await.secret("hook", "http://127.0.0.1:1/x", &here);
     let whole = Probe { port: whole.port, ..whole };
     let whole = whole.get(json!({"secret_url": "hook"})).await;
@@ -217,7 +250,8 @@ async fn a_secret_can_be_the_whole_url() {
     let probe = Probe::new().await;
     let url = format!("http://127.0.0.1:{}/echo/T0/B0", probe.port);
     let probe = probe.secret("hook", &url, &["http://127.0.0.1:PORT"]);
-    assert_eq!(probe.get(json!({"secret_url": "hook", "body": "{}"})).await, "200 /echo/T0/B0|-|-|-|{}");
+    let (sent, seen) = probe.exchange(json!({"secret_url": "hook", "body": "{}"})).await;
+    assert_eq!((sent.as_str(), seen.as_str()), ("/echo/T0/B0|-|-|-|{}", "200 [secret]|-|-|-|{}"));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::anomd::plugin::types;
-use super::exports::anomd::plugin::{about, detect, ingest, notify};
+use super::exports::anomd::plugin::{about, analyse, detect, ingest, notify};
 use super::host;
 use crate::capability::Open;
 use crate::engine::{Cell, Refusal};
@@ -15,8 +15,10 @@ use crate::fault::PluginError;
 use crate::message::{Alert, AlertState};
 use crate::plugin::checked::RawPage;
 use crate::plugin::descriptor::{Descriptor, SecretSlot};
-use crate::plugin::{Cause, Fitted, Loss, Needs, Problem, Role, Scored, Skip, Term, Window};
-use crate::series::{Kind, Matrix};
+use crate::plugin::{
+    Analysis, Cause, Fitted, Insight, Loss, Needs, Problem, Role, Scored, Skip, Subject, Term, Unread, Usage, Window,
+};
+use crate::series::{Kind, Matrix, Samples};
 
 /// What a guest's call gives: wasmtime's error is outside, the guest's own inside.
 pub(crate) type Reply<T> = wasmtime::Result<Result<T, PluginError>>;
@@ -32,8 +34,7 @@ enum Indices {
     Ingest(ingest::GuestIndices),
     Detect(detect::GuestIndices),
     Notify(notify::GuestIndices),
-    /// Loaded and shown, and not called yet.
-    Analyse,
+    Analyse(analyse::GuestIndices),
 }
 
 impl Prepared {
@@ -58,7 +59,7 @@ impl Prepared {
                 Role::Ingester => Indices::Ingest(ingest::GuestIndices::new(&pre)?),
                 Role::Detector => Indices::Detect(detect::GuestIndices::new(&pre)?),
                 Role::Notifier => Indices::Notify(notify::GuestIndices::new(&pre)?),
-                Role::Analyst => Indices::Analyse,
+                Role::Analyst => Indices::Analyse(analyse::GuestIndices::new(&pre)?),
             },
             pre,
         })
@@ -73,7 +74,7 @@ impl Prepared {
                 Indices::Ingest(indices) => Exports::Ingest(indices.load(&mut *store, &instance)?),
                 Indices::Detect(indices) => Exports::Detect(indices.load(&mut *store, &instance)?),
                 Indices::Notify(indices) => Exports::Notify(indices.load(&mut *store, &instance)?),
-                Indices::Analyse => Exports::Analyse,
+                Indices::Analyse(indices) => Exports::Analyse(indices.load(&mut *store, &instance)?),
             },
         })
     }
@@ -89,7 +90,7 @@ enum Exports {
     Ingest(ingest::Guest),
     Detect(detect::Guest),
     Notify(notify::Guest),
-    Analyse,
+    Analyse(analyse::Guest),
 }
 
 fn no_export(interface: &str) -> wasmtime::Error {
@@ -252,6 +253,63 @@ impl Guest {
         let results = guest.call_deliver(store, config, &messages).await?;
         Ok(results.into_iter().map(|result| result.map_err(error)).collect())
     }
+
+    /// `analyse.analyse`.
+    pub(crate) async fn analyse(
+        &self,
+        store: &mut Store<Cell<Open>>,
+        config: &str,
+        recent: &Samples,
+        subjects: &[Subject],
+    ) -> Reply<Analysis> {
+        let Exports::Analyse(guest) = &self.role else { return Err(no_export("analyse")) };
+        let keys: Vec<Vec<(&str, &str)>> = recent.iter().map(|(labels, ..)| labels.iter().collect()).collect();
+        let keys: Vec<&[(&str, &str)]> = keys.iter().map(Vec::as_slice).collect();
+        let (mut kinds, mut offsets) = (Vec::new(), vec![0]);
+        let (mut timestamps, mut values) = (Vec::with_capacity(recent.len()), Vec::with_capacity(recent.len()));
+        for (_, kind, times, column) in recent.iter() {
+            kinds.push(wire_kind(kind));
+            timestamps.extend_from_slice(times);
+            values.extend_from_slice(column);
+            offsets.push(narrow(values.len())?);
+        }
+        let samples = types::SamplesParam {
+            keys: &keys,
+            kinds: &kinds,
+            offsets: &offsets,
+            timestamps: &timestamps,
+            values: &values,
+        };
+        let labels: Vec<Vec<(&str, &str)>> = subjects.iter().map(|subject| subject.labels.iter().collect()).collect();
+        let asked: Vec<analyse::Subject<'_>> = (subjects.iter().zip(&labels))
+            .map(|(subject, labels)| analyse::Subject {
+                labels,
+                name: &subject.name,
+                alert: subject.alert,
+                scores: &subject.scores,
+                chart: subject.chart.as_deref(),
+            })
+            .collect();
+        let analysis = guest.call_analyse(store, config, samples, &asked).await?;
+        let insight = |insight: analyse::Insight| Insight {
+            subject: insight.subject as usize,
+            span: (insight.start, insight.end),
+            score: insight.score,
+            text: insight.text,
+        };
+        Ok(analysis.map_err(error).map(|analysis| Analysis {
+            author: analysis.author,
+            insights: analysis.insights.into_iter().map(insight).collect(),
+            lost: (analysis.lost.into_iter())
+                .map(|loss| Unread { subject: loss.subject as usize, error: error(loss.error) })
+                .collect(),
+            usage: Usage {
+                calls: analysis.usage.calls.into(),
+                input_tokens: analysis.usage.input_tokens,
+                output_tokens: analysis.usage.output_tokens,
+            },
+        }))
+    }
 }
 
 fn narrow(count: usize) -> wasmtime::Result<u32> {
@@ -269,6 +327,14 @@ fn kind(kind: types::Kind) -> Kind {
         types::Kind::Unknown => Kind::Unknown,
         types::Kind::Gauge => Kind::Gauge,
         types::Kind::Counter => Kind::Counter,
+    }
+}
+
+fn wire_kind(kind: Kind) -> types::Kind {
+    match kind {
+        Kind::Unknown => types::Kind::Unknown,
+        Kind::Gauge => types::Kind::Gauge,
+        Kind::Counter => types::Kind::Counter,
     }
 }
 

@@ -21,6 +21,7 @@ wasmtime::component::bindgen!({
         export anomd:plugin/ingest@0.1.0;
         export anomd:plugin/detect@0.1.0;
         export anomd:plugin/notify@0.1.0;
+        export anomd:plugin/analyse@0.1.0;
     }",
     world: "anomd:host/plugins",
     imports: { default: async | trappable },

@@ -10,6 +10,20 @@ use crate::{Error, http, mail};
 /// Characters of an answer's body that an error quotes.
 const QUOTED: usize = 300;
 
+impl Error {
+    /// What it says, for a line of the log.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::BadConfig(text)
+            | Self::Unauthorized(text)
+            | Self::Unavailable(text)
+            | Self::Unsupported(text)
+            | Self::Internal(text) => text,
+            Self::Busy(_) => "the remote side is busy",
+        }
+    }
+}
+
 impl From<http::Fault> for Error {
     fn from(fault: http::Fault) -> Self {
         match fault {

@@ -37,6 +37,12 @@ pub trait Notifier {
 
     /// Sends one message and returns what the remote side answered.
     fn deliver(config: &Self::Config, alert: &Alert) -> Result<String, Error>;
+
+    /// Sends the messages of one call; one result for each, in order. For a remote side that
+    /// takes many at once.
+    fn deliver_all(config: &Self::Config, alerts: &[Alert]) -> Vec<Result<String, Error>> {
+        alerts.iter().map(|alert| Self::deliver(config, alert)).collect()
+    }
 }
 
 /// The calls of the contract over a [`Notifier`]; [`export_notifier!`] uses them.
@@ -46,9 +52,10 @@ pub mod glue {
     /// `notify.deliver`: a configuration that does not parse fails each alert.
     pub fn deliver<N: Notifier>(config: &str, alerts: &[Alert]) -> Vec<Result<String, Error>> {
         guest::report_panics();
-        let config = guest::parse(config);
-        let deliver = |alert| N::deliver(config.as_ref().map_err(Error::clone)?, alert);
-        alerts.iter().map(deliver).collect()
+        match guest::parse(config) {
+            Ok(config) => N::deliver_all(&config, alerts),
+            Err(error) => vec![Err(error); alerts.len()],
+        }
     }
 }
 

@@ -7,6 +7,73 @@ use std::time::{Duration, SystemTime};
 
 use crate::{Alert, Finding, State};
 
+/// Series that a message describes; the rest are counted.
+pub const NAMED: usize = 10;
+
+/// The series that a message describes, the worst first.
+pub fn worst(alert: &Alert) -> &[Finding] {
+    alert.findings.get(..NAMED).unwrap_or(&alert.findings)
+}
+
+/// What a message that describes `shown` series says of the others: `and 7 more series`.
+pub fn more(alert: &Alert, shown: usize) -> Option<String> {
+    let more = alert.findings.len().saturating_sub(shown) + alert.more as usize;
+    (more > 0).then(|| format!("and {} more series", grouped(&more.to_string())))
+}
+
+/// The alert's page and what the reader can do, as names and URLs of the web.
+pub fn links(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
+    let open = alert.link.iter().map(|url| ("Open", url.as_str()));
+    let actions = alert.actions.iter().map(|action| (action.name.as_str(), action.url.as_str()));
+    open.chain(actions).filter(|(_, url)| is_web(url))
+}
+
+/// Whether a URL is one of the web, with nothing in it that a URL cannot have.
+pub fn is_web(url: &str) -> bool {
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    web && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte))
+}
+
+/// The alert in one line, for what shows no more: the title and the worst series.
+pub fn line(alert: &Alert) -> String {
+    match alert.findings.first() {
+        Some(worst) => format!("{}: {}", headline(alert), in_a_line(worst)),
+        None => headline(alert),
+    }
+}
+
+/// A series in a line: `load came as 42, expected 12 to 15`.
+pub fn in_a_line(finding: &Finding) -> String {
+    let expected = expected(finding).map(|expected| format!(", expected {expected}")).unwrap_or_default();
+    format!("{} came as {}{expected}", shortened(&series(&finding.labels), 200), came(finding))
+}
+
+/// What is known of a series, as names and texts.
+pub fn rows(finding: &Finding) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("Came", came(finding))];
+    rows.extend(expected(finding).map(|expected| ("Expected", expected)));
+    rows.extend(score(finding).map(|score| ("Score", score)));
+    rows.push(("When", period(finding)));
+    rows
+}
+
+/// At most so many characters, counted in UTF-16 as the services do that count most.
+pub fn shortened(text: &str, most: usize) -> String {
+    let mut length = 0;
+    let mut cut = 0;
+    for (at, c) in text.char_indices() {
+        length += c.len_utf16();
+        // One is kept for the ellipsis.
+        if length < most {
+            cut = at + c.len_utf8();
+        }
+        if length > most {
+            return text.get(..cut).unwrap_or_default().to_owned() + "…";
+        }
+    }
+    text.into()
+}
+
 /// The title, which says whether the alert is over.
 pub fn headline(alert: &Alert) -> String {
     let title = alert.title.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -53,14 +120,19 @@ pub fn expected(finding: &Finding) -> Option<String> {
     })
 }
 
-/// The score and what made it: `0.93 (shape 0.82, level 0.31)`.
-pub fn score(finding: &Finding) -> String {
-    let terms: Vec<String> =
-        finding.terms.iter().map(|(name, value)| format!("{} {value:.2}", name.replace(['_', '-'], " "))).collect();
-    match terms.as_slice() {
-        [] => format!("{:.2}", finding.score),
-        terms => format!("{:.2} ({})", finding.score, terms.join(", ")),
-    }
+/// The score and what made it, if there is one: `0.93 (shape 0.82, level 0.31)`.
+pub fn score(finding: &Finding) -> Option<String> {
+    let score = finding.score.is_finite().then(|| format!("{:.2}", finding.score))?;
+    Some(match terms(finding) {
+        terms if terms.is_empty() => score,
+        terms => format!("{score} ({terms})"),
+    })
+}
+
+/// What made the score: `shape 0.82, level 0.31`. Empty: it was not told.
+pub fn terms(finding: &Finding) -> String {
+    let terms = finding.terms.iter().map(|(name, value)| format!("{} {value:.2}", name.replace(['_', '-'], " ")));
+    terms.collect::<Vec<_>>().join(", ")
 }
 
 /// When it was: `since 2026-01-05 14:03 UTC`, or from when to when and how long.
@@ -218,7 +290,44 @@ mod tests {
         assert_eq!(expected(&finding(1.0, 2.0, nan, nan)).unwrap(), "about 2");
         assert_eq!(expected(&finding(1.0, nan, f64::NEG_INFINITY, 0.5)).unwrap(), "at most 0.5");
         assert_eq!(came(&finding(nan, 2.0, 1.0, 3.0)), "no value");
-        assert_eq!(score(&finding(1.0, nan, nan, nan)), "0.93 (window shape 0.82, level 0.31)");
+        let mut scored = finding(1.0, nan, nan, nan);
+        assert_eq!(score(&scored).unwrap(), "0.93 (window shape 0.82, level 0.31)");
+        scored.score = nan;
+        assert_eq!(score(&scored), None);
+        assert_eq!(rows(&scored), [("Came", "1".to_owned()), ("When", "since 2026-01-05 14:03 UTC".to_owned())]);
+    }
+
+    #[test]
+    fn ten_series_are_described_and_the_others_counted_however_they_were_left_out() {
+        let mut alert = Alert {
+            id: "a1".into(),
+            incident: "i1".into(),
+            state: State::Firing,
+            kind: "anomaly".into(),
+            labels: vec![],
+            title: "500 series look anomalous".into(),
+            body: String::new(),
+            link: Some("javascript:alert(1)".into()),
+            actions: vec![],
+            chart: None,
+            findings: vec![finding(42.0, 13.0, 12.0, 15.0); 20],
+            more: 480,
+        };
+        assert_eq!(worst(&alert).len(), 10);
+        assert_eq!(more(&alert, 10).unwrap(), "and 490 more series");
+        assert_eq!(line(&alert), "500 series look anomalous: {} came as 42, expected 12 to 15, most likely 13");
+        assert_eq!(links(&alert).count(), 0);
+        (alert.findings, alert.more) = (alert.findings.split_off(17), 0);
+        assert_eq!((worst(&alert).len(), more(&alert, 3)), (3, None));
+        assert_eq!(more(&alert, 1).unwrap(), "and 2 more series");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("äöüß", 3), "äö…");
+        assert_eq!(shortened("😀😀😀", 5), "😀😀…");
+        assert_eq!(shortened("😀", 1), "…");
     }
 
     #[test]
