@@ -6,8 +6,8 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::tenant::{BoundTenant, Errand, TenantContext};
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, notify, score,
-    summary, train,
+    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, notify,
+    score, summary, train,
 };
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};

@@ -185,7 +185,7 @@ fn alert_page(token: &str, alerts: &[AlertView], claim: &Claim, asked: &Asked, n
     actions.sort_by_key(|action| *action != main);
     let buttons: Vec<Value> = (actions.iter())
         .filter(|_| open > 0)
-        .map(|action| context! { name => action.name(), title => action.title(), main => *action == main })
+        .map(|action| context! { name => action.name(), title => action.title(), main => *action == main, focus => asked.action == Some(*action) })
         .collect();
     let done = asked.done.map(|action| match action.span() {
         None => "Acknowledged. It is not told again until it is over.".to_owned(),
@@ -280,7 +280,6 @@ mod tests {
     use axum::body::to_bytes;
 
     use super::*;
-    use crate::desk::Acknowledged;
     use crate::message::{AlertKind, AlertPhase};
 
     const NOW: Millis = 1_767_225_600_000;
@@ -333,7 +332,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_source_sends_is_text_and_no_script_can_run() {
-        let response = alert_page("TOKEN", &[alert("<script>x</script>", AlertPhase::Firing)], &claim(), &Asked::default(), NOW);
+        let response =
+            alert_page("TOKEN", &[alert("<script>x</script>", AlertPhase::Firing)], &claim(), &Asked::default(), NOW);
         let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("script-src"), "{policy}");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
@@ -354,21 +354,5 @@ mod tests {
         assert_eq!(forged.status(), StatusCode::NOT_FOUND);
         assert!(text(forged).await.contains("Open it again from the message"));
         assert_eq!(Refused::Link(LinkError::Expired).page().status(), StatusCode::GONE);
-    }
-
-    #[tokio::test]
-    async fn tmp_dump() {
-        let mut acked = alert("orders_per_minute{region=\"eu-west-1\",shop=\"the-one-with-a-rather-long-name\"}", AlertPhase::Firing);
-        acked.acknowledged = Some(Acknowledged { by: "ana".to_owned(), at: NOW, comment: "looking at the database".to_owned() });
-        let fire = alert("checkout_errors{instance=\"web-1:9100\"}", AlertPhase::Firing);
-        let done = Asked { action: None, done: Some(Action::Acknowledge) };
-        for (name, page) in [
-            ("one", alert_page("TOKEN", std::slice::from_ref(&fire), &claim(), &Asked::default(), NOW)),
-            ("two", alert_page("TOKEN", &[fire, acked, alert("cpu", AlertPhase::Resolved)], &claim(), &done, NOW)),
-            ("forged", Refused::Link(LinkError::Forged).page()),
-        ] {
-            std::fs::create_dir_all("/tmp/desk-try/a").unwrap();
-            std::fs::write(format!("/tmp/desk-try/a/{name}.html"), text(page).await).unwrap();
-        }
     }
 }
