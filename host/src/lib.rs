@@ -2,7 +2,7 @@
 //! sandboxed WebAssembly component.
 //!
 //! The modules are layers: each uses only those below it in this list, which a test keeps.
-//! `cli` → `demo` → `web` → `node` → `schedule` → `pipeline` → [`desk`] → `alert` →
+//! `cli` → `demo`, [`eval`] → `web` → `node` → `schedule` → `pipeline` → [`desk`] → `alert` →
 //! [`plugin`] → [`capability`] → [`engine`] → [`store`] → [`config`] → [`message`] → [`fault`] → [`series`].
 
 pub mod alert;
@@ -12,6 +12,7 @@ pub mod config;
 pub mod demo;
 pub mod desk;
 pub mod engine;
+pub mod eval;
 pub mod fault;
 pub mod message;
 pub mod node;

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod door;
 mod error;
+mod eval;
 mod event;
 mod export;
 mod open;
@@ -98,6 +99,8 @@ enum Command {
     Plugin(plugin::PluginArgs),
     /// Shows anomd at work on a made-up system with seven incidents.
     Demo(demo::DemoArgs),
+    /// Says how good detectors are on labelled series.
+    Eval(eval::EvalArgs),
     /// Measures the store and the sandbox on this machine.
     Bench(bench::BenchArgs),
 }
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
             Command::Plot(args) => plot::plot(&cli.global, &args),
             Command::Plugin(args) => plugin::plugin(&cli.global, args).await,
             Command::Demo(args) => demo::demo(&cli.global, args).await,
+            Command::Eval(args) => eval::eval(&cli.global, args).await,
             Command::Bench(args) => bench::bench(&cli.global, args).await,
         }
     });

@@ -13,7 +13,7 @@ use robust::ensemble::{Ensemble, HISTORY, Series};
 use robust::member::CONTEXT;
 use robust::model::Model;
 
-#[path = "../../../host/src/cli/bench/cpu.rs"]
+#[path = "../../../host/src/eval/cpu.rs"]
 mod cpu;
 #[path = "../../../host/src/cli/bench/walk.rs"]
 mod walk;

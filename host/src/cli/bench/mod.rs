@@ -5,7 +5,6 @@
 //! absolute number says as much of the machine as of the program. Nothing here decides
 //! whether a number is good enough; what the design promises is printed beside it.
 
-mod cpu;
 mod plain;
 mod sandbox;
 mod storage;

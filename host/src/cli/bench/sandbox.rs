@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cpu::cpu_seconds;
 use super::walk::walk;
 use super::{Budget, CliError, Figure, RunNative, Size, median, timed};
 use crate::capability::kv::InMemory;
 use crate::config::{Grants, Limits};
 use crate::engine::{Engine, Source};
+use crate::eval::cpu_seconds;
 use crate::fault::Fault;
 use crate::plugin::{Call, Catalogue, Detect, LogSink, Needs, Runtime, Use, bundled};
 use crate::series::{Grid, Matrix, Millis};
