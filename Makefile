@@ -1,16 +1,19 @@
 # The two that matter: `make demo` and `make test`. Each sets up what it needs.
 
 ARGS ?=
+# Labelled series, for `eval` and for the tests of its measures.
+DATA ?= ../shared/data
 CARGO ?= cargo
 export INSTA_UPDATE ?= no
 
-.PHONY: help demo test plugins bench lint
+.PHONY: help demo test plugins bench eval lint
 
 help:
 	@echo 'make demo [ARGS=--once]   two weeks of a made-up system, seven incidents, and what anomd finds'
 	@echo 'make test                 all tests'
 	@echo 'make plugins              builds the components into plugins/dist'
 	@echo 'make bench                store, sandbox and detectors, as ratios'
+	@echo 'make eval [DATA=FOLDER]    how good the detectors are on labelled series'
 	@echo 'make lint                 formatting and clippy'
 
 plugins:
@@ -28,6 +31,10 @@ bench: plugins
 	@$(CARGO) run --quiet -p anomd --config profile.dev.package.anomd.opt-level=3 \
 		--config profile.dev.package.anomd.debug-assertions=false \
 		-- bench --native plugins/target/release/examples/native --data target $(ARGS)
+
+eval: plugins
+	@if [ -d "$(DATA)" ]; then $(CARGO) run --quiet -p anomd -- eval "$(DATA)" $(ARGS); \
+	else echo "skipped: there is no $(DATA)"; fi
 
 lint:
 	$(CARGO) fmt --all --check

@@ -1,13 +1,12 @@
 //! `anomd eval`: how good detectors are on labelled series.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CliError, Global, open, output};
 use crate::config::Environment;
@@ -167,7 +166,7 @@ fn held(least: &[Least], summaries: &[Summary], detector: &str) -> Result<(), Cl
 }
 
 /// The names and fields of a row in `series.csv`.
-fn columns(outcome: &Outcome) -> [(&'static str, String); 25] {
+fn columns(outcome: &Outcome) -> [(&'static str, String); 26] {
     let (figures, cost) = (&outcome.figures, &outcome.cost);
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let tally = figures.tally();
@@ -196,11 +195,12 @@ fn columns(outcome: &Outcome) -> [(&'static str, String); 25] {
         ("model_bytes", cost.model_bytes.to_string()),
         ("cpu_s", number(cost.cpu_s)),
         ("wall_s", cost.wall_s.to_string()),
+        ("failed", cost.failed.to_string()),
         ("failure", cost.failure.clone().unwrap_or_default()),
     ]
 }
 
-fn write(folder: &Path, outcomes: &[Outcome], report: &serde_json::Value) -> Result<(), CliError> {
+fn write(folder: &Path, outcomes: &[Outcome], report: &Value) -> Result<(), CliError> {
     let unwritten = |path: &Path, why: String| CliError::other(format!("cannot write {}: {why}", path.display()));
     let path = folder.join("series.csv");
     let mut table = csv::Writer::from_path(&path).map_err(|e| unwritten(&path, e.to_string()))?;
@@ -212,7 +212,11 @@ fn write(folder: &Path, outcomes: &[Outcome], report: &serde_json::Value) -> Res
         table.write_record(columns.iter().map(|(_, field)| field)).map_err(|e| unwritten(&path, e.to_string()))?;
     }
     table.flush().map_err(|e| unwritten(&path, e.to_string()))?;
-    let series: Vec<BTreeMap<_, _>> = outcomes.iter().map(|outcome| columns(outcome).into_iter().collect()).collect();
+    // Where the scores are is the folder of outcomes.
+    let series: Vec<Value> = outcomes
+        .iter()
+        .map(|o| json!({"set": o.set, "file": o.file, "detector": o.detector, "track": o.track, "figures": o.figures, "cost": o.cost}))
+        .collect();
     for (name, value) in [("series.json", json!(series)), ("summary.json", report.clone())] {
         let path = folder.join(name);
         let text = serde_json::to_string_pretty(&value).map_err(|e| CliError::other(e.to_string()))?;
@@ -274,6 +278,9 @@ fn print(summaries: &[Summary], comparisons: &[Comparison]) {
             ]);
         }
         output::line(format!("\n{} on {}:\n{table}", s.detector, s.set));
+    }
+    for s in summaries.iter().filter(|s| s.failed > 0) {
+        output::line(format!("\n{} on {}: {} calls failed, and their rows count as 0", s.detector, s.set, s.failed));
     }
     for c in comparisons {
         let d = c.vus_pr.difference;

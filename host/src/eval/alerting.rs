@@ -1,5 +1,6 @@
 //! Scores through the event rule that alerts in production: one event, one alert.
 
+use super::dataset::in_order;
 use super::metric::event::Span;
 use crate::alert::{EventRule, News, Point, PolicyRecord, Track};
 use crate::config::AlertPolicy;
@@ -15,27 +16,28 @@ pub fn default_threshold() -> f64 {
 pub fn alerts(timestamps: &[Millis], values: &[f64], scores: &[f64], threshold: f64) -> Vec<Span> {
     let policy = PolicyRecord::anomaly(&AlertPolicy { threshold, ..AlertPolicy::default() });
     let rule = EventRule { policy: &policy, policy_id: "", markers: Vec::new(), identify: &|_| String::new() };
-    let rows = timestamps.iter().zip(values).zip(scores);
-    let points: Vec<Point> = rows
-        .map(|((time, value), score)| Point {
-            time: *time,
-            value: *value,
-            score: *score,
-            lower: f64::NAN,
-            upper: f64::NAN,
-            terms: Vec::new(),
-        })
-        .collect();
+    let rows: Vec<(usize, Millis)> = in_order(timestamps).collect();
+    let at = |column: &[f64], row: usize| column.get(row).copied().unwrap_or(f64::NAN);
+    let point = |(row, time): &(usize, Millis)| Point {
+        time: *time,
+        value: at(values, *row),
+        score: at(scores, *row),
+        lower: f64::NAN,
+        upper: f64::NAN,
+        terms: Vec::new(),
+    };
+    let points: Vec<Point> = rows.iter().map(point).collect();
     let mut track = Track::default();
     let mut changes = rule.watch(&mut track, &points).changes;
     // What is still on ends after the last row.
-    changes.extend(rule.close(&mut track, timestamps.last().map_or(0, |last| last + 1)).changes);
-    let row = |time: Millis| timestamps.partition_point(|t| *t < time);
+    changes.extend(rule.close(&mut track, rows.last().map_or(0, |(_, last)| last + 1)).changes);
+    // The first row at an instant or after it, and the last row before it.
+    let first = |time: Millis| rows.get(rows.partition_point(|(_, t)| *t < time)).map(|(row, _)| *row);
+    let before = |time: Millis| rows.get(rows.partition_point(|(_, t)| *t < time).checked_sub(1)?).map(|(row, _)| *row);
     let over = changes.into_iter().filter(|change| change.news == News::Resolved);
     over.filter_map(|change| {
-        let from = row(change.episode.fired?);
-        let to = row(change.episode.ended?).saturating_sub(1).max(from);
-        Some(Span { from, to })
+        let from = first(change.episode.fired?)?;
+        Some(Span { from, to: before(change.episode.ended?).unwrap_or(from).max(from) })
     })
     .collect()
 }

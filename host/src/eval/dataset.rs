@@ -36,7 +36,7 @@ pub struct Source {
 /// A labelled series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labelled {
-    /// One a row, ascending or equal.
+    /// One a row; see [`in_order`].
     pub timestamps: Vec<Millis>,
     /// One a row; NaN where it is missing.
     pub values: Vec<f64>,
@@ -227,14 +227,25 @@ fn is_true(text: &str) -> bool {
     text.parse::<f64>().map_or_else(|_| text.eq_ignore_ascii_case("true"), |number| number > 0.5)
 }
 
+/// The rows that are not earlier than one before them. A clock that was set back repeats an hour
+/// (one of NAB's files does): nobody would have judged that anew.
+pub(super) fn in_order(timestamps: &[Millis]) -> impl Iterator<Item = (usize, Millis)> {
+    let mut newest = Millis::MIN;
+    timestamps.iter().copied().enumerate().filter(move |(_, time)| {
+        let kept = *time >= newest;
+        newest = newest.max(*time);
+        kept
+    })
+}
+
 /// The median of the steps. A file whose rows are far apart for its step would be nearly all gaps.
 fn step(timestamps: &[Millis]) -> Result<u32, String> {
     let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else { return Ok(60_000) };
-    let mut steps: Vec<Millis> =
-        timestamps.windows(2).map(|pair| pair.iter().rev().copied().reduce(|b, a| b - a).unwrap_or(0)).collect();
-    if steps.iter().any(|step| *step < 0) {
+    let backwards = timestamps.windows(2).filter(|pair| pair.first() > pair.last()).count();
+    if backwards * 1000 > timestamps.len() {
         return Err("its times do not ascend: sort it".to_owned());
     }
+    let mut steps: Vec<Millis> = timestamps.iter().zip(timestamps.iter().skip(1)).map(|(a, b)| b - a).collect();
     steps.sort_unstable();
     let median = steps.get(steps.len() / 2).copied().unwrap_or(60_000).max(1);
     if (last - first) / median > COLUMNS_A_ROW * timestamps.len() as i64 {
@@ -301,6 +312,12 @@ mod tests {
         assert_eq!(series.windows, Some(vec![(2, 4)]));
         assert_eq!(series.labels, [false, false, true, true, true, false, false, false, false]);
         assert_eq!(series.step_ms, 300_000);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_gives_no_rows_until_it_has_caught_up() {
+        let rows: Vec<usize> = in_order(&[1, 2, 3, 3, 2, 3, 4]).map(|(row, _)| row).collect();
+        assert_eq!(rows, [0, 1, 2, 3, 5, 6]);
     }
 
     #[test]

@@ -13,8 +13,8 @@
 use std::sync::Arc;
 
 use super::contender::{Contender, Member};
-use super::dataset::Labelled;
-use crate::fault::Fault;
+use super::dataset::{Labelled, in_order};
+use crate::fault::{Blame, Fault};
 use crate::plugin::{Call, Cause, LogSink, Needs};
 use crate::series::{Aggregate, Grid, Matrix, Millis};
 
@@ -45,7 +45,9 @@ pub struct Replayed {
     pub fits: usize,
     /// The largest model, all detectors of the contender together, in bytes.
     pub model_bytes: usize,
-    /// Why rows failed, the first time.
+    /// Calls that failed, each of which leaves its rows without score or without a new model.
+    pub failed: usize,
+    /// Why, the first time.
     pub failure: Option<String>,
 }
 
@@ -60,11 +62,12 @@ impl LogSink for Silent {
 /// Replays a series; a detector that leaves its refits to the batch is fit every `refit` columns.
 pub async fn replay(contender: &Contender, series: &Labelled, track: Track, refit: usize) -> Result<Replayed, Fault> {
     let step = Millis::from(series.step_ms);
-    let (Some(first), Some(last)) = (series.timestamps.first(), series.timestamps.last()) else {
-        return Ok(Replayed::default());
-    };
+    let rows: Vec<(usize, Millis)> = in_order(&series.timestamps).collect();
+    let (Some((_, first)), Some((_, last))) = (rows.first(), rows.last()) else { return Ok(Replayed::default()) };
     let grid = Grid::spanning(*first, last.div_euclid(step) * step + step, series.step_ms);
-    let values = grid.lay(&series.timestamps, &series.values, Aggregate::Last);
+    let (times, values): (Vec<_>, Vec<_>) =
+        rows.iter().filter_map(|(row, time)| Some((*time, *series.values.get(*row)?))).unzip();
+    let values = grid.lay(&times, &values, Aggregate::Last);
     let mut replayed = Replayed::default();
     let mut sums = vec![(0.0, 0_u32); grid.columns];
     for member in &contender.members {
@@ -88,8 +91,13 @@ pub async fn replay(contender: &Contender, series: &Labelled, track: Track, refi
         Some((sum, votes)) if *votes > 0 => (sum / f64::from(*votes) * ROUNDING).round() / ROUNDING,
         _ => f64::NAN,
     };
-    let column = |time: &Millis| usize::try_from((time - grid.start).div_euclid(step)).unwrap_or(usize::MAX);
-    replayed.scores = series.timestamps.iter().map(|time| combined(column(time))).collect();
+    replayed.scores = vec![f64::NAN; series.timestamps.len()];
+    for (row, time) in rows {
+        let column = usize::try_from((time - grid.start).div_euclid(step)).unwrap_or(usize::MAX);
+        if let Some(score) = replayed.scores.get_mut(row) {
+            *score = combined(column);
+        }
+    }
     Ok(replayed)
 }
 
@@ -154,7 +162,8 @@ impl Row<'_> {
         if history.values.iter().filter(|value| value.is_finite()).count() < LEAST_VALUES {
             return Ok(None);
         }
-        let fitted = self.member.detect.fit(&self.call(end), &self.member.config, &history, &[previous]).await?;
+        let fitted = self.member.detect.fit(&self.call(end), &self.member.config, &history, &[previous]).await;
+        let Some(fitted) = self.answered(fitted)? else { return Ok(None) };
         if let Some(skip) = fitted.skipped.into_iter().next() {
             self.note(skip.cause);
             return Ok(None);
@@ -171,7 +180,11 @@ impl Row<'_> {
             let to = (from + TAIL_COLUMNS).min(span.end);
             let recent = self.matrix(from as i64 - needs.context as i64, to);
             let (call, models) = (self.call(to), [Arc::clone(model)]);
-            let scored = self.member.detect.score(&call, &self.member.config, &models, &recent, to - from).await?;
+            let scored = self.member.detect.score(&call, &self.member.config, &models, &recent, to - from).await;
+            let Some(scored) = self.answered(scored)? else {
+                from = to;
+                continue;
+            };
             match scored.skipped.into_iter().next() {
                 Some(skip) => self.note(skip.cause),
                 None => {
@@ -186,7 +199,25 @@ impl Row<'_> {
 
     fn note(&mut self, cause: Cause) {
         if let Cause::Failed(why) = cause {
-            self.replayed.failure.get_or_insert(format!("{}: {why}", self.member.plugin));
+            self.failed(format!("{}: {why}", self.member.plugin));
         }
+    }
+
+    /// What a call gave. A component that fails fails this call, and is called again for the next
+    /// rows: so does a run.
+    fn answered<T>(&mut self, answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(fault) if matches!(fault.blame, Blame::Plugin | Blame::Limit) => {
+                self.failed(fault.to_string().lines().next().unwrap_or_default().to_owned());
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn failed(&mut self, why: String) {
+        self.replayed.failed += 1;
+        self.replayed.failure.get_or_insert(why);
     }
 }

@@ -100,7 +100,9 @@ pub struct Cost {
     pub cpu_s: Option<f64>,
     /// Seconds that passed.
     pub wall_s: f64,
-    /// Why rows failed, the first time.
+    /// Calls that failed.
+    pub failed: usize,
+    /// Why, the first time.
     pub failure: Option<String>,
 }
 
@@ -197,6 +199,7 @@ async fn one(
         model_bytes: replayed.model_bytes,
         cpu_s: (options.jobs <= 1).then(|| cpu_seconds() - cpu),
         wall_s: begun.elapsed().as_secs_f64(),
+        failed: replayed.failed,
         failure: replayed.failure.clone(),
     };
     let outcome = Outcome {

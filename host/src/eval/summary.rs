@@ -13,7 +13,7 @@ use super::run::Outcome;
 use super::{EvalError, Options};
 
 /// Thresholds that are tried where a threshold is swept through the event rule.
-const THRESHOLDS: std::ops::RangeInclusive<u8> = 15..=50;
+const THRESHOLDS: std::ops::RangeInclusive<u8> = 5..=50;
 /// What those are divided by.
 const THRESHOLD_PARTS: f64 = 50.0;
 
@@ -56,8 +56,8 @@ pub struct Summary {
     pub model_bytes: usize,
     /// Seconds of CPU; missing where several series ran at once.
     pub cpu_s: Option<f64>,
-    /// Series of which some rows failed.
-    pub failures: usize,
+    /// Calls that failed, each of which leaves its rows without a score.
+    pub failed: usize,
 }
 
 /// NAB's score in one profile.
@@ -129,7 +129,7 @@ fn plain(group: &[&Outcome]) -> Summary {
         fits: group.iter().map(|o| o.cost.fits).sum(),
         model_bytes: group.iter().map(|o| o.cost.model_bytes).max().unwrap_or_default(),
         cpu_s: (cpu.len() == group.len()).then(|| cpu.iter().sum()),
-        failures: group.iter().filter(|o| o.cost.failure.is_some()).count(),
+        failed: group.iter().map(|o| o.cost.failed).sum(),
     }
 }
 

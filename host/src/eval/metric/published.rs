@@ -44,7 +44,7 @@ fn spectral_residual(values: &[f64]) -> Vec<f64> {
         .chain(std::iter::repeat_n(scaled[n - 1], 50))
         .collect();
     let mean: Vec<f64> = padded.windows(100).map(|w| w.iter().sum::<f64>() / 100.0).collect();
-    let mirrored = if n % 2 == 0 { &mean[..mean.len() - 1] } else { &mean[..] };
+    let mirrored = if n.is_multiple_of(2) { &mean[..mean.len() - 1] } else { &mean[..] };
     let smooth: Vec<f64> =
         std::iter::once(log[0]).chain(mean.iter().copied()).chain(mirrored.iter().rev().copied()).collect();
     assert_eq!(smooth.len(), n);
