@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::runtime::{block, client};
 use crate::{Server, free_port, get, program, until};
 
 /// A running Alertmanager.
@@ -53,5 +54,13 @@ impl Alertmanager {
     pub fn groups(&self) -> Vec<Value> {
         let groups = get(&format!("{}/api/v2/alerts/groups", self.url())).unwrap();
         groups.as_array().unwrap().clone()
+    }
+
+    /// Hands alerts over, as Prometheus would.
+    pub fn post(&self, alerts: &Value) {
+        let url = format!("{}/api/v2/alerts", self.url());
+        let body = alerts.to_string();
+        let request = client().post(url).header("content-type", "application/json").body(body);
+        block(async { request.send().await.unwrap().error_for_status().unwrap() });
     }
 }

@@ -14,7 +14,9 @@
 
 mod alertmanager;
 mod anomd;
+pub mod anomstack;
 mod exporter;
+mod model;
 mod prometheus;
 mod proxy;
 mod receiver;
@@ -28,6 +30,7 @@ mod wait;
 pub use alertmanager::Alertmanager;
 pub use anomd::{Anomd, Output};
 pub use exporter::Exporter;
+pub use model::Model;
 pub use prometheus::{LOGIN, NodeExporter, Point, Prometheus, Starting};
 pub use proxy::Proxy;
 pub use receiver::{Received, Receiver};

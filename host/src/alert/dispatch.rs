@@ -285,7 +285,7 @@ impl Look<'_> {
                     group: group.id.clone(),
                     labels: group.labels.clone(),
                     receiver: group.receiver.clone(),
-                    method: (*method).to_owned(),
+                    method: method.clone(),
                     told: told.clone(),
                 });
             }

@@ -40,17 +40,22 @@ impl Memory {
     }
 }
 
-/// What is kept of a series for one kind of alert.
+/// What is kept of a series for one kind of alert. It is written at each look, so that what is
+/// empty is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Track {
     /// The last point that was looked at.
     pub(super) seen: Option<Millis>,
     /// The newest scores, oldest first, no more than smoothing needs.
     pub(super) recent: Vec<f64>,
     /// Points since an alert began to fire; `None`: none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) since_begin: Option<u64>,
     /// When the newest alerts began to fire, no more than flap damping needs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) begun: Vec<Millis>,
+    #[serde(skip_serializing_if = "State::is_quiet")]
     pub(super) state: State,
     /// The span that goes on.
     pub(super) decision: Option<Decision>,
@@ -87,6 +92,12 @@ pub(super) enum State {
     Pending(Episode),
     /// An alert is on.
     Firing(Episode),
+}
+
+impl State {
+    fn is_quiet(&self) -> bool {
+        *self == Self::Quiet
+    }
 }
 
 /// One alert, from its first point on.

@@ -4,6 +4,7 @@
 
 mod budget;
 pub mod change;
+pub mod chart;
 mod compose;
 mod dispatch;
 mod event;
@@ -21,7 +22,7 @@ mod signal;
 mod silence;
 
 pub use budget::{Budget, Exhausted, Spent, used_by};
-pub use compose::{alert_id, compose_group};
+pub use compose::{alert_id, compose_group, series_subject, subject, worse};
 pub use dispatch::{Dispatch, Dispatched, Message, dispatch};
 pub use event::{Change, EventRule, Look, News};
 pub use group::{Group, Membership, Told};
@@ -31,7 +32,9 @@ pub use marker::{Effect, Marker, MarkerError, strongest};
 pub use memory::{Episode, Memory, Track};
 pub use notice::{Notice, Why};
 pub use policy::{Point, PolicyRecord};
-pub use route::{ALERTMANAGER, Target, batch_of, batch_receiver, is_routed, notifiers, receiver_of, targets, walk};
+pub use route::{
+    ALERTMANAGER, Target, batch_of, batch_receiver, handed, is_routed, methods, notifiers, receiver_of, targets, walk,
+};
 pub use signal::Signal;
 pub use silence::Silence;
 

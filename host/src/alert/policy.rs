@@ -189,10 +189,10 @@ impl PolicyRecord {
         }
     }
 
-    /// Its identity: the first half of a digest of all that is in it.
+    /// Its identity: the first 8 bytes of a digest of all that is in it, in hex.
     pub fn id(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
-        config_digest(&value).chars().take(32).collect()
+        config_digest(&value).chars().take(16).collect()
     }
 
     /// The document that it is kept as.

@@ -14,7 +14,7 @@ use crate::message::AlertKind;
 use crate::series::Labels;
 
 /// The notifier that is not sent messages: alerts are handed over to it, see
-/// [`hand_over`](super::hand_over).
+/// `pipeline::hand_over`.
 pub const ALERTMANAGER: &str = "alertmanager";
 
 /// What the receivers of batches begin with.
@@ -39,7 +39,7 @@ pub struct Target<'a> {
     /// Whether the receiver is told that an alert is over.
     pub send_resolved: bool,
     /// The receiver's notifiers that are sent messages; none where there is but a hand-over.
-    pub notifiers: Vec<&'a str>,
+    pub notifiers: Vec<String>,
 }
 
 impl Target<'_> {
@@ -121,12 +121,36 @@ fn of_batch(batch: &Batch, kind: AlertKind) -> Option<Target<'_>> {
         mute: &[],
         active: &[],
         send_resolved: batch.alert.send_resolved,
-        notifiers: told(own.iter().map(|notifier| notifier.plugin.as_str())),
+        notifiers: told(own),
     })
 }
 
-fn told<'a>(notifiers: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    notifiers.filter(|name| *name != ALERTMANAGER).collect()
+/// The names of a receiver's notifiers, each with its plugin: that of the plugin, and of a
+/// second one of the same plugin `webhook#2`.
+pub fn methods(notifiers: &[NotifierUse]) -> Vec<(String, &str)> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let name = |notifier: &'_ NotifierUse, number: usize| match number {
+        1 => notifier.plugin.clone(),
+        _ => format!("{}#{number}", notifier.plugin),
+    };
+    notifiers
+        .iter()
+        .map(|notifier| {
+            let number = seen.entry(&notifier.plugin).or_default();
+            *number += 1;
+            (name(notifier, *number), notifier.plugin.as_str())
+        })
+        .collect()
+}
+
+/// The names of those that are sent messages.
+fn told(notifiers: &[NotifierUse]) -> Vec<String> {
+    methods(notifiers).into_iter().filter(|(_, plugin)| *plugin != ALERTMANAGER).map(|(name, _)| name).collect()
+}
+
+/// The names of those to which alerts are handed over.
+pub fn handed(notifiers: &[NotifierUse]) -> Vec<String> {
+    methods(notifiers).into_iter().filter(|(_, plugin)| *plugin == ALERTMANAGER).map(|(name, _)| name).collect()
 }
 
 /// The nodes of a tree that take an alert: of the children of a node that matches the first
@@ -164,7 +188,6 @@ fn descend<'a>(
 
 fn target<'a>(routing: &'a Routing, route: &'a Route, path: String) -> Target<'a> {
     let receiver = routing.receivers.get(&route.receiver);
-    let notifiers = receiver.into_iter().flat_map(|receiver| &receiver.notifiers);
     Target {
         path,
         receiver: route.receiver.clone(),
@@ -172,7 +195,7 @@ fn target<'a>(routing: &'a Routing, route: &'a Route, path: String) -> Target<'a
         mute: &route.mute,
         active: &route.active,
         send_resolved: receiver.is_some_and(|receiver| receiver.send_resolved),
-        notifiers: told(notifiers.map(|notifier| notifier.plugin.as_str())),
+        notifiers: receiver.map(|receiver| told(&receiver.notifiers)).unwrap_or_default(),
     }
 }
 

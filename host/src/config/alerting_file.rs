@@ -136,7 +136,7 @@ fn matchers(section: &Section<'_>, key: &'static str) -> Matchers {
 fn inhibit_rule(section: Section<'_>) -> InhibitRule {
     for key in ["source_matchers", "target_matchers"] {
         if !section.has(key) {
-            section.fault(key, "is missing", format!("say which alerts: {key}: ['kind=\"nodata\"']"));
+            section.fault(key, "is missing", format!("say which alerts: {key}: ['kind=\"no-data\"']"));
         }
     }
     let rule = InhibitRule {
@@ -157,6 +157,9 @@ fn receivers(alerting: &Section<'_>, environment: Option<&Environment>) -> BTree
             }
             continue;
         };
+        if name.starts_with("batch/") {
+            section.fault("name", format!("\"{name}\" would be a batch's own receiver"), "choose another name");
+        }
         let receiver = Receiver {
             name: name.clone(),
             send_resolved: section.flag("send_resolved").unwrap_or(true),

@@ -23,7 +23,7 @@ use super::policy::{ScorePolicy, TrainPolicy};
 use super::problem::{Problems, nearest};
 use super::schedule_file::schedules;
 use super::section::Section;
-use super::{BatchKey, Secret, prometheus};
+use super::{BatchKey, Secret, overrides, prometheus};
 use crate::series::{MetricName, Millis};
 
 /// What a file holds.
@@ -41,16 +41,28 @@ type Checked<T> = Result<T, (String, String)>;
 const DAY: Millis = 86_400_000;
 
 /// Reads a batch, unless it is disabled; the environment has not been filled in yet.
-pub(super) fn read(document: Document, source: &Path, environment: &Environment) -> (BatchFile, Problems) {
+pub(super) fn read(mut document: Document, source: &Path, environment: &Environment) -> (BatchFile, Problems) {
+    let problems = overrides::apply(&mut document, environment);
     if document.value.get("disable_batch") == Some(&Value::Bool(true)) {
-        return (BatchFile::Disabled, Problems::default());
+        return (BatchFile::Disabled, problems);
     }
-    read_anyway(document, source, environment)
+    read_laid(document, source, environment, problems)
 }
 
 /// Reads a batch, disabled or not.
 pub(super) fn read_anyway(mut document: Document, source: &Path, environment: &Environment) -> (BatchFile, Problems) {
-    let problems = RefCell::new(document.fill(environment));
+    let problems = overrides::apply(&mut document, environment);
+    read_laid(document, source, environment, problems)
+}
+
+fn read_laid(
+    mut document: Document,
+    source: &Path,
+    environment: &Environment,
+    mut problems: Problems,
+) -> (BatchFile, Problems) {
+    problems.extend(document.fill(environment));
+    let problems = RefCell::new(problems);
     let batch = Section::top(&document, &problems);
     if !document.value.is_object() {
         let what = if document.value.is_null() { "is empty" } else { "is not a mapping" };

@@ -79,6 +79,8 @@ pub(super) struct Document {
     quoted: BTreeSet<String>,
     /// The texts of scalars that were one reference and became a number or a flag.
     texts: BTreeMap<String, String>,
+    /// Pointers of members that a variable of the environment set.
+    overlaid: BTreeSet<String>,
 }
 
 impl Document {
@@ -129,7 +131,13 @@ impl Document {
 
     /// A file that says nothing.
     pub fn empty(path: &Path) -> Self {
-        Self { value: Value::Null, spans: Spans::of(path), quoted: BTreeSet::new(), texts: BTreeMap::new() }
+        Self {
+            value: Value::Null,
+            spans: Spans::of(path),
+            quoted: BTreeSet::new(),
+            texts: BTreeMap::new(),
+            overlaid: BTreeSet::new(),
+        }
     }
 
     /// This file laid over `defaults`, mapping into mapping; anything else is replaced whole.
@@ -148,6 +156,33 @@ impl Document {
         merged.spans.places.extend(self.spans.places);
         merged.quoted.extend(self.quoted);
         merged
+    }
+
+    /// Lays a value over a member, mapping into mapping. `text` is what it was read from. No
+    /// `${NAME}` in it is replaced later.
+    pub fn overlay(&mut self, member: &str, mut over: Self, text: &str) {
+        let at = pointer::child("", member);
+        let is_scalar = over.value.is_number() || over.value.is_boolean();
+        let mut places: BTreeMap<_, _> =
+            over.spans.places.into_iter().map(|(below, place)| (format!("{at}{below}"), place)).collect();
+        places.insert(at.clone(), over.spans.start);
+        keep_dollars(&mut over.value);
+        let over = Self {
+            value: Value::Object([(member.to_owned(), over.value)].into_iter().collect()),
+            spans: Spans { places, start: self.spans.start.clone() },
+            ..Self::empty(Path::new(""))
+        };
+        let base = std::mem::replace(self, Self::empty(Path::new("")));
+        *self = over.over(base);
+        if is_scalar {
+            self.texts.insert(at.clone(), text.trim().to_owned());
+        }
+        self.overlaid.insert(at);
+    }
+
+    /// Whether a variable of the environment set this member.
+    pub fn is_overlaid(&self, pointer: &str) -> bool {
+        self.overlaid.contains(pointer)
     }
 
     /// Replaces `${NAME}` in all scalars.
@@ -215,6 +250,16 @@ fn lay(base: &mut Value, over: Value, at: &str, replaced: &mut impl FnMut(&str))
             replaced(at);
             *base = over;
         }
+    }
+}
+
+/// Writes each `$` as that which stands for itself.
+fn keep_dollars(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace('$', "$$"),
+        Value::Array(items) => items.iter_mut().for_each(keep_dollars),
+        Value::Object(members) => members.values_mut().for_each(keep_dollars),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -20,6 +20,16 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The variables, with their values, whose names begin so and go on; those that are empty
+    /// are left out.
+    pub(super) fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let found = self
+            .0
+            .iter()
+            .filter(move |(name, value)| !value.is_empty() && name.len() > prefix.len() && name.starts_with(prefix));
+        found.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Replaces `${NAME}` and `${NAME:-default}` by values and `$$` by `$`; any other `$`
     /// stands for itself, as at the end of a regular expression. As in a shell, an empty
     /// variable takes the default too; without a default it is an empty text.

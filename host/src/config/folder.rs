@@ -14,10 +14,13 @@ use super::batch_file::{self, BatchFile};
 use super::document::Document;
 use super::environment::Environment;
 use super::problem::{Problem, Problems, unreadable};
-use super::{Batch, Node};
+use super::{Batch, Node, overrides};
 
 /// The file that lies under its neighbours.
 const DEFAULTS: &str = "defaults.yaml";
+
+/// The folder that `ANOMSTACK_IGNORE_EXAMPLES` leaves out.
+const EXAMPLES: &str = "examples";
 
 /// Folders below the batches' folder that are looked into.
 const DEPTH: usize = 8;
@@ -59,10 +62,19 @@ pub fn load_batches(folder: &Path, node: &Node, environment: &Environment) -> Lo
             return loaded;
         }
     };
-    for path in files.into_iter().filter(|path| !is_defaults(path)) {
+    let examples = folder.join(EXAMPLES);
+    let passed_over = |path: &PathBuf| overrides::ignores_examples(environment) && path.starts_with(&examples);
+    let (mut names, mut all_named) = (Vec::new(), true);
+    for path in files.into_iter().filter(|path| !is_defaults(path) && !passed_over(path)) {
         let (file, problems) = match read_over_defaults(&path, folder, node) {
-            Ok(document) => batch_file::read(document, &path, environment),
-            Err(problems) => (BatchFile::Faulty(None), problems),
+            Ok(document) => {
+                names.extend(overrides::batch_name(&document, environment));
+                batch_file::read(document, &path, environment)
+            }
+            Err(problems) => {
+                all_named = false;
+                (BatchFile::Faulty(None), problems)
+            }
         };
         loaded.problems.extend(problems);
         match file {
@@ -75,6 +87,9 @@ pub fn load_batches(folder: &Path, node: &Node, environment: &Environment) -> Lo
         }
     }
     refuse_twins(&mut loaded);
+    if all_named {
+        loaded.problems.extend(overrides::idle(environment, &names));
+    }
     loaded
 }
 

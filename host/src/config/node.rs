@@ -182,6 +182,12 @@ pub struct Limits {
     pub retry_first_ms: u64,
     /// The longest wait between two tries, in milliseconds.
     pub retry_longest_ms: u64,
+    /// Bytes of the picture in a message; one that would be larger is left out.
+    pub chart_bytes: usize,
+    /// Bytes of what a template of a message makes.
+    pub message_bytes: usize,
+    /// What a template of a message may cost: one is an instruction, or 64 bytes.
+    pub template_fuel: u64,
     /// Notifiers of a tenant that send at once.
     pub notifiers_at_once: usize,
     /// Series that a message names, the worst ones; the rest is counted.
@@ -248,6 +254,9 @@ impl Default for Limits {
             delivery_attempts: 8,
             retry_first_ms: 500,
             retry_longest_ms: 300_000,
+            chart_bytes: 60_000,
+            message_bytes: 16 << 10,
+            template_fuel: 20_000,
             notifiers_at_once: 8,
             message_findings: 10,
             hand_over_ms: 60_000,

@@ -319,7 +319,12 @@ impl<'a> Section<'a> {
                 None if known.len() <= 12 => format!("known here: {}", known.join(", ")),
                 None => "remove it; docs/configuration.md lists the keys".to_owned(),
             };
-            self.fault(name, "is not a key", remedy);
+            let at = self.pointer(name);
+            if self.document.is_overlaid(&at) {
+                self.warn_at(&at, "is not a parameter of a batch", remedy);
+            } else {
+                self.fault_at(&at, "is not a key", remedy);
+            }
         }
     }
 }

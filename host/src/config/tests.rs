@@ -1,5 +1,12 @@
 //! What an operator may write, and what is said of what he may not.
 
+mod alerting;
+mod anomstack;
+mod environment;
+mod folder;
+mod overrides;
+mod policies;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +116,26 @@ fn the_batches_that_we_ship_load_without_a_word() {
 }
 
 #[test]
+fn the_examples_of_the_documentation_are_sound() {
+    let documentation = include_str!("../../../docs/configuration.md");
+    let variables =
+        ["SMTP_PASSWORD", "SLACK_BOT_TOKEN", "PROMETHEUS_TOKEN", "PAGERDUTY_ROUTING_KEY", "DISCORD_WEBHOOK_URL"]
+            .map(|name| (name, "x"));
+    let environment = Environment::from(variables);
+    let mut of_nodes = 0;
+    for block in documentation.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        if ["smtp:", "tenants:", "alerting:"].iter().any(|key| block.starts_with(key)) {
+            let folder = Folder::new(&[("anomd.yaml", block)]);
+            load_node(Some(&folder.path("anomd.yaml")), &environment).unwrap_or_else(|e| panic!("{block}\n{e}"));
+            of_nodes += 1;
+        } else if !block.starts_with("metric_batch:") {
+            assert_eq!(batch_with(block, &environment).warnings.to_string(), "", "{block}");
+        }
+    }
+    assert_eq!(of_nodes, 3);
+}
+
+#[test]
 fn a_batch_of_two_lines_has_every_default() {
     let batch = batch("");
     assert_eq!(batch.key.to_string(), "default/small");
@@ -190,10 +217,8 @@ secrets: {token: "0123", slack: {token: xoxb}}
     let expected =
         [("email", json!({}), "/alert_params/email"), ("slack", json!({"channel": "ops"}), "/alert_params/slack")];
     assert_eq!(notifiers, expected);
-    assert_eq!(
-        batch.alert.metric_tags["up"],
-        BTreeMap::from([("team".into(), "web".into()), ("tier".into(), "1".into())])
-    );
+    let tags = batch.alert.metric_tags.of("up on host", &up);
+    assert_eq!(tags, BTreeMap::from([("team", "web"), ("tier", "1")]));
     let jobs = [Job::Ingest, Job::Train, Job::Score, Job::Alert];
     let crons = jobs.map(|job| batch.schedules[&job].cron.as_str());
     assert_eq!(crons, ["*/3 * * * *", "0 * * * *", "*/4 * * * *", "*/5 * * * *"]);
@@ -238,92 +263,6 @@ fn places_are_those_of_the_file_and_fall_back_to_what_holds_them() {
 }
 
 #[test]
-fn variables_are_filled_in_and_typed_unless_quoted() {
-    let environment = Environment::from([("PORT", "9090"), ("ON", "true"), ("STEP", "5m"), ("DIGITS", "0123")]);
-    let batch = batch_with(
-        "step: ${STEP}\nalert_always: ${ON}\ntrain_min_n: ${MIN:-30}\n\
-         ingest_params:\n  port: ${PORT}\n  text: \"${PORT}\"\n  url: http://localhost:${PORT}\n  cost: $$5\n\
-         secrets: {password: '${DIGITS}', token: \"${DIGITS}\"}\n",
-        &environment,
-    );
-    assert_eq!((batch.step_ms, batch.alert.always, batch.train.min_n), (300_000, true, 30));
-    let expected = json!({"port": 9090, "text": "9090", "url": "http://localhost:9090", "cost": "$5"});
-    assert_eq!(batch.ingest.config, expected);
-    assert_eq!(batch.secrets.get("prometheus", "password").map(Secret::expose), Some("0123"));
-}
-
-#[test]
-fn a_password_of_digits_stays_a_text_when_a_text_is_wanted() {
-    let environment = Environment::from([("DIGITS", "12345")]);
-    let batch = batch_with("secrets:\n  password: ${DIGITS}\n", &environment);
-    assert_eq!(batch.secrets.get("prometheus", "password").map(Secret::expose), Some("12345"));
-}
-
-#[test]
-fn the_environment_of_the_founding_document_fills_what_the_file_leaves_open() {
-    let environment = Environment::from([
-        ("PROMETHEUS_URL", "http://prometheus:9090"),
-        ("PROMETHEUS_USERNAME", "admin"),
-        ("PROMETHEUS_PASSWORD", "secret"),
-        ("PROMETHEUS_TOKEN", "bearer"),
-        ("PROMETHEUS_TIMEOUT", "30"),
-        ("PROMETHEUS_STEP", "30s"),
-        ("PROMETHEUS_METRICS", "node_cpu, node_memory,http_requests"),
-    ]);
-    let open = batch_with("", &environment);
-    let expected = json!({
-        "url": "http://prometheus:9090", "username": "admin", "timeout": "30s",
-        "metrics": ["node_cpu", "node_memory", "http_requests"],
-    });
-    assert_eq!(open.ingest.config, expected);
-    assert_eq!(open.step_ms, 30_000);
-    assert_eq!(open.secrets.get("prometheus", "password").map(Secret::expose), Some("secret"));
-    assert_eq!(open.secrets.get("prometheus", "token").map(Secret::expose), Some("bearer"));
-    assert!(open.secrets.get("slack", "token").is_none());
-
-    assert_eq!(open.ingest.config.get("auth"), None);
-    let file = "step: 1m\ningest_params: {url: 'http://prometheus:9090/', username: me, timeout: 5s, metrics: [up]}\n\
-                secrets: {password: mine}\n";
-    let closed = batch_with(file, &environment);
-    assert_eq!(closed.ingest.config["username"], "me");
-    assert_eq!(closed.ingest.config["timeout"], "5s");
-    assert_eq!(closed.ingest.config["metrics"], json!(["up"]));
-    assert_eq!(closed.step_ms, 60_000);
-    assert_eq!(closed.secrets.get("prometheus", "password").map(Secret::expose), Some("mine"));
-}
-
-#[test]
-fn credentials_of_the_environment_go_to_its_own_server_only() {
-    let environment = Environment::from([
-        ("PROMETHEUS_URL", "http://prometheus:9090"),
-        ("PROMETHEUS_USERNAME", "admin"),
-        ("PROMETHEUS_PASSWORD", "secret"),
-    ]);
-    let other = batch_with("ingest_params: {url: https://demo.promlabs.com}\n", &environment);
-    assert_eq!(other.ingest.config, json!({"url": "https://demo.promlabs.com"}));
-    assert!(other.secrets.get("prometheus", "password").is_none());
-}
-
-#[test]
-fn a_token_of_the_environment_means_bearer_unless_a_user_name_says_basic() {
-    let bearer = batch_with("", &Environment::from([("PROMETHEUS_TOKEN", "t")]));
-    assert_eq!(bearer.ingest.config, json!({"auth": "bearer"}));
-    let basic = batch_with("ingest_params: {username: me}\n", &Environment::from([("PROMETHEUS_TOKEN", "t")]));
-    assert_eq!(basic.ingest.config, json!({"username": "me"}));
-}
-
-#[test]
-fn a_wrong_variable_of_the_environment_is_named() {
-    let environment = Environment::from([("PROMETHEUS_TIMEOUT", "soon")]);
-    let problems = load_batch_text(Path::new("b.yaml"), SMALL, &environment).unwrap_err();
-    assert_eq!(
-        problems.to_string(),
-        "b.yaml:1:1: ingest_params (/ingest_params): the environment variable PROMETHEUS_TIMEOUT is wrong: \
-         \"soon\" is no span of time; set it to 30s, say"
-    );
-}
-
-#[test]
 fn anomstacks_other_keys_warn_unless_they_ask_for_what_is() {
     assert_eq!(
         warnings_of("db: duckdb\ndisable_dashboard: true\ndashboard_stale_metric_max_days_ago: 7\n"),
@@ -342,95 +281,6 @@ fn what_has_no_effect_is_told() {
 }
 
 #[test]
-fn defaults_lie_under_the_batches_of_their_folder_and_below() {
-    let folder = Folder::new(&[
-        (
-            "defaults.yaml",
-            "alert_threshold: 0.9\ningest_params: {url: 'http://a', headers: {X: '1'}}\nalert_methods: [slack]\n",
-        ),
-        ("one.yaml", "metric_batch: one\ningest_fn: prometheus\ningest_params: {headers: {Y: '2'}}\n"),
-        ("team/defaults.yaml", "ingest_params: {url: 'http://b'}\n"),
-        ("team/two.yml", "metric_batch: two\ningest_fn: prometheus\nalert_threshold: 0.5\nalert_methods: []\n"),
-        ("team/.hidden/three.yaml", "metric_batch: one\ningest_fn: prometheus\n"),
-        ("notes.txt", "not a batch"),
-    ]);
-    let loaded = folder.load(&Environment::default());
-    assert_eq!(folder.problems(&loaded.problems), "");
-    let one = &loaded.batches[&folder.path("one.yaml")];
-    assert_eq!(one.ingest.config, json!({"url": "http://a", "headers": {"X": "1", "Y": "2"}}));
-    assert_eq!((one.alert.threshold, one.alert.notifiers.len()), (0.9, 1));
-    assert_eq!(one.spans.locate("/ingest_params/url").file, folder.path("defaults.yaml"));
-    assert_eq!(one.spans.locate("/ingest_params/headers/Y").file, folder.path("one.yaml"));
-    let two = &loaded.batches[&folder.path("team/two.yml")];
-    assert_eq!(two.ingest.config, json!({"url": "http://b", "headers": {"X": "1"}}));
-    assert_eq!((two.alert.threshold, two.alert.notifiers.len()), (0.5, 0));
-    assert_eq!(loaded.batches.len(), 2);
-}
-
-/// Kubernetes mounts a ConfigMap as links into a hidden folder, which it replaces as a whole.
-#[cfg(unix)]
-#[test]
-fn a_mounted_config_map_is_read_once() {
-    let folder = Folder::new(&[("..2026_01_01/small.yaml", SMALL)]);
-    std::os::unix::fs::symlink("..2026_01_01", folder.path("..data")).unwrap();
-    std::os::unix::fs::symlink("..data/small.yaml", folder.path("small.yaml")).unwrap();
-    let loaded = folder.load(&Environment::default());
-    assert_eq!(loaded.batches.keys().collect::<Vec<_>>(), [&folder.path("small.yaml")]);
-    assert_eq!(fingerprint(folder.dir.path()).len(), 1);
-}
-
-#[test]
-fn a_fault_in_the_defaults_is_told_once_and_where_it_is() {
-    let folder = Folder::new(&[
-        ("defaults.yaml", "\nalert_threshold: 8\n"),
-        ("one.yaml", "metric_batch: one\ningest_fn: prometheus\n"),
-        ("two.yaml", "metric_batch: two\ningest_fn: prometheus\n"),
-        ("three.yaml", "metric_batch: three\ningest_fn: prometheus\nalert_threshold: 0.8\n"),
-    ]);
-    let loaded = folder.load(&Environment::default());
-    assert_eq!(
-        folder.problems(&loaded.problems),
-        "defaults.yaml:2:1: alert_threshold (/alert_threshold): 8 is out of range; write a number from 0 to 1"
-    );
-    assert_eq!(loaded.batches.keys().collect::<Vec<_>>(), [&folder.path("three.yaml")]);
-}
-
-#[test]
-fn a_faulty_file_costs_only_itself_and_what_was_there_goes_on() {
-    let folder = Folder::new(&[
-        ("good.yaml", SMALL),
-        ("bad.yaml", "metric_batch: bad\n"),
-        ("off.yaml", "disable_batch: true\nx: ${UNSET}\n"),
-    ]);
-    let loaded = folder.load(&Environment::default());
-    assert_eq!(loaded.batches.keys().collect::<Vec<_>>(), [&folder.path("good.yaml")]);
-    assert!(loaded.keeps(&folder.path("bad.yaml")));
-    assert!(
-        !loaded.keeps(&folder.path("good.yaml"))
-            && !loaded.keeps(&folder.path("off.yaml"))
-            && !loaded.keeps(&folder.path("gone.yaml"))
-    );
-
-    let nowhere = load_batches(&folder.path("nowhere"), &folder.node, &Environment::default());
-    assert!(nowhere.keeps(&folder.path("nowhere/any.yaml")));
-    assert!(nowhere.problems.to_string().contains("cannot be read"));
-}
-
-#[test]
-fn a_fingerprint_changes_with_what_a_file_says_and_with_nothing_else() {
-    let folder = Folder::new(&[("a.yaml", SMALL), ("sub/defaults.yaml", ""), ("notes.txt", "")]);
-    let before = fingerprint(folder.dir.path());
-    assert_eq!(before.keys().collect::<Vec<_>>(), [&folder.path("a.yaml"), &folder.path("sub/defaults.yaml")]);
-    folder.write("a.yaml", SMALL);
-    folder.write("notes.txt", "more");
-    assert_eq!(fingerprint(folder.dir.path()), before);
-    folder.write("a.yaml", "metric_batch: other\n");
-    let after = fingerprint(folder.dir.path());
-    assert_ne!(after[&folder.path("a.yaml")], before[&folder.path("a.yaml")]);
-    assert_eq!(after[&folder.path("sub/defaults.yaml")], before[&folder.path("sub/defaults.yaml")]);
-}
-
-#[test]
 fn anchors_and_merge_keys_are_understood_and_faults_in_them_are_found() {
     let batch = batch(
         "model_configs:\n  - &first\n    model_name: knn\n    model_params: {n_neighbors: 5}\n  \
@@ -443,23 +293,6 @@ fn anchors_and_merge_keys_are_understood_and_faults_in_them_are_found() {
     );
     // What an anchor brought stands where it was brought to.
     assert_eq!(batch.spans.locate("/model_configs/1/model_params/n_neighbors").line, 7);
-}
-
-#[test]
-fn a_batch_that_is_disabled_is_read_when_it_is_named() {
-    let folder = Folder::new(&[("off.yaml", "metric_batch: off\ningest_fn: prometheus\ndisable_batch: true\n")]);
-    assert!(folder.load(&Environment::default()).batches.is_empty());
-    let batch = load_batch(&folder.path("off.yaml"), &folder.node, &Environment::default()).unwrap();
-    assert_eq!(batch.key.batch, "off");
-}
-
-#[test]
-fn a_file_that_is_too_large_or_no_file_is_refused() {
-    let folder = Folder::new(&[("big.yaml", &format!("{SMALL}# {}", "x".repeat(1 << 20)))]);
-    let fault = load_batch(&folder.path("big.yaml"), &folder.node, &Environment::default()).unwrap_err();
-    assert!(fault.to_string().contains("raise limits.config_bytes in anomd.yaml"), "{fault}");
-    let fault = load_batch(folder.dir.path(), &folder.node, &Environment::default()).unwrap_err();
-    assert!(fault.to_string().contains("is not a file"), "{fault}");
 }
 
 /// What YAML gives a meaning to.

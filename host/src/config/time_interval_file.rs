@@ -102,21 +102,26 @@ fn ranges<T: PartialOrd + Copy + Signed>(
     let mut ranges = Vec::new();
     for (at, text) in section.scalars(key) {
         let (first, last) = text.split_once(':').unwrap_or((text.as_str(), text.as_str()));
-        match parse(first.trim()).and_then(|first| Ok((first, parse(last.trim())?))) {
+        let range = parse(first.trim()).and_then(|first| Ok((first, parse(last.trim())?)));
+        let (first, last) = match range {
+            Ok(range) => range,
+            Err((message, remedy)) => {
+                section.fault_at(&at, message, remedy);
+                continue;
+            }
+        };
+        match (first.is_negative(), last.is_negative()) {
+            (true, false) => {
+                let text = format!("\"{text}\" begins from the end of the month and ends from its start");
+                let remedy = "write both ends from the end of the month, or both from its start";
+                section.fault_at(&at, text, remedy);
+            }
             // Which of 5 and -5 comes first depends on the month.
-            Ok((first, last)) if first > last && !(last.is_negative() && !first.is_negative()) => {
+            (false, true) => ranges.push((first, last)),
+            _ if first > last => {
                 section.fault_at(&at, format!("\"{text}\" ends before it begins"), "write it as two ranges");
             }
-            Ok((first, last)) if first.is_negative() && !last.is_negative() => {
-                let remedy = "write both ends from the end of the month, or both from its start";
-                section.fault_at(
-                    &at,
-                    format!("\"{text}\" begins from the end of the month and ends from its start"),
-                    remedy,
-                );
-            }
-            Ok(range) => ranges.push(range),
-            Err((message, remedy)) => section.fault_at(&at, message, remedy),
+            _ => ranges.push((first, last)),
         }
     }
     ranges

@@ -100,7 +100,7 @@ pub fn batch(store: &Database, named: &str) -> Result<BatchKey, DeskError> {
     let (tenant, name) = named.split_once('/').unwrap_or((DEFAULT_TENANT, named));
     let key = BatchKey { tenant: tenant.to_owned(), batch: name.to_owned() };
     let known = store.batches();
-    // A tenant's own runs stand under `*`.
+    // What is the tenant's stands under `*`.
     if known.contains(&key) || key.is_tenant() {
         return Ok(key);
     }

@@ -1,11 +1,13 @@
 //! Binding: a batch meets its plugins. What its file says to them is checked here, each
 //! fault with the line of the file, before anything runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::tenant::Receivers;
+use crate::alert::methods;
 use crate::config::{
     AnalystUse, Batch, BatchKey, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Receiver,
     Routing, Severity, Wishes, config_digest,
@@ -188,8 +190,8 @@ pub(super) async fn receivers(
     for (tenant, routing) in config.tenants.iter().map(|(name, tenant)| (name, &tenant.routing)) {
         let own = bound.entry(tenant.clone()).or_default();
         for receiver in routing.receivers.values() {
-            let mut notifiers = Vec::new();
-            for entry in &receiver.notifiers {
+            let mut notifiers = BTreeMap::new();
+            for (entry, (method, _)) in receiver.notifiers.iter().zip(methods(&receiver.notifiers)) {
                 let plugin = match find_receiver(routing, entry, config, catalogue).await {
                     Ok(plugin) => plugin,
                     Err(found) => {
@@ -198,11 +200,10 @@ pub(super) async fn receivers(
                     }
                 };
                 match plugin.notifier(grant_receiver(tenant, receiver, entry, &plugin, config, kv.clone())) {
-                    Ok(notify) => notifiers.push(Arc::new(BoundNotifier {
-                        entry: entry.clone(),
-                        notify,
-                        config: entry.config.to_string(),
-                    })),
+                    Ok(notify) => {
+                        let config = entry.config.to_string();
+                        notifiers.insert(method, Arc::new(BoundNotifier { entry: entry.clone(), notify, config }));
+                    }
                     Err(fault) => problems.push(routing.error_at(&entry.pointer, fault.message, fault.remedy)),
                 }
             }

@@ -31,7 +31,8 @@ struct Held<'a, T: Ord> {
 impl<'a, T: Ord + Clone> Held<'a, T> {
     fn take(all: &'a Mutex<BTreeSet<T>>, own: T) -> Option<Self> {
         let free = all.lock().unwrap_or_else(PoisonError::into_inner).insert(own.clone());
-        free.then_some(Self { all, own })
+        // Not `then_some`: what is made and dropped would give back what another holds.
+        free.then(|| Self { all, own })
     }
 }
 
@@ -49,7 +50,7 @@ impl Node {
         batches.retain(|bound| bound.batch.key.tenant == tenant);
         let receivers = self.receivers.get(tenant).cloned().unwrap_or_default();
         let links = self.links.as_ref().map(|links| links.of_messages(tenant));
-        BoundTenant { tenant: tenant.to_owned(), routing, receivers, batches, chart: None, links }
+        BoundTenant { tenant: tenant.to_owned(), routing, receivers, batches, links }
     }
 
     /// The tenants that have batches here.
@@ -257,5 +258,5 @@ pub(super) fn host_fault(tenant: &str, message: String) -> Fault {
     }
 }
 
-/// Receivers with their notifiers, by tenant.
-pub(super) type Receivers = BTreeMap<String, BTreeMap<String, Vec<Arc<BoundNotifier>>>>;
+/// Notifiers by tenant, receiver and name.
+pub(super) type Receivers = BTreeMap<String, BTreeMap<String, BTreeMap<String, Arc<BoundNotifier>>>>;

@@ -22,6 +22,7 @@ pub(super) fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         job.no_data(&mut raise, &series)?;
         job.retired(&mut raise, &series)?;
     }
+    raise.end_orphans()?;
     raise.finish("no new scores, and no new samples that a limit is for")
 }
 

@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tenant::TenantContext;
+use super::tenant::{Address, TenantContext};
 use crate::alert::{
-    ALERTMANAGER, GroupMessage, Member, alert_labels, compose_group, is_routed, notifiers, receiver_of, walk,
+    GroupMessage, Member, alert_labels, compose_group, handed, is_routed, notifiers, receiver_of, walk,
 };
-use crate::config::{Batch, BatchKey};
+use crate::config::{Batch, BatchKey, NotifierUse};
 use crate::message::{Act, AlertKind, AlertPhase, AlertState};
 use crate::series::Labels;
 use crate::store::{AlertRecord, Delivery, DeliveryFilter, StoreError};
@@ -36,10 +36,10 @@ pub(super) fn hand_over(
     for record in alerts.iter().filter(|record| record.phase == AlertPhase::Firing) {
         fires.insert(&record.id);
         let Some(batch) = batches.get(&record.key) else { continue };
-        for receiver in receivers(context, batch, record.kind, &alert_labels(batch, record)) {
-            let id = format!("{}-{receiver}", record.id);
+        for to in addresses(context, batch, record.kind, &alert_labels(batch, record)) {
+            let id = format!("{}-{}-{}", record.id, to.receiver, to.method);
             if !sent.contains_key(&id) {
-                deliveries.push(delivery(context, batch, record, &receiver, id));
+                deliveries.push(delivery(context, batch, record, to, id));
             }
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn as_it_stands(context: &TenantContext<'_>, sent: Delivery) -> Resul
     let Some((name, id)) = sent.subject.clone() else { return Ok(sent) };
     let Some(bound) = context.bound.batch(&name) else { return Ok(sent) };
     let mut alert = match context.store.alerts_named(&bound.batch.key, &[id].into())?.pop() {
-        Some(record) => delivery(context, &bound.batch, &record, &sent.receiver, sent.id.clone()).alert,
+        Some(record) => delivery(context, &bound.batch, &record, Address::of(&sent), sent.id.clone()).alert,
         None => crate::message::Alert { state: AlertState::Resolved, ..sent.alert.clone() },
     };
     if alert.state == AlertState::Resolved {
@@ -71,27 +71,28 @@ pub(super) fn as_it_stands(context: &TenantContext<'_>, sent: Delivery) -> Resul
     Ok(Delivery { alert, ..sent })
 }
 
-/// The receivers of an alert that have the notifier: that of its batch, and those of the tree.
-fn receivers(context: &TenantContext<'_>, batch: &Batch, kind: AlertKind, labels: &Labels) -> Vec<String> {
-    let mut receivers = Vec::new();
-    if notifiers(batch, kind).iter().any(|notifier| notifier.plugin == ALERTMANAGER) {
-        receivers.push(receiver_of(batch, kind));
-    }
+/// Where an alert is handed over: by its batch's own notifiers, and by those of the tree.
+fn addresses(context: &TenantContext<'_>, batch: &Batch, kind: AlertKind, labels: &Labels) -> BTreeSet<Address> {
+    let of = |receiver: &str, notifiers: &[NotifierUse]| -> Vec<Address> {
+        let address = |method| Address { receiver: receiver.to_owned(), method };
+        handed(notifiers).into_iter().map(address).collect()
+    };
+    let mut all: BTreeSet<Address> = of(&receiver_of(batch, kind), notifiers(batch, kind)).into_iter().collect();
     let routing = &context.bound.routing;
     if let Some(root) = routing.route.as_ref().filter(|_| is_routed(batch, kind)) {
         for target in walk(routing, root, labels) {
-            let notifiers = routing.receivers.get(&target.receiver).map(|receiver| &receiver.notifiers);
-            let has = notifiers.is_some_and(|all| all.iter().any(|notifier| notifier.plugin == ALERTMANAGER));
-            if has && !receivers.contains(&target.receiver) {
-                receivers.push(target.receiver);
-            }
+            let receiver = routing.receivers.get(&target.receiver);
+            all.extend(receiver.map(|receiver| of(&receiver.name, &receiver.notifiers)).unwrap_or_default());
         }
     }
-    receivers
+    all
 }
 
-fn delivery(context: &TenantContext<'_>, batch: &Batch, record: &AlertRecord, receiver: &str, id: String) -> Delivery {
-    let labels = alert_labels(batch, record);
+fn delivery(context: &TenantContext<'_>, batch: &Batch, record: &AlertRecord, to: Address, id: String) -> Delivery {
+    // The notifier spells the series' own name as `metric`, and that is what is looked for
+    // there.
+    let pairs = alert_labels(batch, record).into_pairs().into_iter();
+    let labels = Labels::new(pairs.filter(|(name, _)| name != "metric" && name != Labels::NAME)).unwrap_or_default();
     let state = if record.phase == AlertPhase::Firing { AlertState::Firing } else { AlertState::Resolved };
     let member = Member { record, labels: labels.clone(), batch: Some(batch), act: Act::default(), state, fresh: true };
     let message = GroupMessage {
@@ -100,8 +101,8 @@ fn delivery(context: &TenantContext<'_>, batch: &Batch, record: &AlertRecord, re
         state,
         repeat: false,
         tenant: context.tenant(),
-        receiver,
-        method: ALERTMANAGER,
+        receiver: &to.receiver,
+        method: &to.method,
         group: labels.clone(),
         common: labels,
         members: vec![member],
@@ -116,8 +117,9 @@ fn delivery(context: &TenantContext<'_>, batch: &Batch, record: &AlertRecord, re
         key: context.bound.key(),
         batches: [record.key.batch.clone()].into(),
         subject: Some((record.key.batch.clone(), record.id.clone())),
-        receiver: receiver.to_owned(),
-        method: ALERTMANAGER.to_owned(),
+        drawn: Vec::new(),
+        receiver: to.receiver,
+        method: to.method,
         queued: context.now(),
         due: context.now(),
         every_ms: Some(context.limits.hand_over_ms),

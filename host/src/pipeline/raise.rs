@@ -11,7 +11,7 @@ use crate::alert::{
     Change, Episode, EventRule, Look, Marker, Memory, News, Point, PolicyRecord, Signal, Track, alert_id, series_labels,
 };
 use crate::fault::Fault;
-use crate::message::AlertKind;
+use crate::message::{AlertKind, AlertPhase};
 use crate::series::Millis;
 use crate::store::{AlertFilter, AlertRecord, Decision, DocumentKind, Peak, RunState, SeriesId, SeriesRecord};
 
@@ -202,17 +202,44 @@ impl<'a> Raise<'a> {
         Ok(())
     }
 
+    /// Ends alerts that no memory holds any more, so that none is on for ever: a memory may be
+    /// of a format that cannot be read.
+    pub(super) fn end_orphans(&mut self) -> Result<(), Fault> {
+        let open = self.open_before()?.clone();
+        let held = |alert: &AlertRecord| {
+            let track = self.memories.get(&alert.series).and_then(|memory| memory.track(alert.kind));
+            self.alerts.contains_key(&alert.id)
+                || track.and_then(Track::episode).is_some_and(|episode| episode.id == alert.id)
+        };
+        let orphans: Vec<AlertRecord> = open.into_values().filter(|alert| !held(alert)).collect();
+        for mut alert in orphans {
+            alert.phase = AlertPhase::Resolved;
+            alert.ended = Some(self.context.now());
+            if alert.fired.is_some() {
+                self.counts.count("resolved", 1);
+                self.signals.insert(Signal { key: alert.key.clone(), id: alert.id.clone() });
+            }
+            self.alerts.insert(alert.id.clone(), alert);
+        }
+        Ok(())
+    }
+
     /// An alert as it was last written.
     fn before(&mut self, id: &str) -> Result<Option<AlertRecord>, Fault> {
         if let Some(record) = self.alerts.get(id) {
             return Ok(Some(record.clone()));
         }
+        Ok(self.open_before()?.get(id).cloned())
+    }
+
+    /// The alerts that were not over before this run.
+    fn open_before(&mut self) -> Result<&BTreeMap<String, AlertRecord>, Fault> {
         if self.open.is_none() {
             let open = AlertFilter { key: Some(self.context.key().clone()), open: true, ..AlertFilter::default() };
             let open = self.context.store.alerts(&open).map_err(|e| self.context.store_fault(&e))?;
             self.open = Some(open.into_iter().map(|alert| (alert.id.clone(), alert)).collect());
         }
-        Ok(self.open.as_ref().and_then(|open| open.get(id)).cloned())
+        Ok(self.open.get_or_insert_default())
     }
 
     /// Digests of the models that scored a point, a tag each. In a chain that is the newest fit
@@ -233,7 +260,7 @@ impl<'a> Raise<'a> {
 
     /// What is to be kept. Without anything the run did nothing, which is `idle`.
     pub(super) fn finish(self, idle: &str) -> Result<Outcome, Fault> {
-        if self.touched.is_empty() {
+        if self.touched.is_empty() && self.alerts.is_empty() {
             return Ok(Outcome::skipped(idle));
         }
         let tenant = &self.context.key().tenant;

@@ -32,7 +32,7 @@ struct Verdict<'a> {
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
     let mut series = context.store.series(context.key());
-    series.retain(|s| !context.bound.batch.score.exclude.contains(&s.name, &s.labels));
+    series.retain(|s| context.bound.batch.score.selects(&s.name, &s.labels));
     let waiting = tails(context, &series)?;
     if waiting.is_empty() {
         return Ok(Outcome::skipped("no series has new points and a model"));

@@ -90,7 +90,7 @@ fn tell(context: &TenantContext<'_>, batches: &[&Batch]) -> Result<(Vec<Delivery
     let routing = &context.bound.routing;
     if let Some(root) = routing.route.as_ref().filter(|_| first.alert.routed) {
         for target in walk(routing, root, &labels) {
-            told.extend(target.notifiers.iter().map(|method| (target.receiver.clone(), (*method).to_owned())));
+            told.extend(target.notifiers.iter().map(|method| (target.receiver.clone(), method.clone())));
         }
     }
     told.retain(|(_, method)| method != ALERTMANAGER);
@@ -116,6 +116,7 @@ fn tell(context: &TenantContext<'_>, batches: &[&Batch]) -> Result<(Vec<Delivery
             key: context.bound.key(),
             batches: batches.iter().map(|batch| batch.key.batch.clone()).collect(),
             subject: None,
+            drawn: Vec::new(),
             receiver,
             method,
             queued: context.now(),

@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use super::{BoundBatch, BoundNotifier, RunLog, host_fault};
 use crate::alert::{Group, Links, Message, Signal, batch_of};
-use crate::config::{Batch, BatchKey, Job, Limits, Routing, Slot};
+use crate::config::{BatchKey, Job, Limits, Routing, Slot};
 use crate::fault::Fault;
 use crate::plugin::Call;
 use crate::series::Millis;
-use crate::store::{AlertRecord, Database, Delivery, DeliveryFilter, DocumentKind, StoreError};
-
-/// Draws the series of an alert as it was at an instant, as a PNG; `None`: it cannot.
-pub type DrawChart = fn(&Database, &Batch, &AlertRecord, Millis) -> Option<Vec<u8>>;
+use crate::store::{Database, Delivery, DeliveryFilter, DocumentKind, StoreError};
 
 /// Where the readers of a message find more; `None`: nowhere that they can reach.
 pub type MakeLinks = dyn Fn(&Message) -> Option<Links> + Send + Sync;
@@ -23,12 +20,10 @@ pub struct BoundTenant {
     pub tenant: String,
     /// Its routes.
     pub routing: Routing,
-    /// The notifiers of its receivers, by the receiver's name.
-    pub receivers: BTreeMap<String, Vec<Arc<BoundNotifier>>>,
+    /// The notifiers of its receivers, by the receiver's name and their own.
+    pub receivers: BTreeMap<String, BTreeMap<String, Arc<BoundNotifier>>>,
     /// Its batches that have been taken up.
     pub batches: Vec<Arc<BoundBatch>>,
-    /// Draws charts.
-    pub chart: Option<DrawChart>,
     /// Makes links.
     pub links: Option<Arc<MakeLinks>>,
 }
@@ -86,10 +81,9 @@ impl BoundTenant {
 
     /// The notifier of an address; `None`: the receiver does not have it.
     pub(super) fn notifier(&self, to: &Address) -> Option<&BoundNotifier> {
-        let is = |notifier: &&BoundNotifier| notifier.entry.plugin == to.method;
         match batch_of(&to.receiver) {
-            Some(name) => self.batch(name)?.notifiers.iter().find(is),
-            None => self.receivers.get(&to.receiver)?.iter().map(AsRef::as_ref).find(is),
+            Some(name) => self.batch(name)?.notifiers.iter().find(|notifier| notifier.entry.plugin == to.method),
+            None => self.receivers.get(&to.receiver)?.get(&to.method).map(AsRef::as_ref),
         }
     }
 
@@ -124,7 +118,7 @@ impl BoundTenant {
 }
 
 impl Address {
-    fn of(delivery: &Delivery) -> Self {
+    pub(super) fn of(delivery: &Delivery) -> Self {
         Self { receiver: delivery.receiver.clone(), method: delivery.method.clone() }
     }
 }

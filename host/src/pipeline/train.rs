@@ -16,7 +16,7 @@ use crate::store::{ModelRecord, ModelWrite, RunState, SeriesRecord};
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
     let mut series = context.store.series(context.key());
-    series.retain(|s| !context.bound.batch.train.exclude.contains(&s.name, &s.labels));
+    series.retain(|s| context.bound.batch.train.selects(&s.name, &s.labels));
     for detector in &context.bound.detectors {
         fit(context, detector, &series, &mut outcome).await?;
     }

@@ -212,6 +212,7 @@ fn delivery(state: &str, answers: &[Result<&str, &str>]) -> Delivery {
         key: BatchKey::of_tenant("default"),
         batches: ["orders".to_owned()].into(),
         subject: None,
+        drawn: Vec::new(),
         receiver: "batch/orders".to_owned(),
         every_ms: None,
         method: "slack".to_owned(),

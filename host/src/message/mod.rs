@@ -1,6 +1,13 @@
-//! What is told to people: the contract's alert, in our own types.
+//! What is told to people: the contract's alert, in our own types, and how numbers and texts
+//! of others are written in it.
+
+pub mod template;
+pub mod text;
 
 use serde::{Deserialize, Serialize};
+
+pub use template::check_template;
+pub use text::{Unit, Wall};
 
 use crate::series::{Labels, Millis};
 

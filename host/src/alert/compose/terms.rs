@@ -1,0 +1,19 @@
+//! What the parts of a score mean, in words.
+
+/// The names that the bundled detectors give the parts of their scores, and what they say.
+const WORDS: [(&str, &str); 9] = [
+    ("winknn-short", "an unusual spike or kink"),
+    ("winknn-mid", "an unusual shape"),
+    ("winknn-season", "an unusual course for this time"),
+    ("ewma-resid", "a sudden jump"),
+    ("seasonal-resid", "an unusual value for this time"),
+    ("level-shift", "another level for some minutes"),
+    ("drift", "a little off for long"),
+    ("pca", "steps that do not go together as usual"),
+    ("knn", "unlike anything before"),
+];
+
+/// A part of a score in words; one that nobody knows keeps its name.
+pub(super) fn words(term: &str) -> &str {
+    WORDS.iter().find(|(name, _)| *name == term).map_or(term, |(_, words)| words)
+}

@@ -1,0 +1,154 @@
+//! One alert in sentences: what came, what was expected, since when.
+
+use super::terms::words;
+use crate::message::text::{beside, duration, number};
+use crate::message::{AlertKind, Unit, Wall};
+use crate::series::{Labels, Millis};
+use crate::store::{AlertRecord, Peak};
+
+/// Parts of a score that are named.
+const TERMS: usize = 3;
+/// A part of a score below this says nothing.
+const SMALL_TERM: f64 = 0.1;
+
+/// An alert as it is told to a reader.
+pub(super) struct Told<'a> {
+    pub record: &'a AlertRecord,
+    pub wall: Wall,
+}
+
+impl Told<'_> {
+    fn unit(&self) -> Unit {
+        Unit::of(self.record.labels.get(Labels::NAME).unwrap_or_default())
+    }
+
+    /// How long it has lasted, or did.
+    pub fn lasted(&self) -> Millis {
+        self.record.ended.unwrap_or(self.wall.now).saturating_sub(self.record.started).max(0)
+    }
+
+    /// What came: `9.2`.
+    pub fn came(&self) -> String {
+        let Peak { value, lower, upper, .. } = self.record.worst;
+        beside(value, &[lower, upper], self.unit())
+    }
+
+    /// What was expected: `3.1 to 4.4`, `at most 90`; `None` where that is not known.
+    pub fn expected(&self) -> Option<String> {
+        let Peak { value, lower, upper, .. } = self.record.worst;
+        let shown = |edge: f64| edge.is_finite().then(|| beside(edge, &[value, lower, upper], self.unit()));
+        Some(match (shown(lower), shown(upper)) {
+            (Some(lower), Some(upper)) if lower == upper => lower,
+            (Some(lower), Some(upper)) => format!("{lower} to {upper}"),
+            (Some(lower), None) => format!("at least {lower}"),
+            (None, Some(upper)) => format!("at most {upper}"),
+            (None, None) => return None,
+        })
+    }
+
+    /// The limit that was crossed: `above`, `90`.
+    pub fn limit(&self) -> Option<(&'static str, String)> {
+        let Peak { value, lower, upper, .. } = self.record.worst;
+        let shown = |edge: f64| beside(edge, &[value], self.unit());
+        match () {
+            () if upper.is_finite() && value > upper => Some(("above", shown(upper))),
+            () if lower.is_finite() && value < lower => Some(("below", shown(lower))),
+            () if upper.is_finite() && !lower.is_finite() => Some(("above", shown(upper))),
+            () if lower.is_finite() && !upper.is_finite() => Some(("below", shown(lower))),
+            () => None,
+        }
+    }
+
+    /// The level before a change, as the middle of what was ordinary, and that since.
+    pub fn levels(&self) -> Option<(String, String)> {
+        let Peak { value, lower, upper, .. } = self.record.worst;
+        let before = f64::midpoint(lower, upper);
+        let known = before.is_finite() && value.is_finite();
+        known.then(|| (beside_roughly(before, value, self.unit()), beside_roughly(value, before, self.unit())))
+    }
+
+    /// What is predicated of the series in a title.
+    pub fn predicate(&self) -> String {
+        match (self.record.ended, self.record.kind) {
+            (None, AlertKind::Anomaly) => "looks anomalous".to_owned(),
+            (None, AlertKind::Llm) => "looks anomalous to the language model".to_owned(),
+            (None, AlertKind::NoData) => format!("has had no data since {}", self.wall.instant(self.record.started)),
+            (None, AlertKind::Threshold) => match self.limit() {
+                Some((side, limit)) => format!("is {side} its limit of {limit}"),
+                None => "is beyond its limit".to_owned(),
+            },
+            (None, AlertKind::Change) => match self.levels() {
+                Some((before, since)) => {
+                    let at = self.wall.instant(self.record.started);
+                    format!("has changed for good: about {before} until {at}, about {since} since")
+                }
+                None => "has changed for good".to_owned(),
+            },
+            (Some(_), kind) => {
+                let over = match kind {
+                    AlertKind::Anomaly | AlertKind::Llm => "is ordinary again".to_owned(),
+                    AlertKind::NoData => "has data again".to_owned(),
+                    AlertKind::Change => "has settled".to_owned(),
+                    AlertKind::Threshold => match self.limit() {
+                        Some((_, limit)) => format!("is within its limit of {limit} again"),
+                        None => "is within its limits again".to_owned(),
+                    },
+                };
+                format!("{over} after {}", duration(self.lasted()))
+            }
+        }
+    }
+
+    /// What came and what was expected, as Markdown without a full stop.
+    pub fn what(&self) -> String {
+        let came = self.came();
+        match self.record.kind {
+            AlertKind::NoData => "no sample came".to_owned(),
+            AlertKind::Change => match self.levels() {
+                Some((before, since)) => format!("about **{since}** where about {before} was before"),
+                None => format!("**{came}** came"),
+            },
+            AlertKind::Threshold => match self.limit() {
+                Some((side, limit)) => format!("**{came}** came, {side} the limit of {limit}"),
+                None => format!("**{came}** came, beyond the limit"),
+            },
+            AlertKind::Anomaly | AlertKind::Llm => match self.expected() {
+                Some(expected) => format!("**{came}** where {expected} was expected"),
+                None => format!("**{came}** came"),
+            },
+        }
+    }
+
+    /// Since when, or from when to when.
+    pub fn when(&self) -> String {
+        let (started, lasted) = (self.record.started, duration(self.lasted()));
+        match self.record.ended {
+            None => format!("since {}, for {lasted}", self.wall.instant(started)),
+            Some(ended) => format!("{} to {}, for {lasted}", self.wall.bare(started), self.wall.instant(ended)),
+        }
+    }
+
+    /// The score and what it is made of; `None` for a kind of alert that has none.
+    pub fn score(&self) -> Option<String> {
+        let AlertRecord { kind, worst, threshold, terms, .. } = self.record;
+        if *kind != AlertKind::Anomaly || !worst.score.is_finite() {
+            return None;
+        }
+        let shown = |part: f64| format!("{part:.2}");
+        let terms = terms.iter().filter(|(_, part)| *part >= SMALL_TERM).take(TERMS);
+        let terms: Vec<String> = terms.map(|(name, part)| format!("{} ({})", words(name), shown(*part))).collect();
+        let why = if terms.is_empty() { String::new() } else { format!(": {}", terms.join(", ")) };
+        Some(format!("Score {} of 1, told from {} on{why}", shown(worst.score), shown(*threshold)))
+    }
+}
+
+/// A level that is only about right: three significant digits are enough, if they differ.
+fn beside_roughly(value: f64, other: f64, unit: Unit) -> String {
+    let rough = |x: f64| -> f64 {
+        let digits = (2.0 - x.abs().log10().floor()).clamp(-300.0, 300.0);
+        let power = 10f64.powf(digits);
+        let rounded = (x * power).round() / power;
+        if rounded.is_finite() { rounded } else { x }
+    };
+    if rough(value) == rough(other) { beside(value, &[other], unit) } else { number(rough(value), unit) }
+}

@@ -1,0 +1,112 @@
+//! Which series are fit and scored, and which points.
+
+use super::*;
+
+fn young(from: Millis) -> impl Fn(Millis) -> Option<f64> + Send + Sync {
+    move |minute| (minute >= from).then_some(10.0)
+}
+
+fn models(stage: &Stage) -> Vec<(String, Millis)> {
+    let series = stage.store.series(stage.key());
+    let ids: Vec<_> = series.iter().map(|series| series.id).collect();
+    let models = stage.store.models(stage.key(), &stage.bound.detectors[0].entry.tag, &ids).unwrap();
+    let end = |model: crate::store::ModelRecord| (model.data.1 - BEGIN) / MINUTE;
+    series.into_iter().zip(models).filter_map(|(series, model)| Some((series.name, end(model?)))).collect()
+}
+
+/// Users want a new series to wait for its model until it has enough points; Anomstack took
+/// the newest thirteen points away instead.
+#[tokio::test]
+async fn b6_train_min_n_is_a_minimum_and_takes_nothing_away() {
+    let source = Script::default().with("old", |_| Some(10.0)).with("young", young(-20));
+    let stage = Stage::new("train_min_n: 30\n", source);
+    stage.live(0..=0).await;
+    assert_eq!(models(&stage), [("old".to_owned(), 0)], "its newest points are in it");
+    stage.live(1..=30).await;
+    assert_eq!(models(&stage), [("old".to_owned(), 30), ("young".to_owned(), 30)]);
+}
+
+/// Users want a new metric to cost nobody else anything; Anomstack's nearest neighbours failed
+/// the training of a whole batch for as long as one series had 22 to 26 points.
+#[tokio::test]
+async fn b7_a_series_with_too_few_points_fails_alone() {
+    for points in 22..=26 {
+        let source = Script::default().with("old", |_| Some(10.0)).with("young", young(-points));
+        let stage = Stage::judged_by("", source, Arc::new(Mean { least: 27 }));
+        stage.chain(minute(0)).await;
+        assert_eq!(models(&stage), [("old".to_owned(), 0)]);
+        let train = stage.store.last_run(stage.key(), Job::Train).unwrap().unwrap();
+        assert_eq!(train.state, RunState::Partial);
+        assert!(train.log[0].contains("young was not fit"), "{:?}", train.log);
+        stage.live(1..=30).await;
+        assert_eq!(models(&stage).len(), 2);
+    }
+}
+
+/// Users want the others to be scored while one series waits for its model.
+#[tokio::test]
+async fn b8_a_series_without_a_model_does_not_hold_up_the_others() {
+    let source = Script::default().with("old", |_| Some(10.0)).with("young", young(5));
+    let stage = Stage::new("", source);
+    stage.live(0..=20).await;
+    assert_eq!(stage.scores("old").len(), 20);
+    assert_eq!(stage.scores("young"), []);
+    assert_eq!(stage.store.last_run(stage.key(), Job::Score).unwrap().unwrap().state, RunState::Done);
+}
+
+/// Users want each point scored once, and those of an outage too; Anomstack wrote the newest
+/// points again in every run, and forgot those before them.
+#[tokio::test]
+async fn b9_each_point_is_scored_once_and_a_backlog_is_caught_up_with() {
+    let stage = Stage::new("", Script::default().with("load", odd_in(&[(100, 102)])));
+    stage.live(0..=10).await;
+    assert!(matches!(stage.run(Job::Score, minute(10) + 1).await.state, RunState::Skipped(_)));
+    stage.chain(minute(200)).await;
+    let minutes: Vec<Millis> = stage.scores("load").into_iter().map(|(minute, _)| minute).collect();
+    assert_eq!(minutes, (0..200).collect::<Vec<_>>());
+    assert_eq!(stage.spans(AlertKind::Anomaly), [(100, Some(102))]);
+
+    let live = Stage::new("", Script::default().with("load", odd_in(&[(100, 102)])));
+    live.live(0..=200).await;
+    assert_eq!(live.scores("load"), stage.scores("load"), "as it would have been without the outage");
+}
+
+/// Users want one bad day in the history not to hide the next; Anomstack's scores were parts
+/// of the largest deviation that was ever learnt.
+#[tokio::test]
+async fn b11_an_outlier_in_the_history_does_not_hide_the_next() {
+    let cache = tempfile::tempdir().unwrap();
+    let runtime = crate::plugin::Runtime::new(&Limits::default(), cache.path()).unwrap();
+    let (catalogue, _) = crate::plugin::Catalogue::load(&runtime, None).await;
+    let usage = crate::plugin::Use {
+        tenant: "default".into(),
+        batch: "story".into(),
+        grants: crate::config::Grants::default(),
+        secrets: BTreeMap::new(),
+        timezone: chrono_tz::UTC,
+        mail: None,
+        kv: Arc::new(crate::capability::kv::InMemory::default()),
+        warm: true,
+    };
+    let robust = catalogue.get("robust").unwrap().detector(usage).unwrap();
+    let call = Call { now: BEGIN, subject: "plan".into(), log: RunLog::new(0) };
+    let needs = robust.plan(&call, "{}", 60_000).await.unwrap();
+    let value = |minute: Millis| {
+        let mut bits = (minute as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let noise = ((bits ^ (bits >> 27)) >> 40) as f64 / f64::from(1 << 23);
+        // A hundred times the noise in the history, and thirty times now.
+        let spike = match minute {
+            -700 => 100.0,
+            20..25 => 30.0,
+            _ => 0.0,
+        };
+        Some(10.0 + noise + spike)
+    };
+    let source = Script::default().with("load", value);
+    let stage = Stage::with("ingest_history: 2d\n", source, robust, needs);
+    stage.live(0..=0).await;
+    stage.live(30..=30).await;
+    let spans = stage.spans(AlertKind::Anomaly);
+    assert!(matches!(spans.as_slice(), [(20..=24, _)]), "{spans:?} {:?}", stage.scores("load"));
+}
