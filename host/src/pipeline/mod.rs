@@ -223,3 +223,5 @@ impl LogSink for RunLog {
 
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+mod tests;
