@@ -210,8 +210,10 @@ fn a_running_node_tells_when_group_wait_is_over_and_a_receiver_that_hangs_holds_
     let (anomd, hangs, works) = (Anomd::new(), Receiver::start(), Receiver::start());
     hangs.answer(&[0; 20]);
     let webhook = |receiver: &Receiver| format!("{{plugin: webhook, params: {{url: '{}'}}}}", receiver.url("/"));
+    // Longer than this test waits for anything.
+    let patient = "  http_total_ms: 110000\n";
     anomd.config(&format!(
-        "alerting:\n  route:\n    receiver: works\n    group_wait: 2s\n    routes:\n    \
+        "{patient}alerting:\n  route:\n    receiver: works\n    group_wait: 2s\n    routes:\n    \
          - {{receiver: hangs, group_wait: 1s, matchers: ['batch=\"live\"'], continue: true}}\n    \
          - {{receiver: works, matchers: ['batch=\"live\"']}}\n  \
          receivers:\n  - {{name: hangs, notifiers: [{}]}}\n  - {{name: works, notifiers: [{}, {}]}}\n",
