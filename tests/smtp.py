@@ -8,6 +8,7 @@ is what its certificate is signed with, FOLDER/port its port, written when it li
 """
 
 import asyncio
+import base64
 import email
 import email.policy
 import json
@@ -38,12 +39,19 @@ class Keeper:
         answer = "451 4.3.0 not now" if self.count <= refusals else "250 2.0.0 taken"
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         body = message.get_body(preferencelist=("plain",))
+        html = message.get_body(preferencelist=("html",))
         mail = {
             "answer": answer,
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "headers": [[name.lower(), str(value)] for name, value in message.items()],
             "text": body.get_content() if body else "",
+            "html": html.get_content() if html else "",
+            "pictures": [
+                base64.b64encode(part.get_content()).decode()
+                for part in message.walk()
+                if part.get_content_type() == "image/png"
+            ],
         }
         put(f"{self.count:04}.json", json.dumps(mail))
         return answer

@@ -34,7 +34,7 @@ pub use model::Model;
 pub use prometheus::{LOGIN, NodeExporter, Point, Prometheus, Starting};
 pub use proxy::Proxy;
 pub use receiver::{Received, Receiver};
-pub use runtime::get;
+pub use runtime::{get, page};
 pub use server::{Server, free_port};
 pub use smtp::{Mail, SMTP_LOGIN, Smtp};
 pub use source::{Sample, Source, load};

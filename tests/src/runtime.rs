@@ -49,11 +49,28 @@ pub fn serve(router: axum::Router) -> (SocketAddr, Task) {
 /// A client for the tests' own questions.
 pub fn client() -> reqwest::Client {
     runtime();
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 /// The answer to a GET as JSON; `None` if there is none.
 pub fn get(url: &str) -> Option<serde_json::Value> {
     let body = block(async { client().get(url).send().await?.error_for_status()?.bytes().await }).ok()?;
     serde_json::from_slice(&body).ok()
+}
+
+/// The status, the address that it leads on to, and the text of an answer: to a form that is
+/// sent, or to a GET.
+pub fn page(url: &str, form: Option<&str>) -> (u16, Option<String>, String) {
+    block(async {
+        let client = client();
+        let request = match form {
+            Some(form) => {
+                client.post(url).header("content-type", "application/x-www-form-urlencoded").body(form.to_owned())
+            }
+            None => client.get(url),
+        };
+        let response = request.send().await.unwrap();
+        let to = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+        (response.status().as_u16(), to, response.text().await.unwrap())
+    })
 }

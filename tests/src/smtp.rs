@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use base64::Engine as _;
 use tempfile::TempDir;
 
 use crate::{Server, tools, until};
@@ -21,6 +22,10 @@ pub struct Mail {
     pub headers: Vec<(String, String)>,
     /// The text part, decoded.
     pub text: String,
+    /// The HTML part, decoded.
+    pub html: String,
+    /// The PNGs in it.
+    pub pictures: Vec<Vec<u8>>,
 }
 
 impl Mail {
@@ -92,5 +97,10 @@ fn read(json: &[u8]) -> Mail {
         envelope: (text(&mail["from"]), list(&mail["to"]).iter().map(text).collect()),
         headers: list(&mail["headers"]).iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
         text: text(&mail["text"]),
+        html: text(&mail["html"]),
+        pictures: list(&mail["pictures"])
+            .iter()
+            .map(|picture| base64::engine::general_purpose::STANDARD.decode(text(picture)).unwrap())
+            .collect(),
     }
 }

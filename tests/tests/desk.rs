@@ -3,20 +3,26 @@
 
 #![expect(clippy::indexing_slicing, reason = "tests")]
 
-use anomd_tests::{Anomd, HOUR, MINUTE, Source, get, instant, load, this_hour};
+use anomd_tests::{Anomd, HOUR, MINUTE, Receiver, Source, get, instant, load, page, this_hour};
 use serde_json::Value;
 
 /// A node with one alert that is on.
 fn broken() -> (Anomd, Source, &'static str) {
+    broken_with("", "")
+}
+
+/// The same, with more keys of the node's file and of the batch.
+fn broken_with(node: &str, keys: &str) -> (Anomd, Source, &'static str) {
     let end = this_hour();
     let begin = end - 15 * HOUR;
     let source = Source::start(move |time| vec![("load", "a", load(time, begin, &[(14 * 60 + 50, 1_000_000)]))]);
     let anomd = Anomd::new();
+    anomd.config(node);
     let batch = anomd.batch(
         "orders",
         &format!(
             "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 7d\n\
-             ingest_params: {{url: '{}', queries: [load]}}\n",
+             ingest_params: {{url: '{}', queries: [load]}}\n{keys}",
             source.url()
         ),
     );
@@ -95,4 +101,48 @@ fn silences_and_events_are_kept_by_whoever_holds_the_store() {
     assert_eq!(anomd.json(&["silence", "list", "--all"])[0]["state"], "expired");
     let ended = anomd.json(&["event", "end", event["id"].as_str().unwrap()]);
     assert!(ended["end"].is_string(), "{ended}");
+}
+
+#[test]
+fn the_link_in_a_message_shows_the_alert_and_only_its_buttons_act() {
+    let receiver = Receiver::start();
+    let (anomd, _source, batch) = broken_with(
+        "public_url: https://anomd.example.com/ops\n",
+        &format!("alert_methods: webhook\nalert_params: {{webhook: {{url: '{}'}}}}\n", receiver.url("/")),
+    );
+    let told = receiver.received()[0].json();
+    let link = told["link"].as_str().unwrap();
+    let token = link.strip_prefix("https://anomd.example.com/ops/a/").unwrap();
+    let state = || anomd.json(&["alert", "list", batch])[0]["acknowledged"].clone();
+
+    let (server, url) = anomd.serve();
+    let own = format!("{url}/a/{token}");
+    let (status, _, text) = page(&format!("{own}?do=acknowledge"), None);
+    assert_eq!(status, 200);
+    assert!(text.contains("load{instance") && text.contains("Snooze 1 day"), "{text}");
+    assert_eq!(state(), Value::Null, "mail scanners follow links");
+
+    let (status, to, _) = page(&own, Some("do=acknowledge&by=ana&comment=looking"));
+    assert_eq!((status, to.as_deref()), (303, Some(format!("{token}?done=acknowledge").as_str())));
+    assert_eq!(state()["by"], "ana");
+    assert!(page(&own, None).2.contains("by ana"));
+    let forged = format!("{url}/a/{}A", &token[..token.len() - 1]);
+    assert_eq!(page(&forged, Some("do=snooze-day")).0, 404);
+    assert_eq!(page(&own, Some("do=delete")).0, 422);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn why_follows_an_alert_from_its_sample_to_the_answer_of_the_receiver() {
+    let receiver = Receiver::start();
+    let keys = format!("alert_methods: webhook\nalert_params: {{webhook: {{url: '{}'}}}}\n", receiver.url("/"));
+    let (anomd, _source, batch) = broken_with("", &keys);
+    let began = anomd.json(&["alert", "list", batch])[0]["fired"].as_str().unwrap().to_owned();
+    let trace = anomd.json(&["why", batch, "load", "--at", &began]);
+    assert_eq!(trace["answer"]["reason"], "told", "{trace:#}");
+    assert_eq!(trace["rules"][0]["verdict"], "firing", "{trace:#}");
+    assert_eq!(trace["deliveries"][0]["tries"][0]["sent"], true, "{trace:#}");
+    let quiet = anomd.json(&["why", batch, "load", "--at", &instant(this_hour() - 100 * MINUTE)]);
+    assert_eq!(quiet["answer"]["reason"], "threshold", "{quiet:#}");
+    assert_eq!(quiet["rules"][0]["conditions"][0]["outcome"], "failed", "{quiet:#}");
 }

@@ -23,7 +23,7 @@ pub fn alert_labels(batch: &Batch, record: &AlertRecord) -> Labels {
 pub fn series_labels(batch: &Batch, kind: AlertKind, labels: &Labels, name: &str) -> Labels {
     let mut pairs: BTreeMap<&str, &str> = BTreeMap::new();
     pairs.extend([("alertname", alert_name(kind)), ("metric", name)]);
-    pairs.extend(batch.alert.tags(name, labels));
+    pairs.extend(batch.alert.metric_tags.of(name, labels));
     pairs.extend(labels.iter());
     let BatchKey { tenant, batch } = &batch.key;
     pairs.extend([("batch", batch.as_str()), ("tenant", tenant.as_str()), ("kind", kind.name())]);
@@ -54,19 +54,15 @@ mod tests {
         Labels::new(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))).unwrap()
     }
 
-    fn batch(tags: &[(&str, &[(&str, &str)])]) -> Batch {
-        let text = "metric_batch: web\ningest_fn: prometheus\n";
-        let mut batch = load_batch_text(Path::new("web.yaml"), text, &Environment::default()).unwrap();
-        let owned = |(n, v): &(&str, &str)| ((*n).to_owned(), (*v).to_owned());
-        batch.alert.metric_tags =
-            tags.iter().map(|(metric, tags)| ((*metric).to_owned(), tags.iter().map(owned).collect())).collect();
-        batch
+    fn batch(tags: &str) -> Batch {
+        let text = format!("metric_batch: web\ningest_fn: prometheus\nmetric_tags: {tags}\n");
+        load_batch_text(Path::new("web.yaml"), &text, &Environment::default()).unwrap()
     }
 
     /// Users tag metrics so that alerts find their team; Anomstack only printed the tags.
     #[test]
     fn tags_and_our_own_labels_stand_beside_those_of_the_series() {
-        let batch = batch(&[("cpu*", &[("team", "infra"), ("page", "no")]), ("cpu_a", &[("page", "yes")])]);
+        let batch = batch("{cpu*: {team: infra, page: 'no'}, cpu_a: {page: 'yes'}}");
         let series = labels(&[("__name__", "cpu"), ("host", "a")]);
         let alert = series_labels(&batch, AlertKind::NoData, &series, "cpu_a");
         let expected = [
@@ -86,7 +82,7 @@ mod tests {
     #[test]
     fn a_source_cannot_choose_the_batch_the_tenant_or_the_kind() {
         let series = labels(&[("tenant", "other"), ("batch", "x"), ("kind", "y"), ("metric", "m"), ("team", "series")]);
-        let batch = batch(&[("m", &[("team", "tag"), ("tenant", "tag")])]);
+        let batch = batch("{m: {team: tag, tenant: tag}}");
         let alert = series_labels(&batch, AlertKind::Anomaly, &series, "m");
         let get = |name| alert.get(name).unwrap();
         assert_eq!([get("tenant"), get("batch"), get("kind")], ["default", "web", "anomaly"]);

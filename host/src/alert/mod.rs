@@ -22,7 +22,7 @@ mod signal;
 mod silence;
 
 pub use budget::{Budget, Exhausted, Spent, used_by};
-pub use compose::{alert_id, compose_group, subject};
+pub use compose::{alert_id, compose_group, series_subject, subject, worse};
 pub use dispatch::{Dispatch, Dispatched, Message, dispatch};
 pub use event::{Change, EventRule, Look, News};
 pub use group::{Group, Membership, Told};

@@ -13,6 +13,7 @@ mod event;
 mod export;
 mod open;
 mod output;
+mod plot;
 mod plugin;
 mod query;
 mod run;
@@ -91,6 +92,8 @@ enum Command {
     Backup(export::BackupArgs),
     /// Makes a store of a backup.
     Restore(export::RestoreArgs),
+    /// Draws a batch, as a PNG: values, what was expected, scores, alerts and events.
+    Plot(plot::PlotArgs),
     /// Lists plugins, and shows what one is and may do.
     Plugin(plugin::PluginArgs),
     /// Shows anomd at work on a made-up system with seven incidents.
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
             Command::Export(args) => export::export(&cli.global, args).await,
             Command::Backup(args) => export::backup(&cli.global, args).await,
             Command::Restore(args) => export::restore(&cli.global, args),
+            Command::Plot(args) => plot::plot(&cli.global, &args),
             Command::Plugin(args) => plugin::plugin(&cli.global, args).await,
             Command::Demo(args) => demo::demo(&cli.global, args).await,
             Command::Bench(args) => bench::bench(&cli.global, args).await,

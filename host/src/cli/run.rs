@@ -22,6 +22,7 @@ enum JobName {
     Alert,
     Notify,
     Deliver,
+    Plot,
     Summary,
 }
 
@@ -34,6 +35,7 @@ impl From<JobName> for Job {
             JobName::Alert => Self::Alert,
             JobName::Notify => Self::Notify,
             JobName::Deliver => Self::Deliver,
+            JobName::Plot => Self::Plot,
             JobName::Summary => Self::Summary,
         }
     }

@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use super::environment::Environment;
 use super::metric_set::MetricSet;
+use super::metric_tags::MetricTags;
 use super::notifier_file::methods;
 use super::policy::{AlertPolicy, Bounds, Deviation, Direction, ThresholdPolicy};
 use super::routing::Grouping;
 use super::section::Section;
+use crate::message::check_template;
 use crate::series::Millis;
 
 /// The keys of a [`Grouping`].
@@ -59,8 +61,8 @@ pub(super) fn alerts(batch: &Section<'_>, environment: &Environment) -> (AlertPo
         grouping: grouping(batch, &GROUPING, usual.grouping),
         send_resolved: batch.flag("alert_send_resolved").unwrap_or(usual.send_resolved),
         chart_n: batch.count("alert_max_n", 2..=100_000).unwrap_or(usual.chart_n),
-        title: batch.text("alert_title").map(str::to_owned),
-        body: batch.text("alert_body").map(str::to_owned),
+        title: batch.parsed("alert_title", template),
+        body: batch.parsed("alert_body", template),
         metric_tags: metric_tags(batch),
     };
     let usual = ThresholdPolicy::default();
@@ -119,6 +121,12 @@ fn group_by(section: &Section<'_>, key: &'static str) -> Option<Option<Vec<Strin
     Some(Some(labels))
 }
 
+/// A template that can be read, and uses names that it will be given.
+fn template(text: &str) -> Result<String, (String, String)> {
+    let fault = |what| (format!("is no template: {what}"), "docs/templates.md has what a template is given".to_owned());
+    check_template(text).map(|()| text.to_owned()).map_err(fault)
+}
+
 /// `alert_min_deviation`: a number in the unit of the series, or a percentage.
 fn deviation(batch: &Section<'_>) -> Option<Deviation> {
     const KEY: &str = "alert_min_deviation";
@@ -159,24 +167,25 @@ fn limits(batch: &Section<'_>) -> Vec<(MetricSet, Bounds)> {
         }
         section.finish();
     }
+    // An exception by name goes before what is said of many.
+    limits.sort_by_key(|(metrics, _): &(MetricSet, Bounds)| !metrics.is_of_names());
     limits
 }
 
-fn metric_tags(batch: &Section<'_>) -> BTreeMap<String, BTreeMap<String, String>> {
-    let tags_of = |metric: &str, tags: &Section<'_>| {
-        if let Err(fault) = MetricSet::of_entry(metric) {
-            tags.fault_at(&tags.own_pointer(), fault.message, fault.remedy);
-        }
-        let mut texts = BTreeMap::new();
-        for (name, value) in tags.members() {
+fn metric_tags(batch: &Section<'_>) -> MetricTags {
+    let mut all = MetricTags::default();
+    for (metric, section) in batch.sections("metric_tags") {
+        let mut tags = BTreeMap::new();
+        for (name, value) in section.members() {
             let text = match value {
                 Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-                _ => tags.member_text(name, value).map(str::to_owned),
+                _ => section.member_text(name, value).map(str::to_owned),
             };
-            texts.extend(text.map(|text| (name.to_owned(), text)));
+            tags.extend(text.map(|text| (name.to_owned(), text)));
         }
-        texts
-    };
-    let tags = batch.sections("metric_tags").into_iter();
-    tags.map(|(metric, tags)| (metric.to_owned(), tags_of(metric, &tags))).collect()
+        if let Err(fault) = all.add(metric, tags) {
+            section.fault_at(&section.own_pointer(), fault.message, fault.remedy);
+        }
+    }
+    all
 }

@@ -57,6 +57,11 @@ impl MetricSet {
         self.0.is_empty()
     }
 
+    /// Whether it names its metrics, each by its name.
+    pub fn is_of_names(&self) -> bool {
+        self.0.iter().all(|entry| matches!(entry, Entry::Name(_)))
+    }
+
     /// The metrics of one entry: in it, a comma is part of the name.
     pub(super) fn of_entry(text: &str) -> Result<Self, MetricSetFault> {
         Entry::of(text.trim()).map(|entry| Self(vec![entry]))

@@ -22,6 +22,7 @@ mod key;
 mod llm_environment;
 mod mail_environment;
 mod metric_set;
+mod metric_tags;
 mod name;
 mod node;
 mod node_file;
@@ -48,6 +49,7 @@ pub use folder::{Loaded, fingerprint, load_batch, load_batch_text, load_batches,
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes};
 pub use key::{BatchKey, Job, Slot};
 pub use metric_set::{MetricSet, MetricSetFault};
+pub use metric_tags::MetricTags;
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 pub use node_file::{NODE_FILE, load_node};
 pub use policy::{

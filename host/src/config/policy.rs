@@ -1,12 +1,11 @@
 //! What a batch's jobs are told to do: how much they look at, when they speak, to whom.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::NotifierUse;
 use super::metric_set::{MetricSet, selects};
+use super::metric_tags::MetricTags;
 use super::routing::Grouping;
 use crate::series::{Labels, Millis};
 
@@ -92,9 +91,8 @@ pub struct AlertPolicy {
     pub title: Option<String>,
     /// See `title`.
     pub body: Option<String>,
-    /// `metric_tags`: labels of the alerts of a metric, by name or glob of the metric. For
-    /// those of one series see [`AlertPolicy::tags`].
-    pub metric_tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// `metric_tags`: labels of the alerts of a metric.
+    pub metric_tags: MetricTags,
 }
 
 impl Default for AlertPolicy {
@@ -123,7 +121,7 @@ impl Default for AlertPolicy {
             chart_n: 250,
             title: None,
             body: None,
-            metric_tags: BTreeMap::new(),
+            metric_tags: MetricTags::default(),
         }
     }
 }
@@ -156,8 +154,8 @@ pub enum Deviation {
 pub struct ThresholdPolicy {
     /// Limits have been given, and `disable_tholdalert` is not true.
     pub enabled: bool,
-    /// `tholdalert_thresholds`: by name, glob or selector of the metric. For those of one
-    /// series see [`ThresholdPolicy::bounds`].
+    /// `tholdalert_thresholds`: by name, glob or selector of the metric, entries by name first.
+    /// For those of one series see [`ThresholdPolicy::bounds`].
     pub limits: Vec<(MetricSet, Bounds)>,
     /// `tholdalert_include_metrics`; empty: all.
     pub include: MetricSet,
@@ -317,34 +315,10 @@ macro_rules! selects {
 
 selects!(TrainPolicy, ScorePolicy, AlertPolicy, ThresholdPolicy, ChangePolicy, LlmPolicy);
 
-impl AlertPolicy {
-    /// The `metric_tags` of a series. Where several entries have one tag, a name goes before
-    /// a glob or selector.
-    pub fn tags(&self, metric_name: &str, labels: &Labels) -> BTreeMap<&str, &str> {
-        let names = [Some(metric_name), labels.get(Labels::NAME)];
-        let (exact, wide): (Vec<_>, Vec<_>) =
-            self.metric_tags.iter().partition(|(metric, _)| names.contains(&Some(metric.as_str())));
-        let has = |metric: &str| MetricSet::of_entry(metric).is_ok_and(|set| set.contains(metric_name, labels));
-        let tags = wide.into_iter().filter(|(metric, _)| has(metric)).chain(exact);
-        tags.flat_map(|(_, tags)| tags).map(|(name, value)| (name.as_str(), value.as_str())).collect()
-    }
-}
-
 impl ThresholdPolicy {
-    /// The limits of a series: those of all entries that it is in, the narrowest of each side.
+    /// The limits of a series: those of the first entry that it is in, entries by name first.
     pub fn bounds(&self, metric_name: &str, labels: &Labels) -> Option<Bounds> {
-        if !self.selects(metric_name, labels) {
-            return None;
-        }
-        let mut found = self.limits.iter().filter(|(metrics, _)| metrics.contains(metric_name, labels)).peekable();
-        found.peek()?;
-        let narrow = |a: Option<f64>, b: Option<f64>, pick: fn(f64, f64) -> f64| match (a, b) {
-            (Some(a), Some(b)) => Some(pick(a, b)),
-            (a, b) => a.or(b),
-        };
-        Some(found.fold(Bounds::default(), |all, (_, bounds)| Bounds {
-            lower: narrow(all.lower, bounds.lower, f64::max),
-            upper: narrow(all.upper, bounds.upper, f64::min),
-        }))
+        let mut limits = self.limits.iter().filter(|(metrics, _)| metrics.contains(metric_name, labels));
+        limits.next().filter(|_| self.selects(metric_name, labels)).map(|(_, bounds)| *bounds)
     }
 }

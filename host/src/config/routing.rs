@@ -32,12 +32,6 @@ impl Routing {
     pub fn error_at(&self, pointer: &str, message: impl Into<String>, remedy: impl Into<String>) -> Problem {
         Problem::error(self.spans.locate(pointer), pointer, message, remedy)
     }
-
-    /// Whether an instant, in milliseconds, lies in one of the named intervals.
-    pub fn is_within(&self, names: &[String], at: Millis) -> bool {
-        let spans = names.iter().filter_map(|name| self.intervals.get(name)).flatten();
-        spans.into_iter().any(|span| span.contains(at))
-    }
 }
 
 /// A node of the tree.

@@ -217,10 +217,8 @@ secrets: {token: "0123", slack: {token: xoxb}}
     let expected =
         [("email", json!({}), "/alert_params/email"), ("slack", json!({"channel": "ops"}), "/alert_params/slack")];
     assert_eq!(notifiers, expected);
-    assert_eq!(
-        batch.alert.metric_tags["up"],
-        BTreeMap::from([("team".into(), "web".into()), ("tier".into(), "1".into())])
-    );
+    let tags = batch.alert.metric_tags.of("up on host", &up);
+    assert_eq!(tags, BTreeMap::from([("team", "web"), ("tier", "1")]));
     let jobs = [Job::Ingest, Job::Train, Job::Score, Job::Alert];
     let crons = jobs.map(|job| batch.schedules[&job].cron.as_str());
     assert_eq!(crons, ["*/3 * * * *", "0 * * * *", "*/4 * * * *", "*/5 * * * *"]);

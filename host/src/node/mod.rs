@@ -17,7 +17,8 @@ pub use presence::{Presence, Published};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
 
-use crate::config::{Batch, BatchKey, Job, Node as NodeConfig, Problems, Slot};
+use crate::config::{Batch, BatchKey, DEFAULT_TENANT, Job, Node as NodeConfig, Problems, Slot};
+use crate::desk::Links;
 use crate::fault::Fault;
 use crate::pipeline::{self, Address, BoundBatch, ChainReport};
 use crate::plugin::{Catalogue, Runtime};
@@ -39,6 +40,8 @@ pub struct Node {
     pub problems: Problems,
     batches: RwLock<BTreeMap<BatchKey, Arc<BoundBatch>>>,
     receivers: tenant::Receivers,
+    /// Makes the links of messages, where they can be reached.
+    links: Option<Links>,
     busy: Mutex<BTreeSet<BatchKey>>,
     /// Held while it is decided who is told, by tenant.
     deciding: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -75,7 +78,16 @@ impl Node {
     ) -> Result<(Arc<Self>, Vec<Fault>), Fault> {
         let (catalogue, faults) = load_plugins(&config).await?;
         let (receivers, problems) = bind::receivers(&config, &catalogue, Arc::new(store.clone())).await;
+        let links = match &config.public_url {
+            Some(url) => {
+                let clock = clock.clone();
+                let links = Links::open(&store, Some(url), move || clock.now());
+                Some(links.map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?)
+            }
+            None => None,
+        };
         let node = Self {
+            links,
             config,
             catalogue,
             store,

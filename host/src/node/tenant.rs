@@ -49,7 +49,8 @@ impl Node {
         let mut batches = self.batches();
         batches.retain(|bound| bound.batch.key.tenant == tenant);
         let receivers = self.receivers.get(tenant).cloned().unwrap_or_default();
-        BoundTenant { tenant: tenant.to_owned(), routing, receivers, batches, chart: None, links: None }
+        let links = self.links.as_ref().map(|links| links.of_messages(tenant));
+        BoundTenant { tenant: tenant.to_owned(), routing, receivers, batches, links }
     }
 
     /// The tenants that have batches here.
@@ -262,13 +263,18 @@ impl Node {
 }
 
 fn store_fault(tenant: &str, error: &StoreError) -> Fault {
+    host_fault(tenant, error.to_string())
+}
+
+/// A fault that no plugin had a part in.
+pub(super) fn host_fault(tenant: &str, message: String) -> Fault {
     Fault {
         blame: Blame::Host,
         tenant: tenant.to_owned(),
         plugin: "store".to_owned(),
         version: String::new(),
         export: String::new(),
-        message: error.to_string(),
+        message,
         remedy: String::new(),
         log_tail: Vec::new(),
         answer: None,

@@ -6,12 +6,15 @@
 //! dead, and is kept to be seen. What is handed over again and again is tried for as long as
 //! its alert fires.
 
+use std::collections::BTreeSet;
+
 use super::hand_over::as_it_stands;
 use super::tenant::{Address, TenantContext};
-use super::{BoundNotifier, Outcome};
+use super::{BoundNotifier, Outcome, picture};
+use crate::config::Batch;
 use crate::fault::{Fault, PluginError, Retry};
 use crate::message::{Alert, AlertState};
-use crate::store::{Attempt, Delivery, DeliveryFilter, RunState};
+use crate::store::{AlertRecord, Attempt, Delivery, DeliveryFilter, RunState};
 
 pub(super) async fn run(context: &TenantContext<'_>, to: &Address) -> Result<Outcome, Fault> {
     let queued = context.store.deliveries(&DeliveryFilter::queued(&context.slot.key));
@@ -60,16 +63,22 @@ pub(super) async fn run(context: &TenantContext<'_>, to: &Address) -> Result<Out
     Ok(outcome)
 }
 
-/// The message with the chart of its series, where it is about one.
+/// The message with its chart. A batch or an alert that is gone since is not in it.
 fn with_chart(context: &TenantContext<'_>, delivery: &Delivery) -> Result<Alert, Fault> {
-    let mut alert = delivery.alert.clone();
-    let (Some(draw), Some((batch, id))) = (context.bound.chart, &delivery.subject) else { return Ok(alert) };
-    let Some(bound) = context.bound.batch(batch) else { return Ok(alert) };
-    let named = [id.clone()].into();
-    let record = context.store.alerts_named(&bound.batch.key, &named).map_err(|e| context.store_fault(&e))?.pop();
+    let mut found: Vec<(&Batch, AlertRecord)> = Vec::new();
+    let batches: BTreeSet<&String> = delivery.drawn.iter().map(|(batch, _)| batch).collect();
+    for bound in batches.into_iter().filter_map(|batch| context.bound.batch(batch)) {
+        let own = delivery.drawn.iter().filter(|(batch, _)| *batch == bound.batch.key.batch);
+        let named = own.map(|(_, id)| id.clone()).collect();
+        let records = context.store.alerts_named(&bound.batch.key, &named).map_err(|e| context.store_fault(&e))?;
+        found.extend(records.into_iter().map(|record| (&bound.batch, record)));
+    }
+    let place = |id: &str| delivery.drawn.iter().position(|(_, drawn)| drawn == id);
+    found.sort_by_key(|(_, record)| place(&record.id));
+    let shown: Vec<(&Batch, &AlertRecord)> = found.iter().map(|(batch, record)| (*batch, record)).collect();
     // As of when the message was queued, so that each try sends the same.
-    alert.chart = record.and_then(|record| draw(context.store, &bound.batch, &record, delivery.queued));
-    Ok(alert)
+    let chart = picture::of_alerts(context.store, &shown, delivery.queued, context.limits);
+    Ok(Alert { chart, ..delivery.alert.clone() })
 }
 
 /// What became of a try: the answer of the remote side, or the reason and whether to try again.

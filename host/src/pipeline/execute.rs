@@ -7,7 +7,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use super::tenant::{BoundTenant, Errand, TenantContext};
 use super::{
     BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, notify,
-    score, summary, train,
+    plot, score, summary, train,
 };
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
@@ -143,6 +143,6 @@ async fn run(work: &Work<'_>) -> Result<Outcome, Fault> {
         Job::LlmAlert => llmalert::run(context).await,
         Job::Notify | Job::Deliver | Job::Summary => Ok(Outcome::skipped("it is the tenant's, and not a batch's")),
         Job::Delete => delete::run(context),
-        Job::Plot => Ok(Outcome::skipped("not built yet")),
+        Job::Plot => plot::run(context),
     }
 }

@@ -117,6 +117,7 @@ fn delivery(context: &TenantContext<'_>, batch: &Batch, record: &AlertRecord, to
         key: context.bound.key(),
         batches: [record.key.batch.clone()].into(),
         subject: Some((record.key.batch.clone(), record.id.clone())),
+        drawn: Vec::new(),
         receiver: to.receiver,
         method: to.method,
         queued: context.now(),

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use super::raise::{Policy, Raise};
-use super::{BoundAnalyst, JobContext, Outcome};
+use super::{BoundAnalyst, JobContext, Outcome, picture};
 use crate::alert::{Budget, Point, PolicyRecord, Spent, used_by};
 use crate::fault::{Fault, Retry};
 use crate::message::{AlertKind, AlertPhase};
@@ -207,6 +207,13 @@ impl<'a> Reading<'a> {
         }
         let (times, values): (Vec<Millis>, Vec<f64>) = points.iter().copied().unzip();
         let scores = self.scores(series, &times)?;
+        let span = times.first().copied().unwrap_or_default()..times.last().map_or(0, |last| last + 1);
+        let batch = &context.bound.batch;
+        let picture = || match alert {
+            Some(alert) => Ok(picture::of_alerts(context.store, &[(batch, alert)], context.now(), context.limits)),
+            None => picture::of_series(context.store, batch, std::slice::from_ref(series), span, context.limits),
+        };
+        let chart = if batch.llm.chart { picture().map_err(|e| context.store_fault(&e))? } else { None };
         let offsets = vec![0, values.len()];
         let Ok(recent) = Samples::new(vec![series.labels.clone()], vec![series.kind], offsets, times, values) else {
             return Ok(None);
@@ -216,7 +223,7 @@ impl<'a> Reading<'a> {
             name: series.name.clone(),
             alert: alert.map(|alert| alert.started),
             scores,
-            chart: None,
+            chart: chart.map(Into::into),
         };
         self.asked += 1;
         let answer = self.analyst.analyse.analyse(&context.call(), &self.analyst.config, &recent, &[subject]).await;

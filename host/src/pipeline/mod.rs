@@ -14,6 +14,8 @@ mod hand_over;
 mod ingest;
 mod llmalert;
 mod notify;
+pub mod picture;
+mod plot;
 mod raise;
 mod score;
 mod summary;
@@ -25,7 +27,8 @@ use std::sync::{Arc, Mutex};
 
 pub use chain::{ChainReport, run_chain};
 pub use execute::{execute, execute_tenant};
-pub use tenant::{Address, BoundTenant, DrawChart, Errand, MakeLinks};
+pub use plot::{newest_span, plot_path, worst_first, write_whole};
+pub use tenant::{Address, BoundTenant, Errand, MakeLinks};
 
 use crate::config::{AnalystUse, Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};

@@ -11,8 +11,8 @@ use super::Outcome;
 use super::hand_over::hand_over;
 use super::tenant::TenantContext;
 use crate::alert::{
-    Dispatch, EventNote, Group, GroupMessage, Marker, Member, Message, Notice, Signal, alert_labels, common_labels,
-    compose_group, dispatch,
+    Dispatch, EventNote, Group, GroupMessage, Marker, Member, Message, Notice, Signal, alert_labels, chart,
+    common_labels, compose_group, dispatch, worse,
 };
 use crate::config::{Batch, BatchKey};
 use crate::fault::Fault;
@@ -148,6 +148,7 @@ impl Words<'_> {
             _ => None,
         };
         let batches = members.iter().map(|member| member.record.key.batch.clone()).collect();
+        let drawn = drawn(&members);
         let message = GroupMessage {
             id: message.id.clone(),
             incident: message.incident.clone(),
@@ -169,6 +170,7 @@ impl Words<'_> {
             key: self.context.bound.key(),
             batches,
             subject,
+            drawn,
             receiver: message.receiver.to_owned(),
             method: message.method.to_owned(),
             alert: compose_group(&message, self.context.limits),
@@ -179,6 +181,15 @@ impl Words<'_> {
             state: "queued".to_owned(),
         }))
     }
+}
+
+/// What the chart of a message shows: its worst alerts, in the order in which they began.
+fn drawn(members: &[Member<'_>]) -> Vec<(String, String)> {
+    let mut worst: Vec<&Member<'_>> = members.iter().collect();
+    worst.sort_by(|a, b| worse(a, b));
+    worst.truncate(chart::SERIES);
+    worst.sort_by_key(|member| member.record.started);
+    worst.into_iter().map(|member| (member.record.key.batch.clone(), member.record.id.clone())).collect()
 }
 
 /// The events that alerts name.

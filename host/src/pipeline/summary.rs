@@ -116,6 +116,7 @@ fn tell(context: &TenantContext<'_>, batches: &[&Batch]) -> Result<(Vec<Delivery
             key: context.bound.key(),
             batches: batches.iter().map(|batch| batch.key.batch.clone()).collect(),
             subject: None,
+            drawn: Vec::new(),
             receiver,
             method,
             queued: context.now(),

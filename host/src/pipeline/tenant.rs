@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use super::{BoundBatch, BoundNotifier, RunLog, host_fault};
 use crate::alert::{Group, Links, Message, Signal, batch_of};
-use crate::config::{Batch, BatchKey, Job, Limits, Routing, Slot};
+use crate::config::{BatchKey, Job, Limits, Routing, Slot};
 use crate::fault::Fault;
 use crate::plugin::Call;
 use crate::series::Millis;
-use crate::store::{AlertRecord, Database, Delivery, DeliveryFilter, DocumentKind, StoreError};
-
-/// Draws the series of an alert as it was at an instant, as a PNG; `None`: it cannot.
-pub type DrawChart = fn(&Database, &Batch, &AlertRecord, Millis) -> Option<Vec<u8>>;
+use crate::store::{Database, Delivery, DeliveryFilter, DocumentKind, StoreError};
 
 /// Where the readers of a message find more; `None`: nowhere that they can reach.
 pub type MakeLinks = dyn Fn(&Message) -> Option<Links> + Send + Sync;
@@ -27,8 +24,6 @@ pub struct BoundTenant {
     pub receivers: BTreeMap<String, BTreeMap<String, Arc<BoundNotifier>>>,
     /// Its batches that have been taken up.
     pub batches: Vec<Arc<BoundBatch>>,
-    /// Draws charts.
-    pub chart: Option<DrawChart>,
     /// Makes links.
     pub links: Option<Arc<MakeLinks>>,
 }

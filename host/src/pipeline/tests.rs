@@ -84,7 +84,6 @@ impl World {
             routing: Routing::default(),
             receivers: BTreeMap::new(),
             batches,
-            chart: None,
             links: None,
         };
         let limits = Limits { delivery_attempts: 3, ..Limits::default() };

@@ -43,6 +43,7 @@ pub struct Database {
     // Dropped before what it waits for is.
     _closer: Arc<Closer>,
     pub(super) inner: Arc<Inner>,
+    folder: Option<Arc<Path>>,
 }
 
 /// Waits for a sealing that goes on, so that nothing holds the store when the last
@@ -116,7 +117,13 @@ impl Database {
     ///
     /// Fails if another process has it open, if it is of a newer format, or damaged.
     pub fn open(dir: &Path, limits: &Limits) -> Result<Self, StoreError> {
-        Self::over(Arc::new(SledStore::open(dir, limits.store_cache_bytes)?), limits)
+        let database = Self::over(Arc::new(SledStore::open(dir, limits.store_cache_bytes)?), limits)?;
+        Ok(Self { folder: Some(Arc::from(dir)), ..database })
+    }
+
+    /// The folder that it is in; `None`: it is in memory.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// A store that is forgotten when it is dropped.
@@ -167,7 +174,7 @@ impl Database {
             finished: broadcast::Sender::new(LISTENER_BACKLOG),
         };
         let inner = Arc::new(inner);
-        Ok(Self { _closer: Arc::new(Closer(inner.clone())), inner })
+        Ok(Self { _closer: Arc::new(Closer(inner.clone())), inner, folder: None })
     }
 
     /// Sets when commits are acknowledged from now on. Going back to [`Durability::Durable`]

@@ -83,7 +83,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// An error of the operating system; a full disk is told apart.
-    pub(super) fn io(doing: impl Into<String>, path: &Path, error: &io::Error) -> Self {
+    pub(crate) fn io(doing: impl Into<String>, path: &Path, error: &io::Error) -> Self {
         let doing = doing.into();
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { dir: path.to_owned(), doing },

@@ -331,6 +331,8 @@ pub struct Delivery {
     pub batches: std::collections::BTreeSet<String>,
     /// The one alert that it is about, with its batch; `None`: several, or no alert.
     pub subject: Option<(String, String)>,
+    /// The alerts that its chart shows, with their batches, in the order in which they began.
+    pub drawn: Vec<(String, String)>,
     /// Who is told: `batch/<name>` for a batch's own notifiers, else a receiver of the tenant.
     pub receiver: String,
     /// The notifier's entry among the receiver's: `slack`, say.

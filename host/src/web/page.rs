@@ -142,12 +142,14 @@ async fn act(
     };
     let own = token.clone();
     let action = form.action;
-    let acted = on_desk(node, move |desk, links| {
+    let acted = on_desk(node.clone(), move |desk, links| {
         let claim = links.read(&own)?;
-        Ok(desk.act(&claim, form.action, &form.by, &form.comment)?)
+        desk.act(&claim, form.action, &form.by, &form.comment)?;
+        Ok(claim.tenant)
     });
     match acted.await {
-        Ok(_) => {
+        Ok(tenant) => {
+            node.look_again(&tenant);
             // So that to load the page again asks, and does not act again.
             let mut headers = guarded();
             let back = format!("{token}?done={}", action.name());
@@ -183,7 +185,7 @@ fn alert_page(token: &str, alerts: &[AlertView], claim: &Claim, asked: &Asked, n
     actions.sort_by_key(|action| *action != main);
     let buttons: Vec<Value> = (actions.iter())
         .filter(|_| open > 0)
-        .map(|action| context! { name => action.name(), title => action.title(), main => *action == main })
+        .map(|action| context! { name => action.name(), title => action.title(), main => *action == main, focus => asked.action == Some(*action) })
         .collect();
     let done = asked.done.map(|action| match action.span() {
         None => "Acknowledged. It is not told again until it is over.".to_owned(),
@@ -278,7 +280,6 @@ mod tests {
     use axum::body::to_bytes;
 
     use super::*;
-    use crate::desk::Acknowledged;
     use crate::message::{AlertKind, AlertPhase};
 
     const NOW: Millis = 1_767_225_600_000;
@@ -353,25 +354,5 @@ mod tests {
         assert_eq!(forged.status(), StatusCode::NOT_FOUND);
         assert!(text(forged).await.contains("Open it again from the message"));
         assert_eq!(Refused::Link(LinkError::Expired).page().status(), StatusCode::GONE);
-    }
-
-    #[tokio::test]
-    async fn tmp_dump() {
-        let mut acked = alert(
-            "orders_per_minute{region=\"eu-west-1\",shop=\"the-one-with-a-rather-long-name\"}",
-            AlertPhase::Firing,
-        );
-        acked.acknowledged =
-            Some(Acknowledged { by: "ana".to_owned(), at: NOW, comment: "looking at the database".to_owned() });
-        let fire = alert("checkout_errors{instance=\"web-1:9100\"}", AlertPhase::Firing);
-        let done = Asked { action: None, done: Some(Action::Acknowledge) };
-        for (name, page) in [
-            ("one", alert_page("TOKEN", std::slice::from_ref(&fire), &claim(), &Asked::default(), NOW)),
-            ("two", alert_page("TOKEN", &[fire, acked, alert("cpu", AlertPhase::Resolved)], &claim(), &done, NOW)),
-            ("forged", Refused::Link(LinkError::Forged).page()),
-        ] {
-            std::fs::create_dir_all("/tmp/desk-try/a").unwrap();
-            std::fs::write(format!("/tmp/desk-try/a/{name}.html"), text(page).await).unwrap();
-        }
     }
 }

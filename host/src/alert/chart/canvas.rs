@@ -111,11 +111,7 @@ impl Canvas {
     /// The sheet as a PNG of at most so many bytes. What is larger is tried again with
     /// fewer shades, which the eye hardly sees and the compression does.
     pub fn png(&self, most: usize) -> Option<Vec<u8>> {
-        let whole = self.encoded(0xff)?;
-        if whole.len() <= most {
-            return Some(whole);
-        }
-        self.encoded(0xe0).filter(|coarse| coarse.len() <= most)
+        [0xff, 0xf0, 0xe0].into_iter().find_map(|mask| self.encoded(mask).filter(|png| png.len() <= most))
     }
 
     /// A PNG of the bits of each channel that the mask leaves; white stays white.

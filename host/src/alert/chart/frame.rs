@@ -75,7 +75,7 @@ pub(super) fn draw(input: &ChartInput) -> Option<Canvas> {
                 let name = fitted(SMALL, &one_line(&one.name, 200), room);
                 canvas.text(LEFT, top + STRIP_TITLE - 7.0, SMALL, Anchor::Start, TEXT, &name);
                 let strip = area(top + STRIP_TITLE, STRIP - 6.0);
-                panel::values(&mut canvas, &strip, &marks, input, one, Values { marks: 2, line: 1.8 });
+                panel::values(&mut canvas, &strip, &marks, input, one, Values { marks: 3, line: 1.8 });
                 areas.push(strip);
             }
         }

@@ -121,7 +121,7 @@ impl Plot<'_> {
     /// The area between two rows, in stretches where both are known.
     fn band(&self, canvas: &mut Canvas, lower: &[f64], upper: &[f64]) {
         let stride = self.stride();
-        let mut edges: (Vec<(f32, f32)>, Vec<(f32, f32)>) = (Vec::new(), Vec::new());
+        let (mut highs, mut lows) = (Vec::new(), Vec::new());
         for from in (0..=self.columns()).step_by(stride) {
             let cells = (from..from + stride).filter_map(|column| {
                 let edges = (*lower.get(column)?, *upper.get(column)?);
@@ -132,16 +132,16 @@ impl Plot<'_> {
                 // A band without width is seen, too.
                 let (high, low) = (self.y(high), self.y(low));
                 let slack = ((5.0 - (low - high)) / 2.0).max(0.0);
-                edges.0.push((self.x(from), high - slack));
-                edges.1.push((self.x(from), low + slack));
+                highs.push((self.x(from), high - slack));
+                lows.push((self.x(from), low + slack));
             }
             if widest.is_none() || from + stride > self.columns() {
-                if let ([(x, high)], [(_, low)]) = (edges.0.as_slice(), edges.1.as_slice()) {
+                if let ([(x, high)], [(_, low)]) = (highs.as_slice(), lows.as_slice()) {
                     canvas.rectangle(x - 3.0, *high, x + 3.0, *low, BAND);
-                } else if !edges.0.is_empty() {
-                    canvas.area(&edges.0, &edges.1, BAND);
+                } else if !highs.is_empty() {
+                    canvas.area(&highs, &lows, BAND);
                 }
-                edges = (Vec::new(), Vec::new());
+                (highs, lows) = (Vec::new(), Vec::new());
             }
         }
     }

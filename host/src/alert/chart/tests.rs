@@ -37,7 +37,7 @@ fn spike() -> ChartInput {
         one.values[column] = value;
         one.scores[column] = 0.93;
     }
-    one.alerts = vec![grid.time(200)..grid.time(206)];
+    one.alerts.push(grid.time(200)..grid.time(206));
     let deploy = ChartMarker { start: grid.time(188), end: None, name: "deploy v2".into() };
     ChartInput { markers: vec![deploy], ..chart(grid, vec![one]) }
 }
@@ -47,7 +47,7 @@ fn shift() -> ChartInput {
     let mut one = series(&grid, 10.0, 1.5);
     one.values[170..].iter_mut().for_each(|value| *value += 15.0);
     one.scores = Vec::new();
-    one.alerts = vec![grid.time(170)..grid.end()];
+    one.alerts.push(grid.time(170)..grid.end());
     chart(grid, vec![one])
 }
 
@@ -70,7 +70,7 @@ fn limits() -> ChartInput {
     one.values[40..60].fill(f64::NAN);
     one.values[50] = 6.1e9;
     one.values[95..].iter_mut().for_each(|value| *value += 1.9e9);
-    one.alerts = vec![grid.time(95)..grid.end()];
+    one.alerts.push(grid.time(95)..grid.end());
     let maintenance = ChartMarker { start: grid.time(38), end: Some(grid.time(61)), name: "maintenance".into() };
     ChartInput { markers: vec![maintenance], ..chart(grid, vec![one]) }
 }
@@ -80,7 +80,7 @@ fn months() -> ChartInput {
     let mut one = series(&grid, 900.0, 300.0);
     one.values[50_000..52_000].iter_mut().for_each(|value| *value += 1500.0);
     one.scores[50_000..52_000].fill(0.95);
-    one.alerts = vec![grid.time(50_000)..grid.time(52_000)];
+    one.alerts.push(grid.time(50_000)..grid.time(52_000));
     ChartInput { title: "requests_total of api (2 months)".into(), ..chart(grid, vec![one]) }
 }
 
@@ -107,7 +107,7 @@ fn several() -> ChartInput {
         };
         let from = 180 + 4 * index;
         one.values[from..from + 20].iter_mut().for_each(|value| *value += 0.6);
-        one.alerts = vec![grid.time(from)..grid.time(from + 20)];
+        one.alerts.push(grid.time(from)..grid.time(from + 20));
         one
     };
     let deploy = ChartMarker { start: grid.time(176), end: None, name: "deploy".into() };
@@ -187,7 +187,7 @@ fn no_value_is_too_odd_to_be_drawn() {
                 scores: values.clone(),
                 threshold: Some(f64::NAN),
                 limits: vec![f64::NAN, f64::INFINITY, 0.0],
-                alerts: vec![Millis::MAX..Millis::MIN, Millis::MIN..Millis::MAX, START..START],
+                alerts: vec![Range { start: Millis::MAX, end: Millis::MIN }, Millis::MIN..Millis::MAX, START..START],
                 values: values.clone(),
             };
             let columns = values.len();

@@ -62,8 +62,9 @@ fn several(message: &GroupMessage<'_>, members: &[Member<'_>], wall: Wall) -> Ve
     vec![cascade(members, wall), list.join("\n")]
 }
 
-/// What goes on before what is over; then the worst first.
-pub(super) fn worse(a: &Member<'_>, b: &Member<'_>) -> std::cmp::Ordering {
+/// The order in which members are named: what goes on before what is over, then the worst
+/// first.
+pub fn worse(a: &Member<'_>, b: &Member<'_>) -> std::cmp::Ordering {
     let over = |member: &Member<'_>| member.state == AlertState::Resolved;
     let score = |member: &Member<'_>| member.record.worst.score;
     over(a).cmp(&over(b)).then(score(b).total_cmp(&score(a))).then(a.record.started.cmp(&b.record.started))

@@ -19,8 +19,9 @@ use std::fmt::Write as _;
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 
-use self::body::{body, worse};
-pub use self::subject::subject;
+use self::body::body;
+pub use self::body::worse;
+pub use self::subject::{series_subject, subject};
 use self::template::Templates;
 use self::title::title;
 use super::{GroupMessage, Member};

@@ -29,8 +29,13 @@ const CHARACTERS: usize = 90;
 /// The series of an alert, in a few words. Where the batch has its own way of naming
 /// (`metric_name`), that is the name.
 pub fn subject(record: &AlertRecord) -> String {
-    let own = !record.name.is_empty() && record.name != record.labels.to_string();
-    one_line(&if own { record.name.clone() } else { described(&record.labels) }, CHARACTERS)
+    series_subject(&record.name, &record.labels)
+}
+
+/// The same of a series by its `metric_name` and labels.
+pub fn series_subject(name: &str, labels: &Labels) -> String {
+    let own = !name.is_empty() && name != labels.to_string();
+    one_line(&if own { name.to_owned() } else { described(labels) }, CHARACTERS)
 }
 
 fn described(labels: &Labels) -> String {

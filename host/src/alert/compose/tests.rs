@@ -269,6 +269,34 @@ fn an_operators_words_replace_ours() {
 }
 
 #[test]
+fn the_documentation_lists_what_a_template_is_given_and_all_of_it_is_there() {
+    let documented = include_str!("../../../../docs/templates.md");
+    for name in crate::message::template::NAMES {
+        assert!(documented.contains(&format!("`{name}`")), "{name} is not in docs/templates.md");
+    }
+    let names =
+        crate::message::template::NAMES.map(|name| format!("{{% if {name} is undefined %}}{name}{{% endif %}}"));
+    let rows = documented.split("An entry of `findings` has:").nth(1).unwrap().split("\n\n").nth(1).unwrap();
+    let fields = rows.lines().skip(2).flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
+    let fields: Vec<String> =
+        fields.map(|name| format!("{{% if findings[0].{name} is undefined %}}{name}{{% endif %}}")).collect();
+    assert_eq!(fields.len(), 24, "{fields:?}");
+    let (mut batch, records) = (batch(""), [anomaly()]);
+    batch.alert.title = Some(format!("ok{}{}", names.concat(), fields.concat()));
+    assert_eq!(compose_group(&message(&batch, &records), &Limits::default()).title, "ok");
+    // The example of the page.
+    let example = documented.split("alert_body: |\n").nth(1).unwrap().split("```").next().unwrap();
+    batch.alert.body = Some(example.to_owned());
+    let alert = compose_group(&message(&batch, &records), &Limits::default());
+    assert!(
+        alert.body.contains("- `cpu_usage{instance=\"web-1\"}`: **9.2** where 3.1 to 4.4 was expected, since"),
+        "{}",
+        alert.body
+    );
+    assert!(alert.body.contains("Runbook: https://wiki.example/orders"), "{}", alert.body);
+}
+
+#[test]
 fn a_template_that_fails_costs_only_its_own_words() {
     let mut batch = batch("");
     batch.alert.title = Some("{{ titel }}".into());

@@ -99,16 +99,6 @@ fn a_whole_tree_is_read_and_a_route_has_what_it_inherits() {
 }
 
 #[test]
-fn a_name_stands_for_all_of_its_spans() {
-    let routing = routing_of(WHOLE);
-    let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_millis();
-    let names = ["office".to_owned(), "not there".to_owned()];
-    assert!(routing.is_within(&names, at("2026-03-02T03:00:00Z")));
-    assert!(!routing.is_within(&names, at("2026-03-01T03:00:00Z")));
-    assert!(!routing.is_within(&[], at("2026-03-02T03:00:00Z")));
-}
-
-#[test]
 fn a_tenant_has_its_own_tree_without_the_operators_environment() {
     let tree = "{route: {receiver: a}, receivers: [{name: a, notifiers: [{plugin: slack}]}]}";
     let node = node_of(&format!("tenants:\n  shop: {{alerting: {tree}}}\n")).unwrap();

@@ -53,7 +53,7 @@ fn what_the_examples_ask_for_is_understood() {
     assert_eq!(python.threshold.limits.len(), 5);
     assert!(python.threshold.enabled && python.threshold.methods.is_none());
     let bigquery = batch("bigquery_example_simple");
-    assert_eq!(bigquery.alert.metric_tags["random_2"]["priority"], "p2");
+    assert_eq!(bigquery.alert.metric_tags.of("random_2", &Labels::default())["priority"], "p2");
     assert!(batch("github").llm.detect && !bigquery.llm.detect);
     assert_eq!(batch("netdata").alert.max_age_ms, 3 * 86_400_000);
     assert!(batch("hackernews").runs(Job::Plot) && batch("hackernews").runs(Job::Change));

@@ -20,7 +20,7 @@ fn every_key_of_an_alerts_life_is_taken() {
         "alert_direction: Above\nalert_min_deviation: 10%\nalert_for: 5m\nalert_resolve_n: 4\nalert_flap_n: 6\n\
          alert_flap_window: 1h\nalert_no_data_after: 15m\nalert_group_by: [team, batch]\nalert_group_wait: 30s\n\
          alert_group_interval: 2m\nalert_repeat_interval: 1d12h\nalert_send_resolved: false\nalert_max_n: 100\n\
-         alert_title: '{{ metric }}'\nalert_body: see\nalert_include_metrics: [cpu_*]\n",
+         alert_title: '{{ batch }}'\nalert_body: see\nalert_include_metrics: [cpu_*]\n",
     )
     .alert;
     assert_eq!((alert.direction, alert.min_deviation), (Direction::Above, Some(Deviation::Relative(0.1))));
@@ -30,10 +30,7 @@ fn every_key_of_an_alerts_life_is_taken() {
     let grouping = Grouping { by, wait_ms: 30_000, interval_ms: 2 * MINUTE, repeat_ms: 36 * 60 * MINUTE };
     assert_eq!(alert.grouping, grouping);
     assert!(!alert.send_resolved);
-    assert_eq!(
-        (alert.chart_n, alert.title.as_deref(), alert.body.as_deref()),
-        (100, Some("{{ metric }}"), Some("see"))
-    );
+    assert_eq!((alert.chart_n, alert.title.as_deref(), alert.body.as_deref()), (100, Some("{{ batch }}"), Some("see")));
     assert!(alert.selects("cpu_idle", &named("cpu_idle")) && !alert.selects("disk", &named("disk")));
 
     let each = batch("alert_group_by: ...\nalert_flap_n: 0\nalert_for: 0\nalert_min_deviation: 5\n").alert;
@@ -57,15 +54,15 @@ fn a_word_of_the_methods_is_the_tenants_routes() {
 
 #[test]
 fn thresholds_are_on_once_they_are_given() {
-    let text = "tholdalert_thresholds:\n  cpu: {upper: 90}\n  'c*': {lower: 0, upper: 95}\n  '{job=\"api\"}': {upper: 5}\n\
+    let text = "tholdalert_thresholds:\n  'c*': {lower: 0, upper: 95}\n  '{job=\"api\"}': {upper: 5}\n  cpu: {upper: 99}\n\
                 tholdalert_exclude_metrics: [cpu_idle]\ntholdalert_recent_n: 2\ntholdalert_snooze_n: 4\n\
                 alert_methods: slack,email\ntholdalert_methods: 'email, slack'\n";
     let policy = batch(text).threshold;
     assert!(policy.enabled && policy.methods.is_none());
     assert_eq!((policy.recent_n, policy.snooze_n), (Some(2), 4));
-    // Of several limits the narrowest holds.
+    // What is said of one metric by its name goes before what is said of many.
     let bounds = |name: &str| policy.bounds(name, &named(name));
-    assert_eq!(bounds("cpu"), Some(Bounds { lower: Some(0.0), upper: Some(90.0) }));
+    assert_eq!(bounds("cpu"), Some(Bounds { lower: None, upper: Some(99.0) }));
     assert_eq!(bounds("cpu_user"), Some(Bounds { lower: Some(0.0), upper: Some(95.0) }));
     assert_eq!((bounds("cpu_idle"), bounds("disk")), (None, None));
 
@@ -215,12 +212,18 @@ fn b12_metrics_are_left_out_by_name_glob_and_selector_whatever_is_in_their_names
 }
 
 #[test]
-fn tags_are_those_of_all_entries_and_a_name_goes_before_a_glob() {
-    let alert =
-        batch("metric_tags: {'*': {team: all, site: eu}, cpu: {team: web}, 'disk{a=\"1\"}': {team: disk}}\n").alert;
-    let tags = |name: &str| alert.tags(name, &named(name));
-    assert_eq!(tags("cpu"), BTreeMap::from([("team", "web"), ("site", "eu")]));
-    assert_eq!(tags("disk"), BTreeMap::from([("team", "all"), ("site", "eu")]));
+fn tags_are_those_of_all_entries_and_the_closest_goes_before_the_others() {
+    let text = "metric_tags: {'*': {team: all, site: eu}, cpu_a: {team: web}, 'cpu*': {team: infra, page: no}, \
+                'disk{a=\"1\"}': {team: disk}, cpu: {team: cpu, tier: 1}}\n";
+    let tags = batch(text).alert.metric_tags;
+    let of = |name: &str, family: &str| {
+        let labels = named(family);
+        tags.of(name, &labels).into_iter().map(|(tag, value)| format!("{tag}={value}")).collect::<Vec<_>>()
+    };
+    assert_eq!(of("cpu_a", "cpu"), ["page=no", "site=eu", "team=web", "tier=1"]);
+    assert_eq!(of("cpu_b", "cpu"), ["page=no", "site=eu", "team=cpu", "tier=1"]);
+    assert_eq!(of("cpus", "cpus"), ["page=no", "site=eu", "team=infra"]);
+    assert_eq!(of("disk", "disk"), ["site=eu", "team=all"]);
 }
 
 #[test]
@@ -241,6 +244,11 @@ fn what_cannot_be_meant_is_refused_with_what_to_write() {
         ("tholdalert_thresholds: {'{a=~\"(\"}': {upper: 1}}\n", "is no selector"),
         ("alert_exclude_metrics: [{job=\"api\"}]\n", "is a mapping and not a text; put a text in quotes"),
         ("alert_exclude_metrics: ['{job=~\"(\"}']\n", "b.yaml:3:25: 0 (/alert_exclude_metrics/0)"),
+        (
+            "alert_title: '{{ bach }}'\n",
+            "is no template: line 1: there is no `bach`; did you mean `batch`?; docs/templates.md",
+        ),
+        ("alert_body: '{% if %}'\n", "alert_body): is no template: "),
         ("llmalert_metric_rounding: -2\n", "write a whole number from -1 to 12"),
         ("change_treshold: 2\n", "did you mean change_threshold?"),
         ("preprocess_params: {freq: 10min, freq_agg: median}\n", "write one of: mean, sum, last, min, max"),

@@ -212,6 +212,7 @@ fn delivery(state: &str, answers: &[Result<&str, &str>]) -> Delivery {
         key: BatchKey::of_tenant("default"),
         batches: ["orders".to_owned()].into(),
         subject: None,
+        drawn: Vec::new(),
         receiver: "batch/orders".to_owned(),
         every_ms: None,
         method: "slack".to_owned(),
@@ -352,7 +353,9 @@ fn the_span_that_goes_on_is_read_from_the_rules_memory() {
 #[test]
 fn an_alert_that_nobody_was_told_of_says_what_held_it_back() {
     let methods = "alert_methods: slack\nalert_params: {slack: {channel: '#ops'}}\n";
-    Story::scored("").fires().says(Reason::NoMethod, &["It raised the anomaly alert 001122334455", "names no method"]);
+    Story::tuned(|alert| alert.routed = false)
+        .fires()
+        .says(Reason::NoMethod, &["It raised the anomaly alert 001122334455", "names no method"]);
     let fires = || Story::scored(methods).fires();
     fires().says(Reason::NotRouted, &["the notify job has not looked at it yet"]);
     let silence = Silence {

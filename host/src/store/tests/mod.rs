@@ -94,6 +94,7 @@ pub(super) fn delivery(key: &BatchKey, id: &str, state: &str) -> Delivery {
         key: key.clone(),
         batches: std::collections::BTreeSet::new(),
         subject: None,
+        drawn: Vec::new(),
         receiver: "batch/b".to_owned(),
         method: "slack".to_owned(),
         alert: crate::message::Alert {

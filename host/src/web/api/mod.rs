@@ -98,7 +98,7 @@ fn asked_of<R: Ask + Named + Default>() -> MethodRouter<Api> {
 
 fn done<R: Ask>() -> MethodRouter<Api> {
     post(async |State(api): State<Api>, body: Result<Json<R>, JsonRejection>| match body {
-        Ok(Json(request)) => answer(api, request).await,
+        Ok(Json(request)) => changed(api, request).await,
         Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
     })
 }
@@ -107,10 +107,20 @@ fn done_to<R: Ask + Named>() -> MethodRouter<Api> {
     post(async |State(api): State<Api>, Path(id): Path<String>, body: Result<Json<R>, JsonRejection>| match body {
         Ok(Json(mut request)) => {
             request.name(id);
-            answer(api, request).await
+            changed(api, request).await
         }
         Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
     })
+}
+
+/// Asks the desk for a change: who is told may be another now.
+async fn changed<R: Ask>(api: Api, request: R) -> Response {
+    let node = api.node.clone();
+    let response = answer(api, request).await;
+    if response.status().is_success() {
+        node.tenants().iter().for_each(|tenant| node.look_again(tenant));
+    }
+    response
 }
 
 /// Asks the desk, on a thread that may block.
