@@ -52,7 +52,8 @@ fn several(message: &GroupMessage<'_>, members: &[Member<'_>], wall: Wall) -> Ve
     let line = |member: &&Member<'_>| {
         let told = Told { record: member.record, wall };
         let over = if member.state == AlertState::Resolved { "over: " } else { "" };
-        let new = if member.fresh && !message.repeat && worst.iter().any(|m| !m.fresh) { " (new)" } else { "" };
+        let news = member.fresh && member.state == AlertState::Firing && !message.repeat;
+        let new = if news && worst.iter().any(|m| !m.fresh) { " (new)" } else { "" };
         format!("- {}{new}: {over}{}, {}", code(&subject(member.record)), told.what(), told.when())
     };
     let mut list: Vec<String> = worst.iter().take(NAMED).map(line).collect();
