@@ -94,6 +94,8 @@ fn body(markdown: &str) -> String {
     let mut html = String::new();
     let mut dropped = 0usize;
     let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).filter_map(|event| match event {
+        // The lines of a text are facts, each on its own.
+        Event::SoftBreak => Some(Event::HardBreak),
         Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
         Event::Start(Tag::Link { ref dest_url, .. }) if is_web(dest_url) && dropped == 0 => Some(event),
         Event::Start(Tag::Link { .. } | Tag::Image { .. }) => {

@@ -178,6 +178,13 @@ mod tests {
     }
 
     #[test]
+    fn the_lines_of_the_text_stay_lines() {
+        let lines = Alert { body: "**9** came.\nSince 14:05.\n\n> It leaks.\n> (a model)".into(), ..alert() };
+        let page = html::page(&lines);
+        assert!(page.contains("came.<br />\nSince") && page.contains("leaks.<br />\n(a model)"), "{page}");
+    }
+
+    #[test]
     fn a_table_in_the_text_has_lines() {
         let mut summary = alert();
         summary.body = "| metric | alerts |\n|---|--:|\n| <table> | 12 |\n".into();

@@ -2,6 +2,7 @@
 
 use super::super::instant;
 use super::rule::number;
+use super::text::method;
 use super::{Answer, DeskError, Outcome, Reason, RuleStep, Subject, Trace};
 use crate::alert;
 use crate::config::Job;
@@ -231,10 +232,8 @@ impl Subject<'_> {
 
     fn delivered(&self, began: &str, trace: &Trace) -> Option<Answer> {
         let methods = |state: &str| -> Vec<String> {
-            let mut methods: Vec<String> = (trace.deliveries.iter())
-                .filter(|delivery| delivery.state == state)
-                .map(|delivery| delivery.method.clone())
-                .collect();
+            let mut methods: Vec<String> =
+                (trace.deliveries.iter()).filter(|delivery| delivery.state == state).map(method).collect();
             methods.sort();
             methods.dedup();
             methods
@@ -255,18 +254,21 @@ impl Subject<'_> {
                 Some(attempt) => format!(
                     "{began}; {} tries to reach {} failed, the last with: {}. The next is at {}.",
                     waiting.tries.len(),
-                    waiting.method,
+                    method(waiting),
                     attempt.answer,
                     instant::text(waiting.due)
                 ),
-                None => format!("{began}; the message to {} is in the outbox.", waiting.method),
+                None => format!("{began}; the message to {} is in the outbox.", method(waiting)),
             };
             return Some(because(Reason::Queued, text));
         }
         let lost = trace.deliveries.iter().find(|delivery| delivery.state == "dead")?;
         let answer = lost.tries.last().map_or("nothing was tried", |attempt| attempt.answer.as_str());
-        let text =
-            format!("{began}; the message to {} was given up after {} tries: {answer}.", lost.method, lost.tries.len());
+        let text = format!(
+            "{began}; the message to {} was given up after {} tries: {answer}.",
+            method(lost),
+            lost.tries.len()
+        );
         Some(because(Reason::Undelivered, text))
     }
 }

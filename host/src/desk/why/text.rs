@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use super::super::{AlertView, instant};
 use super::answer::expected;
 use super::rule::number;
-use super::{ModelStep, Outcome, RunView, SampleView, Trace};
+use super::{DeliveryStep, ModelStep, Outcome, RunView, SampleView, Trace};
 use crate::message::{AlertKind, AlertPhase, Verdict};
 
 /// The width of the label column.
@@ -30,7 +30,7 @@ impl fmt::Display for Trace {
             line(f, "notice", format!("{} {}{group}{route}", instant::text(notice.at), notice.text))?;
         }
         for delivery in &self.deliveries {
-            line(f, "delivery", format!("{}: {} \"{}\"", delivery.method, delivery.state, delivery.title))?;
+            line(f, "delivery", format!("{}: {} \"{}\"", method(delivery), delivery.state, delivery.title))?;
             for attempt in &delivery.tries {
                 let mark = if attempt.sent { "ok" } else { "failed" };
                 line(f, "", format!("{} {mark}: {}", instant::text(attempt.at), attempt.answer))?;
@@ -104,6 +104,14 @@ impl Trace {
             }
         }
         Ok(())
+    }
+}
+
+/// The notifier, and of one of the tenant's receivers whose it is: several have the same.
+pub(super) fn method(delivery: &DeliveryStep) -> String {
+    match crate::alert::batch_of(&delivery.receiver) {
+        Some(_) => delivery.method.clone(),
+        None => format!("{} of {}", delivery.method, delivery.receiver),
     }
 }
 
