@@ -43,7 +43,7 @@ fn tags(n: usize) -> [(&'static str, &'static str); 4] {
         ("team", ["db", "web", "web-eu", "office", "", "ops"][n % 6]),
         ("severity", ["page", "warning", "critical", "info", "warning"][n % 5]),
         ("zone", ["a", "b", "night"][n / 2 % 3]),
-        ("env", ["dev", "prod"][usize::from(n % 7 == 0)]),
+        ("env", ["dev", "prod"][usize::from(n.is_multiple_of(7))]),
     ]
 }
 
