@@ -55,7 +55,9 @@ fn answer(body: &Value, limit: f64) -> Value {
     let prompt = content.as_str().or_else(|| content[0]["text"].as_str()).unwrap_or_default();
     let rows = prompt.lines().filter_map(|line| line.split_once(',')).filter_map(|(time, value)| {
         let time = chrono::DateTime::parse_from_rfc3339(time).ok()?;
-        Some((time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), value.parse::<f64>().ok()?))
+        // Behind the value stands the detectors' score, where there is one.
+        let value = value.split(',').next()?.parse::<f64>().ok()?;
+        Some((time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), value))
     });
     let high: Vec<String> = rows.filter(|(_, value)| *value > limit).map(|(time, _)| time).collect();
     match schema {
