@@ -203,6 +203,9 @@ pub fn comparisons(outcomes: &[Outcome]) -> Vec<Comparison> {
             }
         }
     }
+    // What is all of one set is said already.
+    let sets: std::collections::BTreeSet<&str> = series.keys().map(|(set, _)| *set).collect();
+    pairs.retain(|(set, _), _| *set != "all" || sets.len() > 1);
     let compare = |((set, other), pairs): ((&str, &str), Vec<(f64, f64)>)| {
         let vus_pr = Paired::of(&pairs)?;
         Some(Comparison { set: set.to_owned(), a: first.to_owned(), b: other.to_owned(), vus_pr })
