@@ -112,7 +112,8 @@ def deterministic(name, x, whole=False):
     else:
         said["index"] = rows[spread(len(rows), 8)].tolist() if len(rows) else []
         said["range"] = finite([scores.min(), scores.max()])
-        said["sum"] = float(scores[rows].sum())
+        total = float(scores.sum())
+        said["sum"] = total if np.isfinite(total) else None
     said["score"] = finite(scores[said["index"]])
     said["new"] = [score if ok else None for score, ok in zip(judged, use)]
     said["probability"] = [p if ok else None for p, ok in zip(probability, use)]
@@ -159,7 +160,7 @@ def main():
     lines = []
     for name, x in generated().items():
         said = {detector: deterministic(detector, x, whole=True) for detector in DETERMINISTIC}
-        lines.append(json.dumps({"name": name, "values": x.tolist(), "detectors": said}))
+        lines.append(json.dumps({"name": name, "values": x.tolist(), "detectors": said}, allow_nan=False))
     for path in sorted((data / "adbench_classical").glob("*.npz")):
         if path.stem not in anchored:
             continue
@@ -169,8 +170,8 @@ def main():
         said |= {detector: {"roc": seeded(detector, x, y)} for detector in SEEDED}
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         shape = {"name": path.stem, "sha256": digest, "rows": len(x), "features": x.shape[1]}
-        lines.append(json.dumps(shape | {"detectors": said}))
-        print(path.stem, x.shape, raw["X"].dtype, raw["X"].flags.f_contiguous, flush=True)
+        lines.append(json.dumps(shape | {"detectors": said}, allow_nan=False))
+        print(path.stem, x.shape, flush=True)
     out = here.with_name("tabular.json")
     out.write_text("[\n" + ",\n".join(lines) + "\n]\n")
     print(f"{out}: {len(lines)} tables, {out.stat().st_size} bytes")

@@ -3,10 +3,11 @@
 //! `DATA` names, and where they are not, a line says that they were skipped.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2};
-use ndarray_npy::NpzReader;
+use ndarray::{Array, Array1, Array2, Dimension, OwnedRepr};
+use ndarray_npy::{NpzReader, ReadableElement};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tabular::table::Table;
@@ -73,17 +74,26 @@ fn sets() -> Option<Vec<(Case, Data)>> {
     Some(sets.collect())
 }
 
+/// An array of whatever type its numbers are.
+fn numbers<D: Dimension>(file: &mut NpzReader<Cursor<&[u8]>>, name: &str) -> Array<f64, D> {
+    fn read<T: ReadableElement + Copy + Into<f64>, D: Dimension>(
+        file: &mut NpzReader<Cursor<&[u8]>>,
+        name: &str,
+    ) -> Option<Array<f64, D>> {
+        file.by_name::<OwnedRepr<T>, D>(name).ok().map(|array| array.mapv(Into::into))
+    }
+    let small = read::<u8, D>(file, name).or_else(|| read::<i16, D>(file, name)).or_else(|| read::<i32, D>(file, name));
+    let found = small.or_else(|| read::<f64, D>(file, name));
+    let wide = |file: &mut NpzReader<Cursor<&[u8]>>| file.by_name::<OwnedRepr<i64>, D>(name).unwrap().mapv(|x| x as f64);
+    found.unwrap_or_else(|| wide(file))
+}
+
 /// At most 2500 rows, evenly spread: as `make_tabular.py` has them.
 fn thinned(bytes: &[u8]) -> Data {
-    let mut file = NpzReader::new(std::io::Cursor::new(bytes)).unwrap();
-    let values: Array2<f64> = file.by_name("X").unwrap();
-    let labels: Vec<bool> = match file.by_name::<_, ndarray::Ix1>("y") {
-        Ok::<Array1<i64>, _>(labels) => labels.iter().map(|y| *y != 0).collect(),
-        Err(_) => match file.by_name::<_, ndarray::Ix1>("y") {
-            Ok::<Array1<u8>, _>(labels) => labels.iter().map(|y| *y != 0).collect(),
-            Err(_) => file.by_name::<ndarray::OwnedRepr<f64>, ndarray::Ix1>("y").unwrap().iter().map(|y| *y != 0.0).collect(),
-        },
-    };
+    let mut file = NpzReader::new(Cursor::new(bytes)).unwrap();
+    let values: Array2<f64> = numbers(&mut file, "X");
+    let labels: Array1<f64> = numbers(&mut file, "y");
+    let labels: Vec<bool> = labels.iter().map(|y| *y != 0.0).collect();
     let count = values.nrows();
     let keep: Vec<usize> = if count > 2500 { (0..2500).map(|i| i * count / 2500).collect() } else { (0..count).collect() };
     Data {
