@@ -109,7 +109,8 @@ fn member(archive: &[u8], name: &str) -> Vec<u8> {
     let end = archive.windows(4).rposition(|window| window == b"PK\x05\x06").unwrap();
     let mut entry = whole(archive, end + 16, 4);
     for _ in 0..whole(archive, end + 10, 2) {
-        let [packed, name_bytes, extra, comment] = [(20, 4), (28, 2), (30, 2), (32, 2)].map(|(at, n)| whole(archive, entry + at, n));
+        let [packed, name_bytes, extra, comment] =
+            [(20, 4), (28, 2), (30, 2), (32, 2)].map(|(at, n)| whole(archive, entry + at, n));
         if &archive[entry + 46..][..name_bytes] == name.as_bytes() {
             let local = whole(archive, entry + 42, 4);
             let begin = local + 30 + whole(archive, local + 26, 2) + whole(archive, local + 28, 2);

@@ -54,17 +54,8 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Cblof,
-        Self::Copod,
-        Self::Ecod,
-        Self::Gmm,
-        Self::Hbos,
-        Self::Iforest,
-        Self::Knn,
-        Self::Lof,
-        Self::Mad,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::Cblof, Self::Copod, Self::Ecod, Self::Gmm, Self::Hbos, Self::Iforest, Self::Knn, Self::Lof, Self::Mad];
 
     /// The name that is written in a configuration.
     pub fn name(self) -> &'static str {

@@ -80,12 +80,11 @@ impl Histogram {
         for x in values.clone() {
             (low, high) = (low.min(x), high.max(x));
         }
-        if low == high {
-            (low, high) = (low - 0.5, high + 0.5);
+        let mut edges = edges_between(low, high, params.bins);
+        // Values that are equal but for rounding count as equal; numpy fails.
+        if edges.windows(2).any(|pair| pair[1] - pair[0] < f64::MIN_POSITIVE) {
+            edges = edges_between(low - 0.5, high + 0.5, params.bins);
         }
-        let width = (high - low) / params.bins as f64;
-        let mut edges: Vec<f64> = (0..=params.bins).map(|bin| bin as f64 * width + low).collect();
-        edges[params.bins] = high;
         let mut counts = vec![0_u32; params.bins];
         for x in values {
             let bin = edges[..params.bins].partition_point(|edge| *edge <= x);
@@ -108,4 +107,10 @@ impl Histogram {
             _ => thinnest(),
         }
     }
+}
+
+/// numpy's `linspace`.
+fn edges_between(low: f64, high: f64, bins: usize) -> Vec<f64> {
+    let width = (high - low) / bins as f64;
+    (0..bins).map(|bin| bin as f64 * width + low).chain([high]).collect()
 }

@@ -79,7 +79,10 @@ fn assign(table: Table<'_>, centers: &[f64]) -> (Vec<usize>, Vec<f64>) {
     let centers = Table::new(centers, table.features());
     let nearest = |row: &[f64]| {
         let distances = centers.rows().map(|center| squared_distance(row, center)).enumerate();
-        distances.fold((0, f64::INFINITY), |best, (index, distance)| if distance < best.1 { (index, distance) } else { best })
+        distances.fold(
+            (0, f64::INFINITY),
+            |best, (index, distance)| if distance < best.1 { (index, distance) } else { best },
+        )
     };
     table.rows().map(nearest).unzip()
 }

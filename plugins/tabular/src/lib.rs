@@ -53,7 +53,7 @@ pub fn fit(config: &Config, table: Table<'_>) -> Result<(Box<dyn Scorer>, Vec<f6
     fn boxed<S: Scorer + 'static>((learnt, scores): (S, Vec<f64>)) -> (Box<dyn Scorer>, Vec<f64>) {
         (Box::new(learnt), scores)
     }
-    Ok(match config.algorithm {
+    let (learnt, scores) = match config.algorithm {
         Algorithm::Cblof => boxed(cblof::Cblof::fit(table, config.cblof())?),
         Algorithm::Copod => boxed(copod::Copod::fit(table)),
         Algorithm::Ecod => boxed(ecod::Ecod::fit(table)),
@@ -63,7 +63,11 @@ pub fn fit(config: &Config, table: Table<'_>) -> Result<(Box<dyn Scorer>, Vec<f6
         Algorithm::Knn => boxed(knn::Knn::fit(table, config.n_neighbors.unwrap_or(5))?),
         Algorithm::Lof => boxed(lof::Lof::fit(table, config.n_neighbors.unwrap_or(20))?),
         Algorithm::Mad => boxed(mad::Mad::fit(table)),
-    })
+    };
+    if !is_complete(&scores) {
+        return Err(Cause::Failed("the values differ by too little or too much to be told apart".into()));
+    }
+    Ok((learnt, scores))
 }
 
 fn read(algorithm: Algorithm, model: &mut Reader<'_>, features: usize) -> Result<Box<dyn Scorer>, Cause> {
@@ -196,3 +200,87 @@ impl Vectors for Tabular {
 }
 
 export_vectors!(Tabular);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(values: &[f64]) -> Row<'_> {
+        Row { values, start: 0, step: 60_000 }
+    }
+
+    fn waves() -> Vec<f64> {
+        let wave = |i: i32| 10.0 + 3.0 * (f64::from(i) / 5.0).sin() + f64::from(37 * i % 11) / 10.0;
+        let mut values: Vec<f64> = (0..140).map(wave).collect();
+        values[120] = 40.0;
+        values
+    }
+
+    #[test]
+    fn every_algorithm_sees_a_spike_and_scores_alike_however_the_calls_are_cut() {
+        let values = waves();
+        for algorithm in Algorithm::ALL {
+            let config = Config::of(algorithm);
+            let model = <Tabular as Detector>::fit(&config, row(&values[..100]), &[]).unwrap();
+            let score =
+                |recent: &[f64], tail| <Tabular as Detector>::score(&config, &model, row(recent), tail).unwrap();
+            let whole = score(&values[92..], 40).scores;
+            assert!(whole.iter().all(|score| (0.0..=1.0).contains(score)), "{algorithm:?}: {whole:?}");
+            // The spike is in nine rows: by its difference, the smoothing and the lags.
+            let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
+            let (before, spike) = (mean(&whole[..20]), mean(&whole[20..29]));
+            assert!(spike > before + 0.2, "{algorithm:?}: {spike} after {before}");
+            for (at, expected) in whole.iter().enumerate() {
+                let one = score(&values[92 + at..101 + at], 1).scores;
+                assert_eq!(one[0].to_bits(), expected.to_bits(), "{algorithm:?}");
+            }
+            let again = <Tabular as Detector>::fit(&config, row(&values[..100]), &[]).unwrap();
+            assert_eq!(model, again, "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_series_is_warming_and_a_model_of_another_kind_is_not_read() {
+        let values = waves();
+        for algorithm in Algorithm::ALL {
+            let config = Config::of(algorithm);
+            let fit = |count: usize| <Tabular as Detector>::fit(&config, row(&values[..count]), &[]);
+            assert!(matches!(fit(10), Err(Cause::Warming)), "{algorithm:?}");
+            let mut model = fit(100).unwrap();
+            let score = |config: &Config, model: &[u8]| <Tabular as Detector>::score(config, model, row(&values), 1);
+            let other = if algorithm == Algorithm::Lof { Algorithm::Mad } else { Algorithm::Lof };
+            assert!(matches!(score(&Config::of(other), &model), Err(Cause::Failed(_))), "{algorithm:?}");
+            assert!(matches!(score(&config, &[]), Err(Cause::Warming)), "{algorithm:?}");
+            model.truncate(24);
+            if !matches!(algorithm, Algorithm::Knn | Algorithm::Cblof) {
+                assert!(matches!(score(&config, &model), Err(Cause::Failed(_))), "{algorithm:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_series_gets_scores_between_0_and_1() {
+        let shapes: [fn(f64) -> f64; 6] = [
+            |i| i * 0.1,
+            |_| 7.5,
+            |i| if i == 20.0 { 1e300 } else { 0.0 },
+            |i| i * 1e-300,
+            |i| f64::from(i as u32 % 2),
+            |i| if i > 75.0 { 1e100 } else { -1e100 },
+        ];
+        for (algorithm, shape) in Algorithm::ALL.into_iter().flat_map(|a| shapes.map(|shape| (a, shape))) {
+            let config = Config::of(algorithm);
+            let values: Vec<f64> = (0..90).map(|i| shape(f64::from(i))).collect();
+            match <Tabular as Detector>::fit(&config, row(&values[..80]), &[]) {
+                Ok(model) => {
+                    let scores = <Tabular as Detector>::score(&config, &model, row(&values), 80).unwrap().scores;
+                    let judged = scores.iter().filter(|score| !score.is_nan());
+                    assert!(judged.clone().count() >= 20, "{algorithm:?}: {scores:?}");
+                    assert!(judged.clone().all(|s| (0.0..=1.0).contains(s)), "{algorithm:?}: {scores:?}");
+                }
+                Err(Cause::Failed(_)) => {}
+                Err(Cause::Warming) => panic!("{algorithm:?}: 80 values are enough"),
+            }
+        }
+    }
+}

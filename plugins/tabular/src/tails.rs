@@ -87,7 +87,12 @@ impl Tails {
         let rows = model.u32()? as usize;
         let (mut sorted, mut moments) = (Vec::new(), Vec::new());
         for _ in 0..features {
-            moments.push(Moments { count: model.f64()?, mean: model.f64()?, second: model.f64()?, third: model.f64()? });
+            moments.push(Moments {
+                count: model.f64()?,
+                mean: model.f64()?,
+                second: model.f64()?,
+                third: model.f64()?,
+            });
             sorted.push(model.f64s(rows)?);
         }
         Ok(Self { sorted, moments })

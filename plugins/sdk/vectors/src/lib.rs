@@ -75,7 +75,7 @@ macro_rules! export_vectors {
             #[cfg(not(target_family = "wasm"))]
             const _: () = $crate::guest::keep::<Export>();
             #[cfg(target_family = "wasm")]
-            $crate::bindings::export!(Export with_types_in $crate::bindings);
+    $crate::bindings::export!(Export with_types_in $crate::bindings);
         };
     };
 }
