@@ -288,7 +288,7 @@ fn anomstacks_other_keys_warn_unless_they_ask_for_what_is() {
 
 #[test]
 fn what_has_no_effect_is_told() {
-    assert!(warnings_of("preprocess_params: {lags_n: 5}\n").contains("neither is in model_configs"));
+    assert!(warnings_of("preprocess_params: {lags_n: 5}\n").contains("none is in model_configs"));
     assert!(warnings_of("alert_params: {slack: {channel: ops}}\n").contains("alert_methods does not name slack"));
     assert!(warnings_of("ingest_cron_schedule: '*/45 * * * *'\n").contains("its last gap is 15 minutes, not 45"));
     assert!(warnings_of("ingest_params: {url: 'http://me:pw@host:9090'}\n").contains("a user name or password in it"));
