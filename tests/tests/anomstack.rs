@@ -233,3 +233,34 @@ fn b10_one_query_in_three_batches_alerts_on_the_grid_of_each() {
         assert!(!scored.is_empty() && scored.iter().all(|time| time % (grid * MINUTE) == 0), "{name}");
     }
 }
+
+/// Users want jobs to run; Anomstack's own SQL was wrong for one of its databases. Here there is
+/// no SQL and no database to bring: what there is to show is that every job does its work for two
+/// lines of a batch and nothing else.
+#[test]
+fn b15_every_job_runs_for_a_batch_with_every_default_in_an_empty_folder() {
+    let source = Source::start(|time| vec![("load", "a", load(time, BEGIN, &[]))]);
+    let mut anomd = Anomd::new();
+    std::fs::remove_file(anomd.home().join("anomd.yaml")).unwrap();
+    std::fs::remove_dir(anomd.home().join("plugins")).unwrap();
+    anomd.variable("PROMETHEUS_URL", &source.url());
+    anomd.variable("PROMETHEUS_METRICS", "load");
+    let batch = anomd.batch("orders", "ingest_fn: prometheus\n");
+
+    let chain = anomd.run(&["run", batch, "--json"]).done().json();
+    let jobs: Vec<&str> = chain.as_array().unwrap().iter().map(|run| run["slot"]["job"].as_str().unwrap()).collect();
+    assert_eq!(jobs[..4], ["ingest", "train", "score", "alert"]);
+    assert!(chain.as_array().unwrap().iter().all(|run| run["state"] == "done"), "{chain:#}");
+    assert!(anomd.query(batch, "values").len() > 100_000 && !anomd.query(batch, "scores").is_empty());
+    for job in
+        ["ingest", "train", "score", "change", "alert", "llmalert", "plot", "summary", "delete", "notify", "deliver"]
+    {
+        anomd.run(&["run", batch, "--job", job]).done();
+    }
+    let runs = [anomd.query(batch, "runs"), anomd.query("*", "runs")].concat();
+    let bad = |run: &&Value| run["state"] == "failed" || run["state"] == "partial";
+    assert_eq!(runs.iter().find(bad), None);
+    let mut left: Vec<_> = std::fs::read_dir(anomd.home()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["batches", "data"], "nothing is written elsewhere");
+}
