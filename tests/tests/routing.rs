@@ -43,7 +43,7 @@ fn tags(n: usize) -> [(&'static str, &'static str); 4] {
         ("team", ["db", "web", "web-eu", "office", "", "ops"][n % 6]),
         ("severity", ["page", "warning", "critical", "info", "warning"][n % 5]),
         ("zone", ["a", "b", "night"][n / 2 % 3]),
-        ("env", ["dev", "prod"][usize::from(n % 7 == 0)]),
+        ("env", ["dev", "prod"][usize::from(n.is_multiple_of(7))]),
     ]
 }
 
@@ -201,4 +201,32 @@ fn a_cascade_over_three_services_is_one_message_that_names_the_first() {
     let first = ["database", "checkout", "orders"].map(|service| text.find(service));
     assert!(first[0].is_some() && (first[1].is_none() || first[0] < first[1]), "{text}");
     assert!(first[2].is_none() || first[1] < first[2], "{text}");
+}
+
+/// A receiver that hangs costs its own messages time, and nobody else's.
+#[test]
+fn a_running_node_tells_when_group_wait_is_over_and_a_receiver_that_hangs_holds_up_no_other() {
+    let source = Source::start(|_| vec![("load", "a", 100.0)]);
+    let (anomd, hangs, works) = (Anomd::new(), Receiver::start(), Receiver::start());
+    hangs.answer(&[0; 20]);
+    let webhook = |receiver: &Receiver| format!("{{plugin: webhook, params: {{url: '{}'}}}}", receiver.url("/"));
+    // Longer than this test waits for anything.
+    let patient = "  http_total_ms: 110000\n";
+    anomd.config(&format!(
+        "{patient}alerting:\n  route:\n    receiver: works\n    group_wait: 2s\n    routes:\n    \
+         - {{receiver: hangs, group_wait: 1s, matchers: ['batch=\"live\"'], continue: true}}\n    \
+         - {{receiver: works, matchers: ['batch=\"live\"']}}\n  \
+         receivers:\n  - {{name: hangs, notifiers: [{}]}}\n  - {{name: works, notifiers: [{}, {}]}}\n",
+        webhook(&hangs),
+        webhook(&works),
+        webhook(&works)
+    ));
+    anomd.batch("live", &batch(&source, "load", "alert_methods: route\n"));
+    let (server, _) = anomd.serve();
+    until("the receiver that hangs has a request", || (!hangs.received().is_empty()).then_some(()));
+    // It has two notifiers of one plugin, and both are used.
+    let told = until("the other is told", || Some(works.received()).filter(|received| received.len() == 2));
+    assert_eq!(hangs.received().len(), 1, "the first request still hangs");
+    assert_ne!(told[0].header("idempotency-key"), told[1].header("idempotency-key"));
+    server.kill();
 }

@@ -417,3 +417,102 @@ fn a_group_by_of_three_dots_tells_each_alert_by_itself() {
     said.sort();
     assert_eq!(said, ["ops firing +a", "ops firing +b"]);
 }
+
+/// What may happen in a minute.
+#[derive(Clone, Debug)]
+enum Event {
+    Fire(usize),
+    End(usize),
+    Silence(usize),
+    Acknowledge(usize),
+    /// The process dies after it has decided and before anything is kept.
+    Crash,
+    /// A signal is lost.
+    Forget,
+    Nothing,
+}
+
+fn event() -> impl proptest::strategy::Strategy<Value = Event> {
+    use proptest::prelude::*;
+    prop_oneof![
+        3 => (0usize..6).prop_map(Event::Fire),
+        3 => (0usize..6).prop_map(Event::End),
+        1 => (0usize..6).prop_map(Event::Silence),
+        1 => (0usize..6).prop_map(Event::Acknowledge),
+        1 => Just(Event::Crash),
+        1 => Just(Event::Forget),
+        4 => Just(Event::Nothing),
+    ]
+}
+
+proptest::proptest! {
+    /// Whatever happens: who was told that an alert began is told once that it is over, and
+    /// what was opened is closed.
+    #[test]
+    fn no_end_is_lost_or_told_twice(events in proptest::collection::vec(event(), 1..120)) {
+        let mut world = World::routed();
+        let mut alive: BTreeMap<usize, String> = BTreeMap::new();
+        let mut minute = 0;
+        for (n, event) in events.iter().enumerate() {
+            minute = n as Millis;
+            match event {
+                Event::Fire(slot) if !alive.contains_key(slot) => {
+                    let name = format!("s{slot}_{n}");
+                    world.fire(&name, minute, &[("team", if slot % 2 == 0 { "shop" } else { "post" })]);
+                    alive.insert(*slot, name);
+                }
+                Event::End(slot) => {
+                    if let Some(name) = alive.remove(slot) {
+                        world.end(&name, minute);
+                    }
+                }
+                Event::Silence(slot) => {
+                    let team = if slot % 2 == 0 { "team=shop" } else { "team=post" };
+                    world.silence(team, minute, minute + 5 * (*slot as Millis) + 1);
+                }
+                Event::Acknowledge(slot) => {
+                    if let Some(name) = alive.get(slot) {
+                        let known = Some(("ana".to_owned(), minute * MINUTE, String::new()));
+                        world.acts.insert(name.clone(), Act { acknowledged: known, snoozed: None });
+                    }
+                }
+                Event::Crash => {
+                    let (groups, signals, told) = (world.groups.clone(), world.signals.clone(), world.messages.len());
+                    world.at(minute);
+                    (world.groups, world.signals) = (groups, signals);
+                    world.messages.truncate(told);
+                }
+                Event::Forget => world.signals.clear(),
+                Event::Fire(_) | Event::Nothing => {}
+            }
+            world.at(minute);
+        }
+        for name in alive.into_values() {
+            world.end(&name, minute + 1);
+        }
+        (minute + 1..minute + 60).for_each(|minute| drop(world.at(minute)));
+
+        proptest::prop_assert!(world.groups.is_empty(), "{:?}", world.groups);
+        let ids: BTreeSet<&str> = world.messages.iter().map(|message| message.id.as_str()).collect();
+        proptest::prop_assert_eq!(ids.len(), world.messages.len());
+        let (mut began, mut ended): (BTreeSet<&str>, BTreeMap<&str, usize>) = Default::default();
+        let mut open: BTreeMap<&str, AlertState> = BTreeMap::new();
+        for message in &world.messages {
+            for (id, state, _) in &message.told {
+                match state {
+                    AlertState::Firing => {
+                        proptest::prop_assert!(!ended.contains_key(id.as_str()), "{} goes on after its end", id);
+                        began.insert(id);
+                    }
+                    AlertState::Resolved => *ended.entry(id).or_default() += 1,
+                }
+            }
+            open.insert(&message.incident, message.state);
+        }
+        for id in began {
+            proptest::prop_assert_eq!(ended.get(id), Some(&1), "the end of {}", id);
+        }
+        proptest::prop_assert!(ended.values().all(|times| *times == 1), "{:?}", ended);
+        proptest::prop_assert!(open.values().all(|state| *state == AlertState::Resolved), "{:?}", open);
+    }
+}

@@ -93,7 +93,7 @@ fn list(global: &Global, alerts: &[AlertView]) -> Result<(), CliError> {
         return output::json(&alerts);
     }
     if alerts.is_empty() {
-        output::line("no alert is on");
+        output::line("there is no such alert");
         return Ok(());
     }
     let mut table = output::table(["id", "state", "kind", "batch", "metric", "since", "score", "by"]);

@@ -14,6 +14,7 @@ use clap::Args;
 use indicatif::{MultiProgress, ProgressBar};
 use serde_json::json;
 
+use super::serve::Front;
 use super::{CliError, Global, open, output};
 use crate::config::{self, Environment, Job};
 use crate::demo::endpoint::{self, Endpoint};
@@ -81,8 +82,19 @@ pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError
     let folder = tempfile::Builder::new().prefix("anomd-demo-").tempdir()?;
     eprintln!("seed {seed}: two weeks of a made-up system at one minute, served as a Prometheus on loopback");
 
-    let with = Stage::open(global, &folder.path().join("with"), seed, start, true).await?;
-    let without = Stage::open(global, &folder.path().join("without"), seed, start, false).await?;
+    let data = match &global.data {
+        Some(kept) if kept.read_dir().is_ok_and(|mut entries| entries.next().is_some()) => {
+            return Err(CliError::Usage(format!(
+                "{} is not empty, and the demo makes a store of its own; name a new folder with --data",
+                kept.display()
+            )));
+        }
+        Some(kept) => kept.clone(),
+        None => folder.path().join("data"),
+    };
+    let with = Stage::open(global, &folder.path().join("with"), &data, seed, start, true).await?;
+    let quiet_data = folder.path().join("quiet");
+    let without = Stage::open(global, &folder.path().join("without"), &quiet_data, seed, start, false).await?;
     eprintln!("{} series; anomd sees week one, then lives through week two hour by hour", with.history.series().len());
     let bars = MultiProgress::new();
     let replay = |stage, name| Stage::replay(stage, bars.add(output::bar(168, name)));
@@ -98,19 +110,26 @@ pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError
     if args.once {
         return Ok(());
     }
-    with.go_live(now, &folder.path().join("with")).await
+    with.go_live(now, &data).await
 }
 
 impl Stage {
-    async fn open(global: &Global, folder: &Path, seed: u64, start: Millis, incidents: bool) -> Result<Self, CliError> {
+    async fn open(
+        global: &Global,
+        batches: &Path,
+        data: &Path,
+        seed: u64,
+        start: Millis,
+        incidents: bool,
+    ) -> Result<Self, CliError> {
         let history = Arc::new(History::generate(seed, start, incidents));
         let clock = Arc::new(DemoClock { manual: ManualClock::at(start), live: AtomicBool::new(false) });
         let endpoint = endpoint::serve(history.clone(), clock.clone(), ([127, 0, 0, 1], 0).into()).await?;
         let url = format!("http://{}", endpoint.address());
         let environment = Environment::from([("PROMETHEUS_URL", url.as_str())]);
         let mut config = open::node_config(global, &environment)?;
-        config.data = folder.join("data");
-        config.batches = folder.join("batches");
+        config.data = data.to_owned();
+        config.batches = batches.to_owned();
         std::fs::create_dir_all(&config.batches)?;
         let path: PathBuf = config.batches.join("demo.yaml");
         std::fs::write(&path, BATCH)?;
@@ -184,21 +203,24 @@ impl Stage {
     }
 
     /// Catches up with the wall clock, then runs the schedule until it is interrupted.
-    async fn go_live(self, now: Millis, folder: &Path) -> Result<(), CliError> {
+    async fn go_live(self, now: Millis, data: &Path) -> Result<(), CliError> {
         let mut at = self.start + ALL_DAYS * DAY;
         while at + HOUR < now {
             at += HOUR;
             self.run(at).await?;
         }
         self.clock.live.store(true, Ordering::SeqCst);
+        let front = Front::open(([127, 0, 0, 1], 0).into(), &self.node).await?;
+        let data = data.display();
         eprintln!(
-            "live: the schedule runs each minute against http://{}; interrupt to stop. Have a look with\n  \
-             anomd --data {} query demo --what alerts   (after the stop)",
+            "live: the schedule runs each minute against http://{}; interrupt to stop. From another terminal:\n  \
+             anomd --data {data} alert list --all demo\n  \
+             anomd --data {data} query demo --what runs",
             self.endpoint.address(),
-            folder.join("data").display()
         );
         let cut_off = Ticker::new(self.node.clone()).run(super::serve::stop_signal()).await;
         self.node.store.set_durability(Durability::Durable)?;
+        drop(front);
         self.endpoint.stop().await?;
         eprintln!("stopped; {cut_off} runs were cut off");
         Ok(())

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{CliError, Global, open};
 use crate::config::{self, BatchKey, Environment};
 use crate::desk;
-use crate::node::{Node, Presence, Ticker};
+use crate::node::{Node, Presence, Published, Ticker};
 use crate::schedule::SystemClock;
 
 /// How often the batch folder is looked at for changes.
@@ -33,17 +33,8 @@ pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliErr
 
     let mut reload = Reload { node: node.clone(), environment, folder, seen: BTreeMap::new(), owned: BTreeMap::new() };
     reload.look().await;
-    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
-        CliError::other(format!("cannot listen on {listen}: {e}; choose another address with --listen"))
-    })?;
-    let token = desk::hex(&desk::random::<32>()?);
-    let address = listener.local_addr()?;
-    let published = Presence::new(address, token.clone()).publish(&node.config.data)?;
-    eprintln!("anomd serves {} batches on http://{address}", node.batches().len());
-    let web = tokio::spawn({
-        let node = node.clone();
-        async move { crate::web::serve(listener, node, &token).await }
-    });
+    let front = Front::open(listen, &node).await?;
+    eprintln!("anomd serves {} batches on http://{}", node.batches().len(), front.address);
     let watch = tokio::spawn(async move {
         loop {
             tokio::time::sleep(RELOAD_POLL).await;
@@ -53,13 +44,41 @@ pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliErr
 
     let cut_off = Ticker::new(node.clone()).run(stop_signal()).await;
     watch.abort();
-    drop(published);
-    web.abort();
+    drop(front);
     match cut_off {
         0 => eprintln!("anomd stopped; nothing was lost"),
         n => eprintln!("anomd stopped; {n} runs were cut off and are due again at the next start"),
     }
     Ok(())
+}
+
+/// What others see of a running node: its pages and API, and the file by which commands find
+/// it. Both are gone when this is dropped.
+pub(super) struct Front {
+    /// Where it listens.
+    pub address: SocketAddr,
+    _published: Published,
+    web: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Front {
+    pub(super) async fn open(listen: SocketAddr, node: &Arc<Node>) -> Result<Self, CliError> {
+        let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
+            CliError::other(format!("cannot listen on {listen}: {e}; choose another address with --listen"))
+        })?;
+        let token = desk::hex(&desk::random::<32>()?);
+        let address = listener.local_addr()?;
+        let published = Presence::new(address, token.clone()).publish(&node.config.data)?;
+        let node = node.clone();
+        let web = tokio::spawn(async move { crate::web::serve(listener, node, &token).await });
+        Ok(Self { address, _published: published, web })
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.web.abort();
+    }
 }
 
 /// Done at the first interrupt or termination.

@@ -107,6 +107,9 @@ pub enum LinkError {
     Expired,
 }
 
+/// Where the readers of a message find more; `None`: nowhere that they can reach.
+pub type MessageLinks = dyn Fn(&Message) -> Option<alert::Links> + Send + Sync;
+
 /// Makes links, and reads them.
 #[derive(Clone)]
 pub struct Links {
@@ -171,7 +174,7 @@ impl Links {
     }
 
     /// What makes the links of a tenant's messages: those that fire come first.
-    pub fn of_messages(&self, tenant: &str) -> Arc<dyn Fn(&Message) -> Option<alert::Links> + Send + Sync> {
+    pub fn of_messages(&self, tenant: &str) -> Arc<MessageLinks> {
         let (links, tenant) = (self.clone(), tenant.to_owned());
         Arc::new(move |message| {
             let (firing, over): (Vec<_>, Vec<_>) =

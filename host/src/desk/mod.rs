@@ -22,7 +22,7 @@ pub mod why;
 pub use alerts::{Acknowledge, Acknowledged, AlertQuery, AlertShow, AlertView, Snooze, Snoozed, Unacknowledge};
 pub use error::DeskError;
 pub use events::{EventAdd, EventEnd, EventQuery, EventView};
-pub use link::{Action, Claim, LinkError, Links};
+pub use link::{Action, Claim, LinkError, Links, MessageLinks};
 pub use query::{Query, QueryWhat, Rows, counts};
 pub use random::{hex, random};
 pub use silences::{SilenceAdd, SilenceExpire, SilenceQuery, SilenceState, SilenceView};

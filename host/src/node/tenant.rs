@@ -81,7 +81,8 @@ impl Node {
             runs.push(self.run_errand(bound, &Errand::Notify, now, reason).await?);
         }
         drop(deciding);
-        runs.extend(self.deliver(bound, now, reason).await?);
+        let failed = runs.iter().any(|run: &RunRecord| run.state == RunState::Failed);
+        runs.extend(self.deliver(bound, now, reason, failed).await?);
         Ok(runs)
     }
 
@@ -117,7 +118,8 @@ impl Node {
             let _deciding = lock.lock().await;
             runs.push(self.run_errand(bound, &errand, now, reason).await?);
         }
-        runs.extend(self.deliver(bound, now, reason).await?);
+        let failed = runs.iter().any(|run: &RunRecord| run.state == RunState::Failed);
+        runs.extend(self.deliver(bound, now, reason, failed).await?);
         Ok(runs)
     }
 
@@ -140,21 +142,29 @@ impl Node {
         self.plans().get(tenant).copied().unwrap_or(Planned::Now)
     }
 
-    /// Looks at all of a tenant's groups: what was asked for by [`Planned::Now`].
-    pub(super) async fn look(&self, tenant: &str, now: Millis) -> Result<Vec<RunRecord>, Fault> {
-        // Before it is looked: what changes from here on asks for another look.
+    /// Says that what was planned is being done: from here on something else is.
+    pub(super) fn begin(&self, tenant: &str) {
         self.plans().insert(tenant.to_owned(), Planned::At(None));
-        self.run_tenant_job(tenant, Job::Notify, now, "change").await
     }
 
     fn plans(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Planned>> {
         self.planned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends what is due, by several notifiers at once.
-    async fn deliver(&self, bound: &BoundTenant, now: Millis, reason: &str) -> Result<Vec<RunRecord>, Fault> {
+    /// Sends what is due, by several notifiers at once; not by those that are sending already.
+    /// `failed`: so did what was to decide before this.
+    async fn deliver(
+        &self,
+        bound: &BoundTenant,
+        now: Millis,
+        reason: &str,
+        failed: bool,
+    ) -> Result<Vec<RunRecord>, Fault> {
         let (due, _) = bound.due(&self.store, now).map_err(|e| store_fault(&bound.tenant, &e))?;
-        let sending: Vec<_> = due.into_iter().map(|to| self.send(bound, to, now, reason)).collect();
+        let held = due.into_iter().filter_map(|to| Held::take(&self.sending, (bound.tenant.clone(), to)));
+        let sending: Vec<_> = held.map(|held| self.send(bound, held, now, reason, failed)).collect();
+        // What comes while these send is not to wait for the slowest of them.
+        self.plan_next(bound, now, failed);
         let at_once = self.config.limits.notifiers_at_once.max(1);
         let results: Vec<_> = stream::iter(sending).buffer_unordered(at_once).collect().await;
         let mut runs = Vec::new();
@@ -165,18 +175,27 @@ impl Node {
         Ok(runs)
     }
 
-    /// Sends what one notifier has to send, and what comes meanwhile; nothing if that is
-    /// being done already.
-    async fn send(&self, bound: &BoundTenant, to: Address, now: Millis, reason: &str) -> Result<Vec<RunRecord>, Fault> {
+    /// Sends what one notifier has to send by `now`.
+    async fn send(
+        &self,
+        bound: &BoundTenant,
+        held: Held<'_, (String, Address)>,
+        now: Millis,
+        reason: &str,
+        failed: bool,
+    ) -> Result<Vec<RunRecord>, Fault> {
+        let errand = Errand::Deliver(held.own.1.clone());
         let mut runs = Vec::new();
-        let Some(_sending) = Held::take(&self.sending, (bound.tenant.clone(), to.clone())) else { return Ok(runs) };
         loop {
             let (due, _) = bound.due(&self.store, now).map_err(|e| store_fault(&bound.tenant, &e))?;
-            if !due.contains(&to) {
-                return Ok(runs);
+            if !due.contains(&held.own.1) {
+                break;
             }
-            runs.push(self.run_errand(bound, &Errand::Deliver(to.clone()), now, reason).await?);
+            runs.push(self.run_errand(bound, &errand, now, reason).await?);
         }
+        drop(held);
+        self.plan_next(bound, now, failed);
+        Ok(runs)
     }
 
     /// Runs an errand in the first slot from `now` on that is free: two runs of a job may be
@@ -214,6 +233,11 @@ impl Node {
         result: Result<Vec<RunRecord>, Fault>,
     ) -> Result<Vec<RunRecord>, Fault> {
         let failed = result.as_ref().map_or(true, |runs| runs.iter().any(|run| run.state == RunState::Failed));
+        self.plan_next(bound, now, failed);
+        result
+    }
+
+    fn plan_next(&self, bound: &BoundTenant, now: Millis, failed: bool) {
         // What cannot be read or written now is not asked for again and again.
         let later = now.saturating_add_unsigned(self.config.limits.retry_longest_ms);
         let next = match self.next_due(bound, now) {
@@ -226,7 +250,6 @@ impl Node {
         }
         drop(planned);
         self.changed.notify_one();
-        result
     }
 
     fn next_due(&self, bound: &BoundTenant, now: Millis) -> Result<Option<Millis>, StoreError> {

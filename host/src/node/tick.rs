@@ -76,9 +76,8 @@ impl Ticker {
         for tenant in self.node.tenants() {
             let (errands, later) = self.look_at_tenant(&tenant, now);
             next = [next, later].into_iter().flatten().min();
-            let Some(errands) = errands else { continue };
-            if let Some(guard) = self.node.claim(&BatchKey::of_tenant(&tenant)) {
-                self.start_tenant(tenant, errands, now, guard);
+            if let Some(errands) = errands {
+                self.start_tenant(tenant, errands, now);
             }
         }
         next.map_or(TickOutcome::Idle, TickOutcome::Until)
@@ -110,16 +109,18 @@ impl Ticker {
         (due.map(Errands::Summary).or(planned), next)
     }
 
-    fn start_tenant(&mut self, tenant: String, errands: Errands, now: Millis, guard: BusyGuard) {
-        if let Errands::Summary(scheduled) = errands {
-            self.started.insert((BatchKey::of_tenant(&tenant), Job::Summary), scheduled);
+    fn start_tenant(&mut self, tenant: String, errands: Errands, now: Millis) {
+        match errands {
+            Errands::Summary(scheduled) => {
+                self.started.insert((BatchKey::of_tenant(&tenant), Job::Summary), scheduled);
+            }
+            Errands::Look | Errands::Due => self.node.begin(&tenant),
         }
         let node = self.node.clone();
         self.runs.spawn(async move {
-            let _guard = guard;
             let result = match errands {
                 Errands::Summary(scheduled) => node.run_summary(&tenant, scheduled).await.map(|run| vec![run]),
-                Errands::Look => node.look(&tenant, now).await,
+                Errands::Look => node.run_tenant_job(&tenant, Job::Notify, now, "change").await,
                 Errands::Due => Ok(Vec::new()),
             };
             told(&tenant, result);

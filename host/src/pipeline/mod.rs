@@ -226,3 +226,5 @@ impl LogSink for RunLog {
 
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+mod tests;
