@@ -1,6 +1,6 @@
 //! Names that are text and nothing else, wherever they come.
 
-#![expect(clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

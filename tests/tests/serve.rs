@@ -1,6 +1,6 @@
 //! A running node: what it does by itself.
 
-#![expect(clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use anomd_tests::{Anomd, HOUR, MINUTE, Receiver, Source, get, instant, load, this_hour, until};
 use serde_json::Value;
