@@ -1,7 +1,7 @@
 //! Moving in from Anomstack: its 27 example files, with its defaults below them and its variables
 //! in the environment, on one node.
 
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeSet;
 
