@@ -114,7 +114,7 @@ impl World {
             events: Vec::new(),
             explanation: None,
         };
-        let signal = Signal { key: record.key.clone(), id: record.id.clone() };
+        let signal = Signal { key: record.key.clone(), id: record.id.clone(), at };
         let run = done(slot(batch, Job::Alert, at), RunState::Done);
         let commit = Commit { alerts: vec![record], documents: vec![signal.document()], ..Commit::of(run) };
         self.store.commit(commit).unwrap();
