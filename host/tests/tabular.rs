@@ -170,7 +170,8 @@ async fn a_row_that_lacks_a_value_has_no_score_and_the_others_do() {
     let holed = judged(&judge, &json!({"algorithm": "iforest"}), &gaps, &gaps).await;
     assert!(holed.scores[3].is_nan() && !whole.scores[3].is_nan());
     // Each row by itself: its company does not matter.
-    let without = |judged: &Judged| judged.scores.iter().enumerate().filter(|(i, _)| *i != 3).map(|(_, s)| *s).collect();
+    let without =
+        |judged: &Judged| judged.scores.iter().enumerate().filter(|(i, _)| *i != 3).map(|(_, s)| *s).collect();
     let (whole, holed): (Vec<f64>, Vec<f64>) = (without(&whole), without(&holed));
     assert_eq!(whole, holed);
 }

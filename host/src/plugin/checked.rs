@@ -418,7 +418,10 @@ mod tests {
         let errors = [
             judged(sound.clone(), 2),
             judged(Judged { scores: vec![0.0, 1.5], ..sound.clone() }, 2),
-            judged(Judged { terms: vec![Term { name: "decision".into(), values: vec![f64::INFINITY; 3] }], ..sound }, 3),
+            judged(
+                Judged { terms: vec![Term { name: "decision".into(), values: vec![f64::INFINITY; 3] }], ..sound },
+                3,
+            ),
         ];
         let errors: Vec<String> = errors.into_iter().map(|answer| answer.unwrap_err().what).collect();
         insta::assert_snapshot!(errors.join("\n"), @r#"
