@@ -1,7 +1,7 @@
 //! Every kind of alert, and the summary of the day, told to a real mail server and to an HTTP
 //! receiver, each with a picture that can be opened.
 
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use anomd_tests::{
     Anomd, HOUR, MINUTE, Mail, Millis, Model, Received, Receiver, SMTP_LOGIN, Smtp, Source, instant, load, or_skip,
@@ -87,16 +87,16 @@ fn every_kind_of_alert_and_the_summary_reach_mail_and_receivers_with_a_picture()
     for mail in &mails {
         println!("{}\n{}\n", mail.header("subject"), mail.text);
     }
-    let anomaly = mail(&mails, "load", "looks anomalous");
-    let threshold = mail(&mails, "queue", "above its limit of 100");
-    let change = mail(&mails, "level", "changed");
-    let found = mail(&mails, "load", "far above");
+    let anomaly = mail(&mails, "load of a:9100 looks anomalous", "was expected");
+    let threshold = mail(&mails, "queue of a:9100 is above its limit of 100", "above the limit of 100");
+    let change = mail(&mails, "level of a:9100 has changed", "about 10.1 was before");
+    let found = mail(&mails, "load of a:9100 looks anomalous to the language model", "far above");
     for alert in [anomaly, threshold, change, found] {
         let [picture] = &alert.pictures[..] else { panic!("{} pictures: {alert:?}", alert.pictures.len()) };
         assert!(size(picture).0 >= 600 && size(picture).1 >= 300);
         assert!(alert.html.contains("cid:"), "{}", alert.html);
     }
-    let summary = mail(&mails, "summary", "load");
+    let summary = mail(&mails, "Summary of shop", "load");
     for metric in ["load", "queue", "level"] {
         assert!(summary.text.contains(metric), "{}", summary.text);
     }
@@ -112,7 +112,7 @@ fn every_kind_of_alert_and_the_summary_reach_mail_and_receivers_with_a_picture()
     for kind in ["anomaly", "threshold", "change", "llm"] {
         let told: Vec<_> = received.iter().filter(|message| message["kind"] == kind).collect();
         assert!(told.iter().any(|message| message["state"] == "firing"), "{kind}: {told:#?}");
-        let picture = told[0]["chart"].as_str().map(|text| STANDARD.decode(text).unwrap());
+        let picture = told[0]["chart"]["base64"].as_str().map(|text| STANDARD.decode(text).unwrap());
         assert!(size(&picture.unwrap()).0 >= 600);
     }
     assert!(received.iter().any(|message| message["kind"] == "summary"), "{received:#?}");
@@ -123,4 +123,34 @@ fn every_kind_of_alert_and_the_summary_reach_mail_and_receivers_with_a_picture()
     let deliveries = anomd.query(batch, "deliveries");
     assert!(deliveries.iter().all(|delivery| delivery["state"] == "sent"), "{deliveries:#?}");
     assert!(!format!("{deliveries:?}{received:?}").contains("sk-of-the-test"));
+}
+
+/// Somebody wants limits to page, and oddities to go where they are read at leisure.
+#[test]
+fn tholdalert_methods_are_told_of_threshold_alerts_and_of_no_others() {
+    let (source, receiver) = (source(), Receiver::start());
+    let anomd = Anomd::new();
+    let yaml = format!(
+        "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 1d\n\
+         ingest_params: {{url: '{}', queries: [queue, level]}}\ndisable_train: true\ndisable_score: true\n\
+         tholdalert_thresholds: {{queue: {{upper: 100}}}}\ntholdalert_methods: [webhook]\n\
+         disable_change: false\nchange_include_metrics: [level]\nchange_detect_last_n: 5\n\
+         alert_methods: [discord]\nalert_params: {{webhook: {{url: '{}'}}, discord: {{chart: false}}}}\n\
+         secrets: {{discord: {{discord_webhook_url: '{}'}}}}\n",
+        source.url(),
+        receiver.url("/limits"),
+        receiver.url("/rest")
+    );
+    let batch = anomd.batch("shop", &yaml);
+    let (from, to) = (instant(BEGIN + 12 * HOUR), instant(BEGIN + 14 * HOUR));
+    anomd.run(&["run", batch, "--from", &from, "--to", &to, "--every", "10m"]).done();
+    let titles = |path: &str, title: &str| -> Vec<String> {
+        let received = receiver.received();
+        let own = received.iter().filter(|request| request.path == path).map(Received::json);
+        own.map(|message| message.pointer(title).unwrap().as_str().unwrap().to_owned()).collect()
+    };
+    let limits = titles("/limits", "/title");
+    assert!(limits.len() == 2 && limits.iter().all(|title| title.starts_with("queue of")), "{limits:?}");
+    let rest = titles("/rest", "/embeds/0/title");
+    assert!(rest.len() == 1 && rest[0].starts_with("level of"), "{rest:?}");
 }

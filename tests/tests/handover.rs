@@ -134,7 +134,7 @@ fn discord_gets_a_message_that_calls_nobody() {
     let messages = told(&discord, "/api/webhooks/1/token");
     for message in &messages {
         assert_eq!(message["allowed_mentions"], json!({"parse": []}));
-        assert!(message["embeds"][0]["title"].as_str().unwrap().contains("load"), "{message}");
+        assert!(message["embeds"][0].to_string().contains("load"), "{message}");
     }
     let colours: BTreeSet<i64> =
         messages.iter().map(|message| message["embeds"][0]["color"].as_i64().unwrap()).collect();

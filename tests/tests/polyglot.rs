@@ -66,7 +66,7 @@ fn a_batch_uses_a_javascript_ingester_and_a_python_detector() {
     );
     anomd.run(&["check"]).done();
     let (from, to) = (instant(BEGIN + 12 * HOUR), instant(BEGIN + 14 * HOUR));
-    anomd.run(&["run", batch, "--from", &from, "--to", &to, "--every", "20m"]).done();
+    anomd.run(&["run", batch, "--from", &from, "--to", &to, "--every", "5m"]).done();
 
     // The values are those of the source, whatever language carried them.
     let values = anomd.query(batch, "values");

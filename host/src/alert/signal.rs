@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::BatchKey;
+use crate::series::Millis;
 use crate::store::{DocumentKind, DocumentWrite};
 
 /// An alert began to fire, or ended after it had fired, and the router has not seen it. It is
@@ -13,6 +14,9 @@ pub struct Signal {
     pub key: BatchKey,
     /// The alert.
     pub id: String,
+    /// The logical now of the run that left it. A replay that begins again before it has
+    /// nothing to tell yet.
+    pub at: Millis,
 }
 
 impl Signal {

@@ -6,6 +6,7 @@ use super::door::Door;
 use super::output::{self, When};
 use super::{CliError, Global, author};
 use crate::desk::{Acknowledge, AlertQuery, AlertShow, AlertView, Snooze, Unacknowledge, instant, why};
+use crate::message::AlertKind;
 
 #[derive(Args)]
 pub(super) struct AlertArgs {
@@ -110,7 +111,10 @@ fn list(global: &Global, alerts: &[AlertView]) -> Result<(), CliError> {
             alert.batch.clone(),
             alert.metric.clone(),
             instant::text(alert.started),
-            alert.score.map_or(String::new(), |score| format!("{score:.2}")),
+            alert
+                .score
+                .filter(|_| alert.kind == AlertKind::Anomaly)
+                .map_or(String::new(), |score| format!("{score:.2}")),
             by,
         ]);
     }

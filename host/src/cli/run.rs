@@ -19,11 +19,15 @@ enum JobName {
     Ingest,
     Train,
     Score,
+    Change,
     Alert,
+    #[value(name = "llmalert")]
+    LlmAlert,
     Notify,
     Deliver,
     Plot,
     Summary,
+    Delete,
 }
 
 impl From<JobName> for Job {
@@ -32,11 +36,14 @@ impl From<JobName> for Job {
             JobName::Ingest => Self::Ingest,
             JobName::Train => Self::Train,
             JobName::Score => Self::Score,
+            JobName::Change => Self::Change,
             JobName::Alert => Self::Alert,
+            JobName::LlmAlert => Self::LlmAlert,
             JobName::Notify => Self::Notify,
             JobName::Deliver => Self::Deliver,
             JobName::Plot => Self::Plot,
             JobName::Summary => Self::Summary,
+            JobName::Delete => Self::Delete,
         }
     }
 }
@@ -100,7 +107,8 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> Result<(), CliError> 
     }
 }
 
-/// The chain at each instant from `from` to `to`, with a bar where somebody looks.
+/// The chain at each instant from `from` to `to`, and the summaries whose crons pass, with a
+/// bar where somebody looks.
 async fn replay(
     node: &Node,
     bound: &BoundBatch,
@@ -111,9 +119,11 @@ async fn replay(
     let every = every.max(Millis::from(bound.batch.judged.step_ms));
     let bar = output::bar(u64::try_from((to - from) / every + 1).unwrap_or(0), "replay");
     let mut runs = Vec::new();
-    let mut now = from;
+    let (mut before, mut now) = (from - 1, from);
     while now <= to {
         runs.extend(node.run_chain(bound, now, "replay").await?);
+        runs.extend(node.run_summaries(&bound.batch.key.tenant, before, now).await?);
+        before = now;
         bar.inc(1);
         now += every;
     }

@@ -58,6 +58,7 @@ pub(super) fn alerts(batch: &Section<'_>, environment: &Environment) -> (AlertPo
         no_data_ms: batch.span("alert_no_data_after", "1s"..="365d"),
         notifiers: methods.notifiers,
         routed: methods.routed,
+        route_named: methods.route_named,
         grouping: grouping(batch, &GROUPING, usual.grouping),
         send_resolved: batch.flag("alert_send_resolved").unwrap_or(usual.send_resolved),
         chart_n: batch.count("alert_max_n", 2..=100_000).unwrap_or(usual.chart_n),

@@ -32,6 +32,8 @@ const ITS_RECEIVERS: [(&str, &str); 6] = [
     ("msteams_configs", "webhook"),
 ];
 
+/// How matchers were written in Alertmanager once.
+const OLD_MATCHERS: [&str; 2] = ["match", "match_re"];
 /// What a route may not have at the root, where it must take every alert.
 const NOT_AT_THE_ROOT: [&str; 4] = ["matchers", "continue", "mute_time_intervals", "active_time_intervals"];
 
@@ -78,6 +80,10 @@ impl Names {
 
     /// A route, which has from its parent what it does not say itself: receiver and grouping.
     fn route(&self, section: Section<'_>, parent: &Grouping, receiver: &str) -> Route {
+        for key in OLD_MATCHERS.into_iter().filter(|key| section.value(key).is_some()) {
+            let remedy = r#"write matchers: ['team="web"', 'severity=~"a|b"']"#;
+            section.fault(key, "is Alertmanager's old spelling", remedy);
+        }
         let own = section.text("receiver");
         if let Some(name) = own.filter(|name| !self.receivers.contains(*name)) {
             unknown(&section, &section.pointer("receiver"), name, "receiver", &self.receivers);

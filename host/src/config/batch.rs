@@ -73,6 +73,11 @@ impl Batch {
         Problem::error(self.spans.locate(pointer), pointer, message, remedy)
     }
 
+    /// Something at a pointer of its file that does not do what one could think.
+    pub fn warning_at(&self, pointer: &str, message: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        Problem::warning(self.spans.locate(pointer), pointer, message, remedy)
+    }
+
     /// Whether a job runs by itself: by its cron, in the chain, or when something is due.
     pub fn runs(&self, job: Job) -> bool {
         self.schedules.get(&job).is_none_or(|schedule| schedule.enabled)

@@ -40,6 +40,7 @@ pub(super) fn methods(batch: &Section<'_>, environment: &Environment) -> (Method
     }
     let methods = |names: BTreeSet<String>| Methods {
         routed: names.is_empty() || names.contains(ROUTE),
+        route_named: names.contains(ROUTE),
         notifiers: names
             .into_iter()
             .filter(|name| name != ROUTE)

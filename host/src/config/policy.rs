@@ -80,6 +80,8 @@ pub struct AlertPolicy {
     /// `alert_methods` names `route`: its alerts go through the tenant's routes, too. So they
     /// do where a batch names no method and the tenant has routes.
     pub routed: bool,
+    /// Whether that is written, as the method `route`.
+    pub route_named: bool,
     /// `alert_group_by`, `alert_group_wait`, `alert_group_interval`, `alert_repeat_interval`:
     /// for `notifiers`.
     pub grouping: Grouping,
@@ -116,6 +118,7 @@ impl Default for AlertPolicy {
             no_data_ms: None,
             notifiers: Vec::new(),
             routed: false,
+            route_named: false,
             grouping: Grouping { by: Some(vec!["batch".to_owned()]), wait_ms: 0, ..Grouping::default() },
             send_resolved: true,
             chart_n: 250,
@@ -191,6 +194,8 @@ pub struct Methods {
     pub notifiers: Vec<NotifierUse>,
     /// `route` is named, or nothing is: the tenant's routes.
     pub routed: bool,
+    /// Whether that is written, as the method `route`.
+    pub route_named: bool,
 }
 
 /// A value strictly outside of these is over its limit.

@@ -207,6 +207,7 @@ impl Query {
             });
             vec![
                 cell(Some(d.queued)),
+                d.receiver.into(),
                 d.method.into(),
                 d.state.into(),
                 json!(d.attempts.len()),
@@ -215,7 +216,7 @@ impl Query {
                 d.id.into(),
             ]
         });
-        Ok(Rows::of(&["queued", "method", "state", "tries", "title", "answer", "id"], rows.collect()))
+        Ok(Rows::of(&["queued", "receiver", "method", "state", "tries", "title", "answer", "id"], rows.collect()))
     }
 }
 

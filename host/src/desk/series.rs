@@ -19,13 +19,13 @@ pub(super) fn one(store: &Database, key: &BatchKey, metric: &str) -> Result<Seri
         let names = all.iter().map(|series| series.name.as_str());
         return Err(DeskError::unknown(match all.len() {
             0 => format!("{key} has no series yet: nothing was ingested. See `anomd query {key} --what runs`"),
-            n => format!("{key} has no series `{metric}`. It has {n}: {}", listed(names, n)),
+            n => format!("{key} has no series `{metric}`. It has {n}:{}", listed(names, n)),
         }));
     }
     if let [_, _, ..] = found.as_slice() {
         let (names, count) = (found.iter().map(|series| series.name.as_str()), found.len());
         return Err(DeskError::conflict(format!(
-            "`{metric}` means {count} series of {key}; name one of them: {}",
+            "`{metric}` means {count} series of {key}; name one of them:{}",
             listed(names, count)
         )));
     }

@@ -229,8 +229,9 @@ pub(super) fn active(desk: &Desk<'_>, tenant: &str) -> Result<Vec<Silence>, Desk
 pub(super) fn matchers(text: &str) -> Result<Matchers, DeskError> {
     let matchers: Matchers = text.parse().map_err(|e| DeskError::invalid(format!("{e}")))?;
     if matchers.0.iter().all(|matcher| matcher.matches("")) {
+        let what = if text.trim().is_empty() { "an empty text".to_owned() } else { format!("`{text}`") };
         return Err(DeskError::invalid(format!(
-            "`{text}` matches every alert; write at least one label that must be there, as job=\"api\""
+            "{what} matches every alert; write at least one label that must be there, as job=\"api\""
         )));
     }
     Ok(matchers)

@@ -27,11 +27,29 @@ pub async fn check(batch: &Batch, known: &Problems, config: &NodeConfig, catalog
         errors.into_iter().any(|known| !known.pointer.is_empty() && pointer.starts_with(&known.pointer))
     };
     for entry in entries(batch) {
-        if is_known(entry.config_at()) || is_known(&entry.named_at()) {
+        // A batch whose source is SQL names no component, and was told so.
+        if entry.plugin().is_empty() || is_known(entry.config_at()) || is_known(&entry.named_at()) {
             continue;
         }
         if let Err(found) = find(batch, entry, config, catalogue).await {
             problems.extend(found);
+        }
+    }
+    problems.extend(unrouted(batch, config));
+    problems
+}
+
+/// A batch that names the method `route`, where its tenant has no routes: nobody is told.
+fn unrouted(batch: &Batch, config: &NodeConfig) -> Problems {
+    let mut problems = Problems::default();
+    if config.tenants.get(&batch.key.tenant).is_some_and(|tenant| tenant.routing.route.is_some()) {
+        return problems;
+    }
+    let of_limits = batch.threshold.methods.as_ref().is_some_and(|methods| methods.route_named);
+    for (key, named) in [("/alert_methods", batch.alert.route_named), ("/tholdalert_methods", of_limits)] {
+        if named {
+            let text = format!("route tells nobody: the tenant {} has no routes", batch.key.tenant);
+            problems.push(batch.warning_at(key, text, "write alerting.route in anomd.yaml, or name a notifier"));
         }
     }
     problems

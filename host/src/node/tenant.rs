@@ -10,6 +10,7 @@ use super::Node;
 use crate::config::{Job, Slot};
 use crate::fault::{Blame, Fault};
 use crate::pipeline::{Address, BoundNotifier, BoundTenant, Errand, execute_tenant};
+use crate::schedule::Instants;
 use crate::series::Millis;
 use crate::store::{RunRecord, RunState, StoreError};
 
@@ -120,6 +121,25 @@ impl Node {
         }
         let failed = runs.iter().any(|run: &RunRecord| run.state == RunState::Failed);
         runs.extend(self.deliver(bound, now, reason, failed).await?);
+        Ok(runs)
+    }
+
+    /// Runs and sends the summaries that the crons of a tenant's batches ask for after an
+    /// instant and up to another: in a replay, where no ticker does it.
+    pub async fn run_summaries(&self, tenant: &str, after: Millis, now: Millis) -> Result<Vec<RunRecord>, Fault> {
+        let mut scheduled = BTreeSet::new();
+        for bound in self.batches().iter().filter(|bound| bound.batch.key.tenant == tenant) {
+            let schedule = bound.batch.schedules.get(&Job::Summary).filter(|schedule| schedule.enabled);
+            let instants = schedule.map(|schedule| Instants::new(&schedule.cron, bound.batch.timezone));
+            scheduled.extend(instants.into_iter().flat_map(|instants| instants.between(after, now)));
+        }
+        let mut runs = Vec::new();
+        for at in scheduled {
+            runs.push(self.run_summary(tenant, at).await?);
+        }
+        if !runs.is_empty() {
+            runs.extend(self.run_tenant(tenant, now, "chain").await?);
+        }
         Ok(runs)
     }
 

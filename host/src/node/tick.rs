@@ -225,6 +225,12 @@ fn told(place: &str, result: Result<Vec<RunRecord>, Fault>) {
                 if let Some(error) = &run.error {
                     tracing::warn!(run = %run.slot, "{error}");
                 }
+                // Nobody is told of what is given up unless it stands here.
+                if run.counts.get("dead").is_some_and(|dead| *dead > 0) {
+                    for line in &run.log {
+                        tracing::warn!(run = %run.slot, "given up: {line}");
+                    }
+                }
             }
         }
         Err(fault) => tracing::error!(place, "{fault}"),

@@ -175,7 +175,7 @@ impl<'a> Raise<'a> {
         let models = if policy.record.kind == AlertKind::Anomaly { self.models(series, time)? } else { Vec::new() };
         let key = self.context.key().clone();
         if told {
-            self.signals.insert(Signal { key: key.clone(), id: id.clone() });
+            self.signals.insert(Signal { key: key.clone(), id: id.clone(), at: self.context.now() });
         }
         let record = AlertRecord {
             key,
@@ -217,7 +217,7 @@ impl<'a> Raise<'a> {
             alert.ended = Some(self.context.now());
             if alert.fired.is_some() {
                 self.counts.count("resolved", 1);
-                self.signals.insert(Signal { key: alert.key.clone(), id: alert.id.clone() });
+                self.signals.insert(Signal { key: alert.key.clone(), id: alert.id.clone(), at: self.context.now() });
             }
             self.alerts.insert(alert.id.clone(), alert);
         }

@@ -88,11 +88,14 @@ impl BoundTenant {
     }
 
     /// When the dispatcher is to be asked next: now, if signals wait; `None`: when one comes.
+    /// Where time has gone back, in a replay that is taken up again, that is not before the
+    /// run that left the last of them.
     pub fn notify_due(&self, store: &Database, now: Millis) -> Result<Option<Millis>, StoreError> {
         let known: BTreeSet<&BatchKey> = self.batches.iter().map(|bound| &bound.batch.key).collect();
         let signals = store.documents::<Signal>(&self.tenant, DocumentKind::Signal, "")?;
-        if signals.iter().any(|(_, signal)| known.contains(&signal.key)) {
-            return Ok(Some(now));
+        let left = signals.iter().filter(|(_, signal)| known.contains(&signal.key)).map(|(_, signal)| signal.at).max();
+        if let Some(left) = left {
+            return Ok(Some(left.max(now)));
         }
         let groups = store.documents::<Group>(&self.tenant, DocumentKind::Group, "")?;
         // Nothing can be said of a group all of whose batches are not here.

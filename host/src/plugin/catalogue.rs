@@ -68,7 +68,7 @@ impl Catalogue {
                     names.join(", ")
                 ),
             };
-            Site::loading(name).fault(Blame::Operator, "there is no such plugin", remedy)
+            Site::loading(name).fault(Blame::Operator, format!("there is no plugin {name:?}"), remedy)
         })
     }
 

@@ -136,7 +136,10 @@ impl FromStr for Matchers {
             rest = match tail.strip_prefix(',') {
                 Some(more) => more.trim_start(),
                 None if tail.is_empty() => tail,
-                None => return Err(MatcherError(format!("a comma is wanted before `{tail}`"))),
+                None => {
+                    let text = format!("a comma is wanted before `{tail}`, or quotes round a value with spaces");
+                    return Err(MatcherError(text));
+                }
             };
         }
         Ok(Self(matchers))
@@ -247,7 +250,7 @@ mod tests {
         for (text, why) in [
             ("cpu", "`cpu` is no matcher; write label=\"value\", or with !=, =~ or !~"),
             (r#"a="b"#, "the quote in `a=\"b` is not closed"),
-            ("a=b c=d", "a comma is wanted before `c=d`"),
+            ("a=b c=d", "a comma is wanted before `c=d`, or quotes round a value with spaces"),
             ("a=~\"(\"", "\"(\" is not a regular expression"),
             ("cpu{a=b", "cpu{a=b has no closing brace"),
         ] {

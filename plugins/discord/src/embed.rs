@@ -3,7 +3,7 @@
 //! They are 256 characters of title and of a field's name, 4096 of description, 1024 of a
 //! field, 25 fields, and 6000 of all text together.
 
-use anomd_notifier::text::{headline, is_web, iso, line, links, more, rows, series, shortened, worst};
+use anomd_notifier::text::{beside, headline, is_web, iso, line, links, more, rows, series, shortened};
 use anomd_notifier::{Alert, Finding, State};
 use serde_json::{Value, json};
 
@@ -12,13 +12,14 @@ pub const CHART: &str = "chart.png";
 
 /// Characters of all text of an embed, with room for the count of what does not fit.
 const ALL: usize = 5_900;
-/// Characters of the alert's own text, which leaves room for the worst series.
+/// Characters of the alert's own text.
 const BODY: usize = 2_000;
 /// Characters of all links.
 const LINKS: usize = 1_500;
 
 const RED: u32 = 0x00cf_222e;
 const GREEN: u32 = 0x001a_7f37;
+const BLUE: u32 = 0x0009_69da;
 
 /// The message; `chart`: a file with the chart comes with it.
 pub fn message(alert: &Alert, chart: bool) -> Value {
@@ -26,7 +27,8 @@ pub fn message(alert: &Alert, chart: bool) -> Value {
     let description = description(alert);
     let mut room = ALL.saturating_sub(length(&title) + length(&description));
     let mut fields = Vec::new();
-    for finding in worst(alert) {
+    let named = beside(alert);
+    for finding in named {
         let (name, value) = field(finding);
         let Some(rest) = room.checked_sub(length(&name) + length(&value)) else { break };
         room = rest;
@@ -36,11 +38,12 @@ pub fn message(alert: &Alert, chart: bool) -> Value {
         "title": title,
         "description": description,
         "color": match alert.state {
+            _ if alert.kind == "summary" => BLUE,
             State::Firing => RED,
             State::Resolved => GREEN,
         },
     });
-    if let Some(more) = more(alert, fields.len()) {
+    if let Some(more) = more(alert, fields.len()).filter(|_| !named.is_empty()) {
         embed["footer"] = json!({"text": more});
     }
     embed["fields"] = fields.into();
@@ -168,15 +171,25 @@ pub mod tests {
                                 [Snooze 1 h](https://anomd.example/snooze/(a1%29)",
                 "url": "https://anomd.example/alerts/a1",
                 "color": RED,
-                "fields": [{
-                    "name": "node\\_load1",
-                    "value": "**Came** 42\n**Expected** 1 to 2\n**Score** 0.93\n**When** since 2026-01-05 14:03 UTC",
-                }],
+                "fields": [],
                 "timestamp": "2026-01-05T14:03:00.000Z",
             }],
             "allowed_mentions": {"parse": []},
         });
         assert_eq!(message(&alert(), false), expected);
+    }
+
+    #[test]
+    fn series_that_no_text_tells_of_are_described() {
+        let fields = message(&Alert { body: String::new(), ..alert() }, false)["embeds"][0]["fields"].clone();
+        let value = "**Came** 42\n**Expected** 1 to 2\n**Score** 0.93\n**When** since 2026-01-05 14:03 UTC";
+        assert_eq!(fields, json!([{"name": "node\\_load1", "value": value}]));
+    }
+
+    #[test]
+    fn a_summary_is_not_red() {
+        let summary = Alert { kind: "summary".into(), ..alert() };
+        assert_eq!(message(&summary, false)["embeds"][0]["color"], BLUE);
     }
 
     #[test]
@@ -201,13 +214,16 @@ pub mod tests {
     fn no_alert_is_too_large_for_discord() {
         let mut large = alert();
         large.title = "😀".repeat(500);
-        large.body = "*b* ".repeat(5_000);
         large.findings = vec![large.findings[0].clone(); 500];
         large.findings.iter_mut().for_each(|finding| finding.labels[0].1 = "_".repeat(10_000));
         large.findings[0].terms = vec![("t".repeat(2_000), 0.5)];
         large.actions = vec![Action { name: "Go".into(), url: format!("https://a.example/{}", "x".repeat(700)) }; 9];
-        let embed = message(&large, true)["embeds"][0].clone();
+        large.body.clear();
         let text = |value: &Value| length(value.as_str().unwrap());
+        let told = Alert { body: "*b* ".repeat(5_000), ..large.clone() };
+        let told = message(&told, true)["embeds"][0].clone();
+        assert!(text(&told["title"]) + text(&told["description"]) <= 6_000 && text(&told["description"]) <= 4_096);
+        let embed = message(&large, true)["embeds"][0].clone();
         let fields = embed["fields"].as_array().unwrap();
         assert!(text(&embed["title"]) <= 256 && text(&embed["description"]) <= 4_096);
         assert!(fields.iter().all(|field| text(&field["name"]) <= 256 && text(&field["value"]) <= 1_024));

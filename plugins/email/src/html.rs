@@ -3,7 +3,7 @@
 //!
 //! Titles, labels and bodies may hold anything; no markup of theirs gets in.
 
-use anomd_notifier::text::{came, expected, headline, is_web, links, more, period, score, series, worst};
+use anomd_notifier::text::{beside, came, expected, is_web, links, more, period, score, series, title, worst};
 use anomd_notifier::{Alert, Finding, State};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
@@ -27,10 +27,11 @@ const COLUMNS: [&str; 4] = ["Came", "Expected", "Score", "When"];
 /// All that the alert says.
 pub fn page(alert: &Alert) -> String {
     let (colour, state) = match alert.state {
+        _ if alert.kind == "summary" => ("#0969da", "Summary"),
         State::Firing => ("#cf222e", "Firing"),
         State::Resolved => ("#1a7f37", "Resolved"),
     };
-    let title = escaped(&headline(alert));
+    let title = escaped(&title(alert));
     let mut page = format!(
         "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>{title}</title></head>\
          <body style=\"margin:0;padding:16px;{FONT}\">\
@@ -47,8 +48,11 @@ pub fn page(alert: &Alert) -> String {
             escaped(&what)
         );
     }
-    page += &table(worst(alert));
-    page.extend(more(alert, worst(alert).len()).map(|more| format!("<p>{more}</p>")));
+    let named = beside(alert);
+    if !named.is_empty() {
+        page += &table(named);
+        page.extend(more(alert, named.len()).map(|more| format!("<p>{more}</p>")));
+    }
     let links: String = links(alert)
         .map(|(name, url)| format!("<a href=\"{}\" style=\"{BUTTON}\">{}</a>", escaped(url), escaped(name)))
         .collect();
@@ -90,6 +94,8 @@ fn body(markdown: &str) -> String {
     let mut html = String::new();
     let mut dropped = 0usize;
     let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).filter_map(|event| match event {
+        // The lines of a text are facts, each on its own.
+        Event::SoftBreak => Some(Event::HardBreak),
         Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
         Event::Start(Tag::Link { ref dest_url, .. }) if is_web(dest_url) && dropped == 0 => Some(event),
         Event::Start(Tag::Link { .. } | Tag::Image { .. }) => {

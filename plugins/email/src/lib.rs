@@ -121,11 +121,7 @@ mod tests {
 
     #[test]
     fn the_text_says_what_came_what_was_expected_and_why() {
-        let expected = "cpu Bcc: x@example.com\n\
-            \n\
-            **High** load, see [page](https://a.example) <script>\n\
-            \n\
-            cpu{instance=\"<demo>:1\"}\n\
+        let expected = "cpu{instance=\"<demo>:1\"}\n\
             \x20 Came      0.97\n\
             \x20 Expected  0.1 to 0.2\n\
             \x20 Score     0.93 (level 0.80)\n\
@@ -139,18 +135,33 @@ mod tests {
             \n\
             Open: https://anomd.example/alerts/a1\n\
             Snooze: https://anomd.example/snooze/a1\n";
-        assert_eq!(plain::text(&alert()), expected);
+        let bare = Alert { body: String::new(), ..alert() };
+        assert_eq!(plain::text(&bare), expected);
+    }
+
+    #[test]
+    fn a_text_that_tells_of_the_series_stands_alone_and_the_title_is_not_said_again() {
+        let links = "Open: https://anomd.example/alerts/a1\nSnooze: https://anomd.example/snooze/a1\n";
+        let body = "**High** load, see [page](https://a.example) <script>";
+        assert_eq!(plain::text(&alert()), format!("{body}\n\n{links}"));
+        assert!(!html::page(&alert()).contains("0.1 to 0.2"));
+    }
+
+    #[test]
+    fn the_page_of_a_summary_does_not_say_that_something_fires() {
+        let page = html::page(&Alert { kind: "summary".into(), ..alert() });
+        assert!(page.contains(">Summary<") && !page.contains("Firing"), "{page}");
     }
 
     #[test]
     fn html_says_the_same_and_lets_no_markup_in() {
+        let bare = html::page(&Alert { body: String::new(), ..alert() });
+        assert!(bare.contains("cpu{instance=&quot;&lt;demo&gt;:1&quot;}") && bare.contains("0.1 to 0.2"), "{bare}");
         let page = html::page(&alert());
         for part in [
             "<strong>High</strong> load",
             "<a href=\"https://a.example\">page</a>",
             "&lt;script&gt;",
-            "cpu{instance=&quot;&lt;demo&gt;:1&quot;}",
-            "0.1 to 0.2",
             "src=\"cid:chart\"",
             "<a href=\"https://anomd.example/snooze/a1\" style",
             ">Snooze</a>",
@@ -167,6 +178,13 @@ mod tests {
     }
 
     #[test]
+    fn the_lines_of_the_text_stay_lines() {
+        let lines = Alert { body: "**9** came.\nSince 14:05.\n\n> It leaks.\n> (a model)".into(), ..alert() };
+        let page = html::page(&lines);
+        assert!(page.contains("came.<br />\nSince") && page.contains("leaks.<br />\n(a model)"), "{page}");
+    }
+
+    #[test]
     fn a_table_in_the_text_has_lines() {
         let mut summary = alert();
         summary.body = "| metric | alerts |\n|---|--:|\n| <table> | 12 |\n".into();
@@ -179,6 +197,7 @@ mod tests {
         let mut many = alert();
         many.findings = vec![many.findings[0].clone(); 300];
         many.more = 200;
+        many.body.clear();
         for text in [plain::text(&many), html::page(&many)] {
             assert!(text.contains("and 490 more series"), "{text}");
             assert_eq!(text.matches("since 2026-01-05 14:03 UTC").count(), 10);

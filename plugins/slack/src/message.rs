@@ -3,7 +3,7 @@
 //! Lengths are Slack's: 150 characters in a header, 3000 in a section, 2000 in a field.
 
 use anomd_notifier::text::{
-    came, duration, expected, headline, line, links, more, score, series, shortened, time, worst,
+    beside, came, duration, expected, headline, line, links, more, score, series, shortened, time,
 };
 use anomd_notifier::{Alert, Finding};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn blocks(alert: &Alert) -> Vec<Value> {
     if !body.is_empty() {
         blocks.push(section(body));
     }
-    let named = worst(alert);
+    let named = beside(alert);
     if let Some((worst, others)) = named.split_first() {
         blocks.push(details(worst));
         let lines: Vec<String> = others.iter().map(|finding| format!("• {}", brief(finding))).collect();
@@ -124,9 +124,16 @@ pub mod tests {
         let blocks = message["blocks"].as_array().unwrap();
         assert_eq!(blocks[0]["text"]["text"], "cpu is unusual");
         assert_eq!(blocks[1]["text"]["text"], "*High* load");
-        assert_eq!(blocks[2]["text"]["text"], "`cpu{instance=\"&lt;demo&gt;:1\"}`");
+        assert_eq!(blocks[2]["text"]["text"], "<https://anomd.example/alerts/a1|Open>");
+    }
+
+    #[test]
+    fn series_that_no_text_tells_of_are_described() {
+        let message = json(&Alert { body: String::new(), ..alert() });
+        let blocks = message["blocks"].as_array().unwrap();
+        assert_eq!(blocks[1]["text"]["text"], "`cpu{instance=\"&lt;demo&gt;:1\"}`");
         let fields: Vec<&str> =
-            blocks[2]["fields"].as_array().unwrap().iter().filter_map(|f| f["text"].as_str()).collect();
+            blocks[1]["fields"].as_array().unwrap().iter().filter_map(|f| f["text"].as_str()).collect();
         let expected = [
             "*Came*\n0.97",
             "*Expected*\n0.1 to 0.2, most likely 0.13",
@@ -134,18 +141,16 @@ pub mod tests {
             "*Since*\n<!date^1767621780^{date_short_pretty} {time}|2026-01-05 14:03 UTC>",
         ];
         assert_eq!(fields, expected);
-        assert!(blocks[3]["text"]["text"].as_str().unwrap().starts_with("• `load{"));
-        assert_eq!(blocks[4]["text"]["text"], "<https://anomd.example/alerts/a1|Open>");
+        assert!(blocks[2]["text"]["text"].as_str().unwrap().starts_with("• `load{"));
     }
 
     #[test]
     fn a_resolved_alert_says_how_long_it_lasted() {
-        let mut alert = alert();
-        alert.state = State::Resolved;
+        let mut alert = Alert { state: State::Resolved, body: String::new(), ..alert() };
         alert.findings[0].ended = Some(1_767_621_780_000 + 4_020_000);
         let message = json(&alert);
         assert_eq!(message["blocks"][0]["text"]["text"], "Resolved: cpu is unusual");
-        let lasted = message["blocks"][2]["fields"][3]["text"].as_str().unwrap();
+        let lasted = message["blocks"][1]["fields"][3]["text"].as_str().unwrap();
         assert!(lasted.starts_with("*Lasted*\n1 hour 7 minutes from <!date^"), "{lasted}");
     }
 
@@ -156,14 +161,16 @@ pub mod tests {
         large.body = "<&>".repeat(10_000);
         large.findings = vec![large.findings[0].clone(); 500];
         large.findings[0].labels[0].1 = "`<n>`".repeat(5000);
-        let message = json(&large);
-        let blocks = message["blocks"].as_array().unwrap();
-        assert!(blocks.len() <= 50);
-        assert!(blocks[0]["text"]["text"].as_str().unwrap().chars().count() <= 150);
-        for text in blocks[1..].iter().filter_map(|block| block["text"]["text"].as_str()) {
-            assert!(text.chars().count() <= 3000);
+        let bare = Alert { body: String::new(), ..large.clone() };
+        for message in [json(&large), json(&bare)] {
+            let blocks = message["blocks"].as_array().unwrap();
+            assert!(blocks.len() <= 50);
+            assert!(blocks[0]["text"]["text"].as_str().unwrap().chars().count() <= 150);
+            for text in blocks[1..].iter().filter_map(|block| block["text"]["text"].as_str()) {
+                assert!(text.chars().count() <= 3000);
+            }
         }
-        assert_eq!(blocks[4]["text"]["text"], "and 490 more series");
+        assert_eq!(json(&bare)["blocks"][3]["text"]["text"], "and 490 more series");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub fn of_markdown(markdown: &str) -> String {
     // The rows of the table that is open, and where its open cell begins.
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut cell = 0;
+    // Where the quotation that is open begins.
+    let mut quote = 0;
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
         match event {
             Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => out += &escaped(&text),
@@ -36,6 +38,12 @@ pub fn of_markdown(markdown: &str) -> String {
             Event::End(TagEnd::Heading(_)) => out += "*\n",
             Event::Start(Tag::Emphasis) | Event::End(TagEnd::Emphasis) => out.push('_'),
             Event::End(TagEnd::Paragraph) => out += "\n\n",
+            Event::Start(Tag::BlockQuote(_)) => quote = out.len(),
+            Event::End(TagEnd::BlockQuote(_)) => {
+                let text = out.split_off(quote.min(out.len()));
+                out.extend(text.trim_end().lines().map(|line| format!("> {line}\n")));
+                out.push('\n');
+            }
             Event::Start(Tag::CodeBlock(_)) => out += "```\n",
             Event::End(TagEnd::CodeBlock) => out += "```\n",
             Event::Start(Tag::List(first)) => {
@@ -107,6 +115,14 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quotation_stays_one() {
+        assert_eq!(
+            of_markdown("Said:\n\n> It leaks.\n> (a *model*)\n\nEnd"),
+            "Said:\n\n> It leaks.\n> (a _model_)\n\nEnd"
+        );
+    }
 
     #[test]
     fn markdown_becomes_slacks() {

@@ -157,6 +157,7 @@ fn legend(canvas: &mut Canvas, series: &[ChartSeries], scores: bool, markers: bo
     entry(series.iter().any(|s| finite(&s.values)), Box::new(line(VALUE, None)), "came");
     entry(banded, Box::new(area(BAND)), "expected");
     entry(any(|s| !s.limits.is_empty()), Box::new(line(LIMIT, Some((9.0, 5.0)))), "limit");
+    entry(any(|s| s.before.is_some()), Box::new(line(MARKER, Some((9.0, 5.0)))), "level before");
     entry(any(|s| !s.alerts.is_empty()), Box::new(area(ALERT)), "alert");
     entry(markers, Box::new(line(MARKER, Some((2.0, 4.0)))), "event");
     let threshold = !any(|s| !s.limits.is_empty());

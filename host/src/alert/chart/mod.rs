@@ -60,6 +60,8 @@ pub struct ChartSeries {
     pub threshold: Option<f64>,
     /// Limits that must not be crossed, drawn as lines.
     pub limits: Vec<f64>,
+    /// The level before a change, drawn as a line.
+    pub before: Option<f64>,
     /// While there was an alert.
     pub alerts: Vec<Range<Millis>>,
 }

@@ -146,9 +146,9 @@ impl Plot<'_> {
         }
     }
 
-    fn across(&self, canvas: &mut Canvas, value: f64) {
+    fn across(&self, canvas: &mut Canvas, value: f64, ink: Ink) {
         let y = self.y(value);
-        let stroke = Stroke { ink: LIMIT, width: 1.8, dash: Some((9.0, 5.0)) };
+        let stroke = Stroke { ink, width: 1.8, dash: Some((9.0, 5.0)) };
         canvas.line(&[(self.area.left, y), (self.area.right, y)], stroke);
     }
 }
@@ -173,9 +173,13 @@ pub(super) fn values(
     lattice(canvas, area, times, &axis::values(low, high, series.unit, style.marks), |value| plot.y(value));
     plot.band(canvas, &series.lower, &series.upper);
     for limit in series.limits.iter().filter(|limit| (low..=high).contains(*limit)) {
-        plot.across(canvas, *limit);
+        plot.across(canvas, *limit, LIMIT);
     }
     plot.line(canvas, &series.values, VALUE, style.line, |_| true);
+    // Above the values: before the change it lies among them.
+    if let Some(before) = series.before.filter(|before| (low..=high).contains(before)) {
+        plot.across(canvas, before, MARKER);
+    }
     let alerted = |column: usize| {
         let time = input.grid.time(column);
         series.alerts.iter().any(|alert| alert.contains(&time))
@@ -196,7 +200,7 @@ pub(super) fn scores(
     lattice(canvas, area, times, &axis::values(0.0, 1.0, Unit::None, 2), |value| plot.y(value));
     canvas.text(area.left + 6.0, area.top + 16.0, SMALL, Anchor::Start, TEXT, "score");
     if let Some(threshold) = series.threshold {
-        plot.across(canvas, threshold);
+        plot.across(canvas, threshold, LIMIT);
     }
     plot.line(canvas, &series.scores, SCORE, 1.8, |_| true);
 }
@@ -251,7 +255,8 @@ fn range(series: &ChartSeries) -> Option<(f64, f64)> {
         shown_low = shown_low.min(lower.max(low - 1.5 * room));
         shown_high = shown_high.max(upper.min(high + 1.5 * room));
     }
-    for limit in series.limits.iter().filter(|limit| (low - 4.0 * room..=high + 4.0 * room).contains(*limit)) {
+    let lines = series.limits.iter().chain(&series.before);
+    for limit in lines.filter(|limit| (low - 4.0 * room..=high + 4.0 * room).contains(*limit)) {
         shown_low = shown_low.min(*limit);
         shown_high = shown_high.max(*limit);
     }

@@ -9,7 +9,7 @@ use super::title::place;
 use super::told::Told;
 use crate::alert::{EventNote, GroupMessage, Member};
 use crate::message::text::{code, duration, markdown, one_line};
-use crate::message::{AlertState, Wall};
+use crate::message::{AlertKind, AlertState, Wall};
 use crate::series::Labels;
 use crate::store::AlertRecord;
 
@@ -36,7 +36,8 @@ pub(super) fn body(message: &GroupMessage<'_>, wall: Wall) -> String {
 fn single(member: &Member<'_>, wall: Wall) -> Vec<String> {
     let told = Told { record: member.record, wall };
     let worst = member.record.worst.time;
-    let at_worst = worst > member.record.started && worst <= wall.now;
+    // A level that lasts has no worst point.
+    let at_worst = worst > member.record.started && worst <= wall.now && member.record.kind != AlertKind::Change;
     let what = match at_worst {
         true => format!("At its worst, at {}: {}.", wall.instant(worst), told.what()),
         false => capital(&told.what()) + ".",
@@ -52,7 +53,8 @@ fn several(message: &GroupMessage<'_>, members: &[Member<'_>], wall: Wall) -> Ve
     let line = |member: &&Member<'_>| {
         let told = Told { record: member.record, wall };
         let over = if member.state == AlertState::Resolved { "over: " } else { "" };
-        let new = if member.fresh && !message.repeat && worst.iter().any(|m| !m.fresh) { " (new)" } else { "" };
+        let news = member.fresh && member.state == AlertState::Firing && !message.repeat;
+        let new = if news && worst.iter().any(|m| !m.fresh) { " (new)" } else { "" };
         format!("- {}{new}: {over}{}, {}", code(&subject(member.record)), told.what(), told.when())
     };
     let mut list: Vec<String> = worst.iter().take(NAMED).map(line).collect();

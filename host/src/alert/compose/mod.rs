@@ -94,18 +94,24 @@ fn zone(message: &GroupMessage<'_>) -> Tz {
 }
 
 fn finding(member: &Member<'_>) -> Finding {
-    let AlertRecord { labels, worst, terms, started, ended, .. } = member.record;
+    let AlertRecord { kind, labels, worst, terms, started, ended, .. } = member.record;
     let Peak { value, score, lower, upper, .. } = *worst;
+    let (expected, lower, upper) = match kind {
+        // The edges are those of a lone point; a level that changed may well be within them.
+        AlertKind::Change => (f64::midpoint(lower, upper), f64::NAN, f64::NAN),
+        // The store keeps the edges of what was expected, and no point within them.
+        _ => (f64::NAN, lower, upper),
+    };
     Finding {
         labels: labels.clone(),
         value,
-        // The store keeps the edges of what was expected, and no point within them.
-        expected: f64::NAN,
+        expected,
         lower,
         upper,
         // How far over a limit is no score.
         score: score.clamp(0.0, 1.0),
-        terms: terms.clone(),
+        // What else has terms, has them in units of its own.
+        terms: if *kind == AlertKind::Anomaly { terms.clone() } else { Vec::new() },
         started: *started,
         ended: *ended,
     }

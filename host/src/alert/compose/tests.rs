@@ -99,7 +99,7 @@ fn an_anomaly_says_what_came_what_was_expected_since_when_and_why() {
         alert.body,
         "At its worst, at 14:09 CET: **9.2** where 3.1 to 4.4 was expected.\n\
          Since 14:05 CET, for 25 min.\n\
-         Score 0.93 of 1, told from 0.80 on: a sudden jump (0.82), an unusual shape (0.31), other_part (0.20).\n\
+         Score 0.93 of 1 (alerts begin at 0.80): a sudden jump, an unusual shape, other_part.\n\
          \n\
          Series `cpu_usage{instance=\"web-1\"}` of batch `orders`."
     );
@@ -149,6 +149,18 @@ fn each_kind_of_alert_is_told_in_its_own_words() {
     let alert = told(&[read]);
     assert_eq!(alert.title, "queue_bytes of web-1 looks anomalous to the language model");
     assert!(alert.body.contains("explanation:\n\n> Memory leaks.\n> \\<b\\>Restart\\</b\\> it."), "{}", alert.body);
+}
+
+/// The edges of a change are those of a lone point: 25 is far from the level of 10, and yet
+/// within them.
+#[test]
+fn a_change_is_compared_with_the_level_before_and_not_with_a_band_that_it_lies_in() {
+    let worst = Peak { time: BEGAN, value: 25.0, score: 1.2, lower: -16.0, upper: 36.0 };
+    let terms = vec![("shift".to_owned(), 403.2)];
+    let alert = told(&[AlertRecord { worst, terms, ..record(AlertKind::Change, "load", "web-1") }]);
+    let finding = &alert.findings[0];
+    assert_eq!(finding.expected, 10.0);
+    assert!(finding.lower.is_nan() && finding.upper.is_nan() && finding.terms.is_empty());
 }
 
 #[test]

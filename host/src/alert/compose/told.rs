@@ -33,8 +33,12 @@ impl Told<'_> {
         beside(value, &[lower, upper], self.unit())
     }
 
-    /// What was expected: `3.1 to 4.4`, `at most 90`; `None` where that is not known.
+    /// What was expected: `3.1 to 4.4`, `at most 90`; of a change `about 10`, the level before
+    /// it. `None` where that is not known.
     pub fn expected(&self) -> Option<String> {
+        if self.record.kind == AlertKind::Change {
+            return self.levels().map(|(before, _)| format!("about {before}"));
+        }
         let Peak { value, lower, upper, .. } = self.record.worst;
         let shown = |edge: f64| edge.is_finite().then(|| beside(edge, &[value, lower, upper], self.unit()));
         Some(match (shown(lower), shown(upper)) {
@@ -86,7 +90,8 @@ impl Told<'_> {
             },
             (Some(_), kind) => {
                 let over = match kind {
-                    AlertKind::Anomaly | AlertKind::Llm => "is ordinary again".to_owned(),
+                    AlertKind::Anomaly => "is ordinary again".to_owned(),
+                    AlertKind::Llm => "is ordinary again to the language model".to_owned(),
                     AlertKind::NoData => "has data again".to_owned(),
                     AlertKind::Change => "has settled".to_owned(),
                     AlertKind::Threshold => match self.limit() {
@@ -128,17 +133,17 @@ impl Told<'_> {
         }
     }
 
-    /// The score and what it is made of; `None` for a kind of alert that has none.
+    /// The score and what made it, the largest part first; `None` for a kind of alert that has none.
     pub fn score(&self) -> Option<String> {
         let AlertRecord { kind, worst, threshold, terms, .. } = self.record;
         if *kind != AlertKind::Anomaly || !worst.score.is_finite() {
             return None;
         }
-        let shown = |part: f64| format!("{part:.2}");
+        // Without their sizes: those are on scales of their own, not on that of the score.
         let terms = terms.iter().filter(|(_, part)| *part >= SMALL_TERM).take(TERMS);
-        let terms: Vec<String> = terms.map(|(name, part)| format!("{} ({})", words(name), shown(*part))).collect();
+        let terms: Vec<&str> = terms.map(|(name, _)| words(name)).collect();
         let why = if terms.is_empty() { String::new() } else { format!(": {}", terms.join(", ")) };
-        Some(format!("Score {} of 1, told from {} on{why}", shown(worst.score), shown(*threshold)))
+        Some(format!("Score {:.2} of 1 (alerts begin at {threshold:.2}){why}", worst.score))
     }
 }
 

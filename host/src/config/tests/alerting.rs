@@ -211,6 +211,10 @@ fn each_fault_is_told_with_its_place_and_what_to_write() {
         ("  time_intervals: [{name: n, time_intervals: [{years: [26]}]}]\n", "\"26\" is not a year"),
         ("  time_intervals: [{name: n, time_intervals: [{location: Berlin}]}]\n", "\"Berlin\" is not a time zone"),
         ("  global: {}\n", "global (/alerting/global): is not a key"),
+        (
+            "  route: {receiver: ops, routes: [{match: {team: web}}]}\n",
+            "match (/alerting/route/routes/0/match): is Alertmanager's old spelling; write matchers: ",
+        ),
     ];
     for (part, said) in cases {
         let given = part.trim_start().split(':').next().unwrap_or_default();

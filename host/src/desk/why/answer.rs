@@ -2,9 +2,10 @@
 
 use super::super::instant;
 use super::rule::number;
+use super::text::method;
 use super::{Answer, DeskError, Outcome, Reason, RuleStep, Subject, Trace};
 use crate::alert;
-use crate::config::{Job, MetricSet};
+use crate::config::Job;
 use crate::message::{AlertKind, AlertPhase, Verdict};
 use crate::series::Millis;
 use crate::store::AlertRecord;
@@ -98,15 +99,19 @@ impl Subject<'_> {
     /// That the batch leaves the metric out of a job, or does not run it.
     fn left_out(&self, job: Job) -> Option<Answer> {
         let batch = self.batch?;
-        let excluded = |set: &MetricSet| set.contains(&self.series.name, &self.series.labels);
-        let out = match job {
-            Job::Train => excluded(&batch.train.exclude),
-            Job::Score => excluded(&batch.score.exclude),
-            Job::Alert => excluded(&batch.alert.exclude),
-            _ => false,
+        let (include, exclude) = match job {
+            Job::Train => (&batch.train.include, &batch.train.exclude),
+            Job::Score => (&batch.score.include, &batch.score.exclude),
+            Job::Alert => (&batch.alert.include, &batch.alert.exclude),
+            _ => return None,
         };
-        if out {
+        let (name, labels) = (&self.series.name, &self.series.labels);
+        if exclude.contains(name, labels) {
             let text = format!("The batch leaves this metric out of {job} (`{job}_exclude_metrics`).");
+            return Some(because(Reason::Excluded, text));
+        }
+        if !include.is_empty() && !include.contains(name, labels) {
+            let text = format!("The batch takes other metrics for {job}, and not this one (`{job}_include_metrics`).");
             return Some(because(Reason::Excluded, text));
         }
         (!batch.runs(job)).then(|| {
@@ -210,13 +215,16 @@ impl Subject<'_> {
             return because(held_reason(why), format!("{began}; nobody was told: {}.", notice.text));
         }
         if let Some(batch) = self.batch
-            && batch.alert.notifiers.is_empty()
-            && !batch.alert.routed
+            && alert::notifiers(batch, alert.kind).is_empty()
+            && !alert::is_routed(batch, alert.kind)
             && notices().next().is_none()
         {
-            let text = format!(
-                "{began}; nobody was told, because the batch names no method (`alert_methods`) and has no route."
-            );
+            let key = match alert.kind {
+                AlertKind::Threshold if batch.threshold.methods.is_some() => "tholdalert_methods",
+                _ => "alert_methods",
+            };
+            let text =
+                format!("{began}; nobody was told, because the batch names no method (`{key}`) and has no route.");
             return because(Reason::NoMethod, text);
         }
         because(Reason::NotRouted, format!("{began}; the notify job has not looked at it yet."))
@@ -224,10 +232,8 @@ impl Subject<'_> {
 
     fn delivered(&self, began: &str, trace: &Trace) -> Option<Answer> {
         let methods = |state: &str| -> Vec<String> {
-            let mut methods: Vec<String> = (trace.deliveries.iter())
-                .filter(|delivery| delivery.state == state)
-                .map(|delivery| delivery.method.clone())
-                .collect();
+            let mut methods: Vec<String> =
+                (trace.deliveries.iter()).filter(|delivery| delivery.state == state).map(method).collect();
             methods.sort();
             methods.dedup();
             methods
@@ -239,8 +245,7 @@ impl Subject<'_> {
             .map(|attempt| attempt.at)
             .min();
         if let Some(first) = first {
-            let lost =
-                if dead.is_empty() { String::new() } else { format!("; {} could not be reached", dead.join(", ")) };
+            let lost = if dead.is_empty() { String::new() } else { format!("; {} did not take it", dead.join(", ")) };
             let text = format!("{began}; {} told at {}{lost}.", were(&sent), instant::text(first));
             return Some(because(Reason::Told, text));
         }
@@ -249,18 +254,21 @@ impl Subject<'_> {
                 Some(attempt) => format!(
                     "{began}; {} tries to reach {} failed, the last with: {}. The next is at {}.",
                     waiting.tries.len(),
-                    waiting.method,
+                    method(waiting),
                     attempt.answer,
                     instant::text(waiting.due)
                 ),
-                None => format!("{began}; the message to {} is in the outbox.", waiting.method),
+                None => format!("{began}; the message to {} is in the outbox.", method(waiting)),
             };
             return Some(because(Reason::Queued, text));
         }
         let lost = trace.deliveries.iter().find(|delivery| delivery.state == "dead")?;
         let answer = lost.tries.last().map_or("nothing was tried", |attempt| attempt.answer.as_str());
-        let text =
-            format!("{began}; the message to {} was given up after {} tries: {answer}.", lost.method, lost.tries.len());
+        let text = format!(
+            "{began}; the message to {} was given up after {} tries: {answer}.",
+            method(lost),
+            lost.tries.len()
+        );
         Some(because(Reason::Undelivered, text))
     }
 }

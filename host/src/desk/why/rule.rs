@@ -82,7 +82,7 @@ impl Subject<'_> {
             (Verdict::Direction, "direction", numbers.direction()),
             (Verdict::Deviation, "deviation", numbers.deviation()),
             (Verdict::NotRecent, "recent", numbers.recent()),
-            (Verdict::Snoozed, "snooze", self.snooze(policy)?),
+            (Verdict::Snoozed, "snooze", self.snooze(policy, *verdict)?),
             (Verdict::Muted, "event", self.events(policy.kind)?),
             (Verdict::Pending, "for", self.lasting(policy)),
         ];
@@ -104,8 +104,10 @@ impl Subject<'_> {
         Ok(conditions)
     }
 
-    fn snooze(&self, policy: &PolicyRecord) -> Result<Option<String>, DeskError> {
-        if policy.snooze_n == 0 {
+    fn snooze(&self, policy: &PolicyRecord, verdict: Verdict) -> Result<Option<String>, DeskError> {
+        // An alert that is on goes on: only a new one is held back.
+        let goes_on = verdict == Verdict::Firing && self.alert_of(policy.kind).is_some_and(|a| a.started < self.at);
+        if policy.snooze_n == 0 || goes_on {
             return Ok(None);
         }
         let filter =

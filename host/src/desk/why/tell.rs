@@ -91,6 +91,7 @@ fn delivery_step(delivery: Delivery) -> DeliveryStep {
     });
     DeliveryStep {
         id: delivery.id,
+        receiver: delivery.receiver,
         method: delivery.method,
         title: delivery.alert.title,
         state: delivery.state,

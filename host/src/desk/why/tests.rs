@@ -253,6 +253,9 @@ fn an_excluded_metric_names_the_job_and_the_list() {
         .says(Reason::Excluded, &["out of train", "`train_exclude_metrics`"]);
     Story::new("score_exclude_metrics: [cpu]\n").ingested().fitted().says(Reason::Excluded, &["out of score"]);
     Story::scored("alert_exclude_metrics: [cpu]\n").says(Reason::Excluded, &["out of alert"]);
+    Story::new("train_include_metrics: [mem]\n")
+        .ingested()
+        .says(Reason::Excluded, &["takes other metrics for train", "`train_include_metrics`"]);
     Story::new("disable_train: true\n").ingested().says(Reason::SwitchedOff, &["does not run train"]);
 }
 
@@ -425,7 +428,7 @@ fn a_metric_is_a_name_a_part_a_glob_or_a_selector() {
         assert_eq!(story.try_why(metric, None).unwrap().metric, "cpu", "{metric}");
     }
     let none = story.try_why("mem", None).unwrap_err().to_string();
-    assert!(none.contains("has no series `mem`. It has 1: \n  cpu"), "{none}");
+    assert!(none.contains("has no series `mem`. It has 1:\n  cpu"), "{none}");
     let run = story.run(Job::Ingest, NOW + 1, &[]);
     let column = Column { timestamps: vec![AT], values: vec![1.0] };
     let other = Labels::new([(Labels::NAME.to_owned(), "cpu2".to_owned())]).unwrap();

@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use super::super::{AlertView, instant};
 use super::answer::expected;
 use super::rule::number;
-use super::{ModelStep, Outcome, RunView, SampleView, Trace};
-use crate::message::{AlertPhase, Verdict};
+use super::{DeliveryStep, ModelStep, Outcome, RunView, SampleView, Trace};
+use crate::message::{AlertKind, AlertPhase, Verdict};
 
 /// The width of the label column.
 const LABEL: usize = 11;
@@ -30,7 +30,7 @@ impl fmt::Display for Trace {
             line(f, "notice", format!("{} {}{group}{route}", instant::text(notice.at), notice.text))?;
         }
         for delivery in &self.deliveries {
-            line(f, "delivery", format!("{}: {} \"{}\"", delivery.method, delivery.state, delivery.title))?;
+            line(f, "delivery", format!("{}: {} \"{}\"", method(delivery), delivery.state, delivery.title))?;
             for attempt in &delivery.tries {
                 let mark = if attempt.sent { "ok" } else { "failed" };
                 line(f, "", format!("{} {mark}: {}", instant::text(attempt.at), attempt.answer))?;
@@ -104,6 +104,14 @@ impl Trace {
             }
         }
         Ok(())
+    }
+}
+
+/// The notifier, and of one of the tenant's receivers whose it is: several have the same.
+pub(super) fn method(delivery: &DeliveryStep) -> String {
+    match crate::alert::batch_of(&delivery.receiver) {
+        Some(_) => delivery.method.clone(),
+        None => format!("{} of {}", delivery.method, delivery.receiver),
     }
 }
 
@@ -184,13 +192,22 @@ pub fn alert_text(alert: &AlertView) -> String {
     };
     lines.push(format!("  since {}{lasted}", instant::text(alert.started)));
     let value = alert.value.map_or("no value".to_owned(), number);
+    let scored = alert.kind == AlertKind::Anomaly;
     let score = match (alert.score, alert.threshold) {
-        (Some(score), Some(threshold)) => format!(", score {score:.2} over {threshold:.2}"),
+        (Some(score), Some(threshold)) if scored => format!(", score {score:.2} over {threshold:.2}"),
         _ => String::new(),
     };
-    let worst_at = instant::text(alert.worst_at);
-    lines.push(format!("  worst {value} at {worst_at}, expected {}{score}", expected(alert.expected)));
-    if !alert.terms.is_empty() {
+    let expected = match (alert.kind, alert.expected) {
+        // The edges are those of a lone point; a level that changed may well be within them.
+        (AlertKind::Change, (Some(lower), Some(upper))) => {
+            format!("about {} before", number(f64::midpoint(lower, upper)))
+        }
+        (_, (None, None)) => String::new(),
+        (_, edges) => format!("expected {}", expected(edges)),
+    };
+    let expected = if expected.is_empty() { expected } else { format!(", {expected}") };
+    lines.push(format!("  worst {value} at {}{expected}{score}", instant::text(alert.worst_at)));
+    if scored && !alert.terms.is_empty() {
         let terms: Vec<String> = alert.terms.iter().map(|(name, part)| format!("{name} {part:.2}")).collect();
         lines.push(format!("  parts {}", terms.join(", ")));
     }

@@ -281,6 +281,8 @@ pub struct NoticeStep {
 pub struct DeliveryStep {
     /// Its identity.
     pub id: String,
+    /// To whom: `batch/<name>`, or one of the tenant's receivers.
+    pub receiver: String,
     /// By which notifier.
     pub method: String,
     /// Its title.

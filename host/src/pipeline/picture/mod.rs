@@ -69,7 +69,7 @@ fn alert_chart(
         one.name = subject(record);
         one.unit = unit(&record.labels);
         one.alerts = spans(store, &record.key, &grid)?.remove(&record.series).unwrap_or_default();
-        mark(&mut one, record, &grid);
+        mark(&mut one, record);
         series.push(one);
     }
     let zone = if shown.iter().all(|(batch, _)| batch.timezone == first.timezone) {
@@ -103,7 +103,7 @@ fn newest(store: &Database, record: &AlertRecord) -> Option<Millis> {
 }
 
 /// What belongs to the kind of an alert: scores and threshold, limits, or the level before.
-fn mark(series: &mut ChartSeries, record: &AlertRecord, grid: &Grid) {
+fn mark(series: &mut ChartSeries, record: &AlertRecord) {
     let edges = [record.worst.lower, record.worst.upper];
     match record.kind {
         AlertKind::Anomaly => series.threshold = Some(record.threshold),
@@ -112,9 +112,10 @@ fn mark(series: &mut ChartSeries, record: &AlertRecord, grid: &Grid) {
             (series.lower, series.upper, series.scores) = (Vec::new(), Vec::new(), Vec::new());
         }
         AlertKind::Change => {
-            series.scores = Vec::new();
-            let [lower, upper] = edges.map(|edge| vec![edge; grid.columns]);
-            (series.lower, series.upper) = (lower, upper);
+            // The edges are those of a lone point; a level that changed may well be within them.
+            (series.lower, series.upper, series.scores) = (Vec::new(), Vec::new(), Vec::new());
+            let [lower, upper] = edges;
+            series.before = Some(f64::midpoint(lower, upper)).filter(|before| before.is_finite());
         }
         AlertKind::Llm | AlertKind::NoData => series.scores = Vec::new(),
     }

@@ -251,7 +251,8 @@ async fn how_the_runs_are_cut_changes_nothing_that_is_kept() {
             all.push(format!("{:?}", stage.alerts(kind)));
             all.push(format!("{:?}", stage.store.decisions(stage.key(), id, kind, 0..Millis::MAX).unwrap()));
         }
-        (all, stage.signals(), stage.store.watched(stage.key()).unwrap())
+        let signals: Vec<String> = stage.signals().into_iter().map(|signal| signal.id).collect();
+        (all, signals, stage.store.watched(stage.key()).unwrap())
     };
     let live = kept(1).await;
     for every in [7, 35, 210] {

@@ -15,6 +15,12 @@ pub fn worst(alert: &Alert) -> &[Finding] {
     alert.findings.get(..NAMED).unwrap_or(&alert.findings)
 }
 
+/// The series that a message describes beside the alert's own text: none where there is one,
+/// since it says of each what came and what was expected, in the reader's time zone.
+pub fn beside(alert: &Alert) -> &[Finding] {
+    if alert.body.trim().is_empty() { worst(alert) } else { &[] }
+}
+
 /// What a message that describes `shown` series says of the others: `and 7 more series`.
 pub fn more(alert: &Alert, shown: usize) -> Option<String> {
     let more = alert.findings.len().saturating_sub(shown) + alert.more as usize;
@@ -74,9 +80,14 @@ pub fn shortened(text: &str, most: usize) -> String {
     text.into()
 }
 
+/// The title in one line.
+pub fn title(alert: &Alert) -> String {
+    alert.title.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The title, which says whether the alert is over.
 pub fn headline(alert: &Alert) -> String {
-    let title = alert.title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let title = title(alert);
     match alert.state {
         State::Resolved if !title.to_lowercase().starts_with("resolved") => format!("Resolved: {title}"),
         State::Resolved | State::Firing => title,
