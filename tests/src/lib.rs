@@ -37,7 +37,7 @@ pub use receiver::{Received, Receiver};
 pub use runtime::{get, page};
 pub use server::{Server, free_port};
 pub use smtp::{Mail, SMTP_LOGIN, Smtp};
-pub use source::{Sample, Source, load};
+pub use source::{EVERYTHING, Sample, Source, load};
 pub use tool::{program, skipped, tools};
 pub use wait::until;
 

@@ -53,11 +53,11 @@ fn answer(body: &Value, limit: f64) -> Value {
     let schema = body["response_format"]["json_schema"]["name"].as_str().unwrap_or_default();
     let content = &body["messages"][1]["content"];
     let prompt = content.as_str().or_else(|| content[0]["text"].as_str()).unwrap_or_default();
-    let rows = prompt.lines().filter_map(|line| line.split_once(',')).filter_map(|(time, value)| {
-        let time = chrono::DateTime::parse_from_rfc3339(time).ok()?;
-        // Behind the value stands the detectors' score, where there is one.
-        let value = value.split(',').next()?.parse::<f64>().ok()?;
-        Some((time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), value))
+    // Time and value, and the score where there is one.
+    let rows = prompt.lines().filter_map(|line| {
+        let mut cells = line.split(',');
+        let time = chrono::DateTime::parse_from_rfc3339(cells.next()?).ok()?;
+        Some((time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), cells.next()?.parse::<f64>().ok()?))
     });
     let high: Vec<String> = rows.filter(|(_, value)| *value > limit).map(|(time, _)| time).collect();
     match schema {

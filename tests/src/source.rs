@@ -74,9 +74,12 @@ fn metadata(at: &Function) -> Json<Value> {
     success(Value::Object(families.collect()))
 }
 
-/// Only a metric's name is understood as a query.
+/// The query for all that there is.
+pub const EVERYTHING: &str = r#"{__name__!=""}"#;
+
+/// Only a metric's name and [`EVERYTHING`] are understood as a query.
 fn of_metric(at: &Function, query: &str, time: Millis) -> Vec<Sample> {
-    at(time).into_iter().filter(|(metric, ..)| *metric == query).collect()
+    at(time).into_iter().filter(|(metric, ..)| query == EVERYTHING || *metric == query).collect()
 }
 
 fn vector(at: &Function, asked: &Parameters) -> Json<Value> {

@@ -1,7 +1,7 @@
 //! Every kind of alert, and the summary of the day, told to a real mail server and to an HTTP
 //! receiver, each with a picture that can be opened.
 
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use anomd_tests::{
     Anomd, HOUR, MINUTE, Mail, Millis, Model, Received, Receiver, SMTP_LOGIN, Smtp, Source, instant, load, or_skip,

@@ -1,8 +1,6 @@
 //! What people do about alerts, by the command line: against a stopped node and beside a
 //! running one.
 
-#![expect(clippy::indexing_slicing, reason = "tests")]
-
 use anomd_tests::{Anomd, HOUR, MINUTE, Receiver, Source, get, instant, load, page, this_hour};
 use serde_json::Value;
 

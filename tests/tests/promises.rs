@@ -1,7 +1,9 @@
-//! What docs/promises.md names is there: each test, file and promise.
+//! What docs/promises.md names is there: each test, file and promise; and each test of a bug in
+//! docs/anomstack.md.
 
-#![expect(clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -44,8 +46,23 @@ fn every_promise_is_kept_where_it_is_said_to_be() {
         assert!(!shown.is_empty(), "{line}");
     }
     assert_eq!(promises, 68);
+}
 
-    for bug in 1..=23 {
-        assert!(sources.contains(&format!("fn b{bug}_")), "bug B{bug} of Anomstack has no test");
-    }
+/// The numbers and names of tests of bugs in a text: `b7_` and what follows it.
+fn tests_of_bugs<'a>(text: &'a str, before: &str) -> BTreeSet<(u32, &'a str)> {
+    let named = text.split(before).skip(1).filter_map(|after| {
+        let name = after.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+        let (number, _) = name.strip_prefix('b')?.split_once('_')?;
+        Some((number.parse().ok()?, name))
+    });
+    named.collect()
+}
+
+#[test]
+fn each_of_the_23_bugs_has_a_test_and_the_documentation_names_them_all() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (document, sources) = (fs::read_to_string(root.join("docs/anomstack.md")).unwrap(), sources(&root));
+    let written = tests_of_bugs(&sources, "fn ");
+    assert_eq!(tests_of_bugs(&document, "`"), written);
+    assert!(written.iter().map(|(bug, _)| *bug).collect::<BTreeSet<_>>().into_iter().eq(1..=23));
 }

@@ -19,11 +19,15 @@ enum JobName {
     Ingest,
     Train,
     Score,
+    Change,
     Alert,
+    #[value(name = "llmalert")]
+    LlmAlert,
     Notify,
     Deliver,
     Plot,
     Summary,
+    Delete,
 }
 
 impl From<JobName> for Job {
@@ -32,11 +36,14 @@ impl From<JobName> for Job {
             JobName::Ingest => Self::Ingest,
             JobName::Train => Self::Train,
             JobName::Score => Self::Score,
+            JobName::Change => Self::Change,
             JobName::Alert => Self::Alert,
+            JobName::LlmAlert => Self::LlmAlert,
             JobName::Notify => Self::Notify,
             JobName::Deliver => Self::Deliver,
             JobName::Plot => Self::Plot,
             JobName::Summary => Self::Summary,
+            JobName::Delete => Self::Delete,
         }
     }
 }

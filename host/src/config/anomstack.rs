@@ -28,7 +28,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("summary_sql", NO_SQL),
     ("delete_sql", NO_SQL),
     ("dashboard_sql", NO_SQL),
-    ("preprocess_fn", "a detector has its preprocessing built in; preprocess_params sets that of pca and knn"),
+    ("preprocess_fn", "a detector has its preprocessing built in; preprocess_params sets that of Anomstack's"),
     ("prompt_fn", "llmalert_anomaly_agent_detection_prompt is the prompt"),
     ("disable_dashboard", NO_DASHBOARD),
     ("dashboard_stale_metric_max_days_ago", NO_DASHBOARD),

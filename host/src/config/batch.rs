@@ -133,7 +133,7 @@ pub struct DetectorUse {
     pub plugin: String,
     /// `model_tag`: what models and terms are kept under, unique within the batch.
     pub tag: String,
-    /// `model_params`, and for `pca` and `knn` the `preprocess_params` under `preprocess`.
+    /// `model_params`, and for `pca`, `knn` and `tabular` the `preprocess_params` under `preprocess`.
     pub config: Value,
     /// The pointer of `config` in the file.
     pub pointer: String,

@@ -10,7 +10,11 @@ use super::{DetectorUse, JudgedGrid};
 use crate::series::{Aggregate, Millis};
 
 /// The components whose configuration takes `preprocess_params`.
-const PREPROCESSING: [&str; 2] = ["pca", "knn"];
+const PREPROCESSING: [&str; 3] = ["pca", "knn", "tabular"];
+
+/// PyOD's detectors that are algorithms of the one component `tabular`: `model_name: IForest`
+/// is `model_name: tabular` with `algorithm: iforest` among its `model_params`.
+const TABULAR: [&str; 8] = ["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad"];
 
 /// The widest grid that is judged.
 const WIDEST: Millis = 7 * 86_400_000;
@@ -46,6 +50,12 @@ pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<D
             );
         }
         let mut config = entry.object("model_params");
+        let plugin = if TABULAR.contains(&plugin.as_str()) {
+            config.insert("algorithm".to_owned(), plugin.into());
+            "tabular".to_owned()
+        } else {
+            plugin
+        };
         if let Some(preprocess) = preprocess.as_ref().filter(|_| PREPROCESSING.contains(&plugin.as_str())) {
             config.insert("preprocess".to_owned(), preprocess.clone());
         }
@@ -64,11 +74,12 @@ pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<D
 }
 
 fn idle_preprocess(batch: &Section<'_>) {
-    let text = "has no effect: only pca and knn have Anomstack's preprocessing, and neither is in model_configs";
+    let text = "has no effect: only Anomstack's detectors have its preprocessing (pca, knn, iforest and others of \
+                PyOD), and none is in model_configs";
     batch.warn_at(&batch.pointer("preprocess_params"), text, "");
 }
 
-/// `preprocess_params`: what `pca` and `knn` are given, if it says anything of theirs, and
+/// `preprocess_params`: what those that have preprocessing are given, if it says anything of theirs, and
 /// the grid that is judged.
 pub(super) fn preprocess(batch: &Section<'_>, step_ms: u32) -> (Option<Value>, JudgedGrid) {
     let params = batch.section("preprocess_params");

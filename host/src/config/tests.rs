@@ -158,6 +158,20 @@ fn a_batch_of_two_lines_has_every_default() {
 }
 
 #[test]
+fn the_names_of_pyods_detectors_are_algorithms_of_one_component() {
+    let batch = batch(
+        "model_configs:\n- {model_name: IForest, model_tag: forest, model_params: {n_estimators: 50}}\n\
+         - {model_name: LOF}\n- {model_name: KNN}\npreprocess_params: {lags_n: 3}\n",
+    );
+    let found: Vec<_> = batch.detectors.iter().map(|d| (d.plugin.as_str(), d.tag.as_str(), &d.config)).collect();
+    let preprocess = json!({"lags_n": 3});
+    let forest = json!({"algorithm": "iforest", "n_estimators": 50, "preprocess": preprocess});
+    let lof = json!({"algorithm": "lof", "preprocess": preprocess});
+    let knn = json!({"preprocess": preprocess});
+    assert_eq!(found, [("tabular", "forest", &forest), ("tabular", "lof", &lof), ("knn", "knn", &knn)]);
+}
+
+#[test]
 fn every_key_of_the_first_four_jobs_is_taken() {
     let batch = batch(
         r#"
@@ -274,7 +288,7 @@ fn anomstacks_other_keys_warn_unless_they_ask_for_what_is() {
 
 #[test]
 fn what_has_no_effect_is_told() {
-    assert!(warnings_of("preprocess_params: {lags_n: 5}\n").contains("neither is in model_configs"));
+    assert!(warnings_of("preprocess_params: {lags_n: 5}\n").contains("none is in model_configs"));
     assert!(warnings_of("alert_params: {slack: {channel: ops}}\n").contains("alert_methods does not name slack"));
     assert!(warnings_of("ingest_cron_schedule: '*/45 * * * *'\n").contains("its last gap is 15 minutes, not 45"));
     assert!(warnings_of("ingest_params: {url: 'http://me:pw@host:9090'}\n").contains("a user name or password in it"));

@@ -27,7 +27,8 @@ pub async fn check(batch: &Batch, known: &Problems, config: &NodeConfig, catalog
         errors.into_iter().any(|known| !known.pointer.is_empty() && pointer.starts_with(&known.pointer))
     };
     for entry in entries(batch) {
-        if is_known(entry.config_at()) || is_known(&entry.named_at()) {
+        // A batch whose source is SQL names no component, and was told so.
+        if entry.plugin().is_empty() || is_known(entry.config_at()) || is_known(&entry.named_at()) {
             continue;
         }
         if let Err(found) = find(batch, entry, config, catalogue).await {

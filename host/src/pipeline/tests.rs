@@ -237,7 +237,8 @@ async fn alertmanager_gets_each_alert_every_minute_and_its_end_once() {
 }
 
 /// Anomstack's summary looked into the table of its first batch alone. The user wants one
-/// mail about all of them.
+/// mail about all of them. (Of what the bug speaks beside this, feedback that nothing reads has
+/// no counterpart: there is no feedback yet.)
 #[tokio::test]
 async fn b20_summary_covers_every_batch() {
     let daily = "alert_methods: email\nsummary_cron_schedule: '0 9 * * *'\n";

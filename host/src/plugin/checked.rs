@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{Analysis, Cause, Fitted, Insight, Loss, Needs, Page, Problem, Scored, Skip, Unread};
+use super::{Analysis, Cause, Fitted, Insight, Judged, Loss, Needs, Page, Problem, Scored, Skip, Unread};
 use crate::capability::log::{cut, printable};
 use crate::config::Limits;
 use crate::fault::PluginError;
@@ -166,6 +166,22 @@ pub(super) fn fitted(fitted: Fitted, rows: usize, limits: &Limits) -> Checked<Fi
         return over("model_bytes", what);
     }
     Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped, rows)? })
+}
+
+/// The model of a table.
+pub(super) fn model(model: Vec<u8>, limits: &Limits) -> Checked<Vec<u8>> {
+    let (bytes, most) = (model.len(), limits.model_bytes);
+    if bytes > most {
+        return over("model_bytes", format!("the model has {bytes} bytes, where {most} are allowed"));
+    }
+    Ok(model)
+}
+
+/// Scores and terms, one a row of a table: as if each row were a series of one column.
+pub(super) fn judged(judged: Judged, rows: usize) -> Checked<Judged> {
+    let Judged { scores, terms } = judged;
+    let Scored { scores, terms, .. } = scored(Scored { scores, terms, ..Scored::default() }, rows, 1)?;
+    Ok(Judged { scores, terms })
 }
 
 /// Columns of `rows * tail` cells.
@@ -393,6 +409,27 @@ mod tests {
         // What stands in a skipped row does not matter, and is not passed on.
         let skipped = Scored { scores: vec![7.0, 9.0, 0.1, 0.2], skipped: vec![skip(0)], ..Scored::default() };
         assert!(scored(skipped, 2, 2).unwrap().scores[1].is_nan());
+    }
+
+    #[test]
+    fn judgements_of_rows_that_lie_are_refused_with_what_is_wrong() {
+        let sound = Judged { scores: vec![0.0, f64::NAN, 1.0 + 1e-12], terms: vec![] };
+        assert_eq!(judged(sound.clone(), 3).unwrap().scores[2], 1.0);
+        let errors = [
+            judged(sound.clone(), 2),
+            judged(Judged { scores: vec![0.0, 1.5], ..sound.clone() }, 2),
+            judged(
+                Judged { terms: vec![Term { name: "decision".into(), values: vec![f64::INFINITY; 3] }], ..sound },
+                3,
+            ),
+        ];
+        let errors: Vec<String> = errors.into_iter().map(|answer| answer.unwrap_err().what).collect();
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        3 scores for 2 rows of 1 columns
+        the score of row 1, column 0, is 1.5, not 0 to 1
+        term "decision" of row 0, column 0, is inf; NaN stands for none
+        "#);
+        assert_eq!(model(vec![0; 9], &limits()).unwrap_err().what, "the model has 9 bytes, where 8 are allowed");
     }
 
     #[test]

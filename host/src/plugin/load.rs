@@ -14,13 +14,13 @@ use super::binding::Binding;
 use super::checked::Wrong;
 use super::descriptor::{Descriptor, SecretSlot};
 use super::fault::{Site, bytes as bytes_text};
-use super::grants::Use;
+use super::grants::{PACKAGE, Use};
 use super::imports;
 use super::manifest::{Import, Inspection, Manifest, digest};
 use super::runtime::{Request, Runtime, Silent, Wall, Work};
 use super::schema::Schema;
 use super::v0_1::Prepared;
-use super::{Analyse, Detect, Ingest, Notify, Problem, Role, checked};
+use super::{Analyse, Detect, Ingest, Judge, Notify, Problem, Role, checked};
 use crate::fault::{Blame, Fault};
 
 /// The name under which the cache keeps what `describe` said.
@@ -287,6 +287,13 @@ impl Plugin {
     /// Binds a detector to a use.
     pub fn detector(self: &Arc<Self>, usage: Use) -> Result<Arc<dyn Detect>, Fault> {
         Ok(Arc::new(self.bind(Role::Detector, usage)?))
+    }
+
+    /// Binds a detector to a use as a judge of tables; `None` if it does not export `vectors`.
+    pub fn vectors(self: &Arc<Self>, usage: Use) -> Result<Option<Arc<dyn Judge>>, Fault> {
+        let binding = self.bind(Role::Detector, usage)?;
+        let exported = self.manifest.exports.iter().any(|name| name.package == PACKAGE && name.interface == "vectors");
+        Ok(exported.then(|| Arc::new(binding) as Arc<dyn Judge>))
     }
 
     /// Binds a notifier to a use.

@@ -12,6 +12,7 @@ mod detect;
 mod fault;
 mod grants;
 mod imports;
+mod judge;
 mod load;
 mod manifest;
 mod role;
@@ -29,7 +30,7 @@ pub use grants::Use;
 pub use load::{Plugin, inspect};
 pub use manifest::{Import, Inspection};
 pub use role::{
-    Analyse, Analysis, Call, Cause, Detect, Fitted, Ingest, Insight, Loss, Needs, Notify, Page, Problem, Role, Scored,
-    Skip, Subject, Term, Unread, Usage, Window,
+    Analyse, Analysis, Call, Cause, Detect, Fitted, Ingest, Insight, Judge, Judged, Loss, Needs, Notify, Page, Problem,
+    Role, Scored, Skip, Subject, Table, Term, Unread, Usage, Window,
 };
 pub use runtime::Runtime;

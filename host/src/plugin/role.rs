@@ -199,6 +199,36 @@ pub trait Detect: Send + Sync {
     ) -> Result<Scored, Fault>;
 }
 
+/// Rows and features, row-major.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// The name of each column.
+    pub features: Vec<String>,
+    /// How many rows.
+    pub rows: usize,
+    /// `rows * features.len()` of them; NaN where one is missing.
+    pub values: Vec<f64>,
+}
+
+/// What a detector said of the rows of a table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judged {
+    /// One a row: 0 is ordinary, 1 as odd as it gets; NaN where it could not be judged.
+    pub scores: Vec<f64>,
+    /// Why; the values are one a row.
+    pub terms: Vec<Term>,
+}
+
+/// Learns tables, and judges rows: what a detector may offer beside [`Detect`].
+#[async_trait]
+pub trait Judge: Send + Sync {
+    /// The model of a table.
+    async fn fit(&self, call: &Call, config: &str, history: &Table) -> Result<Vec<u8>, Fault>;
+
+    /// Judges the rows of a table that has the features of the one that was learnt.
+    async fn score(&self, call: &Call, config: &str, model: &Arc<[u8]>, recent: &Table) -> Result<Judged, Fault>;
+}
+
 /// Tells people.
 #[async_trait]
 pub trait Notify: Send + Sync {

@@ -16,7 +16,7 @@ use crate::api::{Api, Failure, Host};
 use crate::config::Config;
 use crate::cursor::{Cursor, Outage, Remark};
 use crate::metadata::Source;
-use crate::response::{self, Evaluated, Labels, Refusal, Series};
+use crate::response::{self, Evaluated, Labels, Refusal, Series, visible};
 use crate::target::{self, Rating, Target};
 use crate::window::{Instants, seconds};
 use crate::{address, discover, rate};
@@ -263,7 +263,7 @@ impl Step<'_> {
         let name = match (&self.target.name, name_of(&labels)) {
             (Some(name), _) => name.clone(),
             (None, Some(_)) => return labels,
-            (None, None) => self.target.query.clone(),
+            (None, None) => visible(self.target.query.clone()),
         };
         labels.retain(|(label, _)| label != NAME);
         labels.push((NAME.to_owned(), name));

@@ -130,7 +130,8 @@ pub fn series(data: &str, evaluated: Evaluated) -> Result<Vec<Series>, Refusal> 
                     if let Some(point) = element.value {
                         points.push(point);
                     }
-                    let labels = element.metric.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+                    let labels = element.metric.into_iter().filter(|(_, value)| !value.is_empty());
+                    let labels = labels.map(|(name, value)| (visible(name), visible(value))).collect();
                     let histograms = element.histograms.len() + usize::from(element.histogram.is_some());
                     points.into_series(labels, histograms)
                 })
@@ -145,6 +146,18 @@ pub fn series(data: &str, evaluated: Evaluated) -> Result<Vec<Series>, Refusal> 
         "string" => Err(Refusal::Unusable("the query gives a text and no numbers".into())),
         other => Err(Refusal::Unusable(format!("the server gives a result of the unknown type \"{other}\""))),
     }
+}
+
+/// A text with the pictures of its control characters in their place: Prometheus has any text in
+/// a label, and the host takes none of these.
+pub fn visible(text: String) -> String {
+    let picture = |c: char| match u32::from(c) {
+        code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
+        0x7f => '\u{2421}',
+        _ if c.is_control() => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    };
+    if text.contains(char::is_control) { text.chars().map(picture).collect() } else { text }
 }
 
 /// Reads the data of `label/<name>/values`.
@@ -265,6 +278,17 @@ mod tests {
         assert_eq!(series[0].values, [f64::INFINITY; 4]);
         assert_eq!(series[1].times, [1_795_343_611_000, 1_795_343_612_000, 1_795_343_613_000, 1_795_343_614_000]);
         assert_eq!(series[1].values[3], 2206.3343811035156);
+    }
+
+    #[test]
+    fn control_characters_in_labels_are_shown_and_not_passed_on() {
+        let read = read(
+            r#"{"status":"success","data":{"resultType":"vector","result":
+            [{"metric":{"error":"a\r\nb\u007f\u0085","job":"x"},"value":[1,"2"]}]}}"#,
+        );
+        let labels = &read.unwrap()[0].labels;
+        assert_eq!(labels[0], ("error".to_owned(), "a␍␊b␡\u{fffd}".to_owned()));
+        assert_eq!(labels[1], ("job".to_owned(), "x".to_owned()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::anomd::plugin::types;
-use super::exports::anomd::plugin::{about, analyse, detect, ingest, notify};
+use super::exports::anomd::plugin::{about, analyse, detect, ingest, notify, vectors};
 use super::host;
 use crate::capability::Open;
 use crate::engine::{Cell, Refusal};
@@ -16,7 +16,8 @@ use crate::message::{Alert, AlertState};
 use crate::plugin::checked::RawPage;
 use crate::plugin::descriptor::{Descriptor, SecretSlot};
 use crate::plugin::{
-    Analysis, Cause, Fitted, Insight, Loss, Needs, Problem, Role, Scored, Skip, Subject, Term, Unread, Usage, Window,
+    Analysis, Cause, Fitted, Insight, Judged, Loss, Needs, Problem, Role, Scored, Skip, Subject, Table, Term, Unread,
+    Usage, Window,
 };
 use crate::series::{Kind, Matrix, Samples};
 
@@ -32,7 +33,8 @@ pub(crate) struct Prepared {
 
 enum Indices {
     Ingest(ingest::GuestIndices),
-    Detect(detect::GuestIndices),
+    // The second is optional.
+    Detect(detect::GuestIndices, Option<vectors::GuestIndices>),
     Notify(notify::GuestIndices),
     Analyse(analyse::GuestIndices),
 }
@@ -57,7 +59,9 @@ impl Prepared {
             about: about::GuestIndices::new(&pre)?,
             role: match role {
                 Role::Ingester => Indices::Ingest(ingest::GuestIndices::new(&pre)?),
-                Role::Detector => Indices::Detect(detect::GuestIndices::new(&pre)?),
+                Role::Detector => {
+                    Indices::Detect(detect::GuestIndices::new(&pre)?, vectors::GuestIndices::new(&pre).ok())
+                }
                 Role::Notifier => Indices::Notify(notify::GuestIndices::new(&pre)?),
                 Role::Analyst => Indices::Analyse(analyse::GuestIndices::new(&pre)?),
             },
@@ -72,7 +76,10 @@ impl Prepared {
             about: self.about.load(&mut *store, &instance)?,
             role: match &self.role {
                 Indices::Ingest(indices) => Exports::Ingest(indices.load(&mut *store, &instance)?),
-                Indices::Detect(indices) => Exports::Detect(indices.load(&mut *store, &instance)?),
+                Indices::Detect(detect, vectors) => Exports::Detect(
+                    detect.load(&mut *store, &instance)?,
+                    vectors.as_ref().map(|indices| indices.load(&mut *store, &instance)).transpose()?,
+                ),
                 Indices::Notify(indices) => Exports::Notify(indices.load(&mut *store, &instance)?),
                 Indices::Analyse(indices) => Exports::Analyse(indices.load(&mut *store, &instance)?),
             },
@@ -88,7 +95,7 @@ pub(crate) struct Guest {
 
 enum Exports {
     Ingest(ingest::Guest),
-    Detect(detect::Guest),
+    Detect(detect::Guest, Option<vectors::Guest>),
     Notify(notify::Guest),
     Analyse(analyse::Guest),
 }
@@ -142,7 +149,7 @@ impl Guest {
 
     /// `detect.plan`.
     pub(crate) async fn plan(&self, store: &mut Store<Cell<Open>>, config: &str, step_ms: u32) -> Reply<Needs> {
-        let Exports::Detect(guest) = &self.role else { return Err(no_export("detect")) };
+        let Exports::Detect(guest, _) = &self.role else { return Err(no_export("detect")) };
         let needs = guest.call_plan(store, config, step_ms).await?;
         Ok(needs.map_err(error).map(|needs| Needs {
             history: needs.history as usize,
@@ -160,7 +167,7 @@ impl Guest {
         history: &Matrix,
         previous: &[Arc<[u8]>],
     ) -> Reply<Fitted> {
-        let Exports::Detect(guest) = &self.role else { return Err(no_export("detect")) };
+        let Exports::Detect(guest, _) = &self.role else { return Err(no_export("detect")) };
         let previous: Vec<&[u8]> = previous.iter().map(AsRef::as_ref).collect();
         let fitted = guest.call_fit(store, config, matrix(history)?, &previous).await?;
         Ok(fitted.map_err(error).map(|f| Fitted { models: f.models, skipped: skipped(f.skipped) }))
@@ -175,7 +182,7 @@ impl Guest {
         recent: &Matrix,
         tail: usize,
     ) -> Reply<Scored> {
-        let Exports::Detect(guest) = &self.role else { return Err(no_export("detect")) };
+        let Exports::Detect(guest, _) = &self.role else { return Err(no_export("detect")) };
         let models: Vec<&[u8]> = models.iter().map(AsRef::as_ref).collect();
         let scored = guest.call_score(store, config, &models, matrix(recent)?, narrow(tail)?).await?;
         Ok(scored.map_err(error).map(|scored| Scored {
@@ -183,9 +190,35 @@ impl Guest {
             expected: scored.expected,
             lower: scored.lower,
             upper: scored.upper,
-            terms: scored.terms.into_iter().map(|t| Term { name: t.name, values: t.values }).collect(),
+            terms: terms(scored.terms),
             skipped: skipped(scored.skipped),
         }))
+    }
+
+    /// `vectors.fit-vectors`.
+    pub(crate) async fn fit_vectors(
+        &self,
+        store: &mut Store<Cell<Open>>,
+        config: &str,
+        history: &Table,
+    ) -> Reply<Vec<u8>> {
+        let Exports::Detect(_, Some(guest)) = &self.role else { return Err(no_export("vectors")) };
+        let names = names(history);
+        Ok(guest.call_fit_vectors(store, config, table(history, &names)?).await?.map_err(error))
+    }
+
+    /// `vectors.score-vectors`.
+    pub(crate) async fn score_vectors(
+        &self,
+        store: &mut Store<Cell<Open>>,
+        config: &str,
+        model: &[u8],
+        recent: &Table,
+    ) -> Reply<Judged> {
+        let Exports::Detect(_, Some(guest)) = &self.role else { return Err(no_export("vectors")) };
+        let names = names(recent);
+        let judged = guest.call_score_vectors(store, config, model, table(recent, &names)?).await?;
+        Ok(judged.map_err(error).map(|judged| Judged { scores: judged.scores, terms: terms(judged.terms) }))
     }
 
     /// `notify.deliver`.
@@ -320,6 +353,18 @@ fn matrix(matrix: &Matrix) -> wasmtime::Result<types::Matrix<'_>> {
     let axis =
         types::Grid { start: matrix.grid.start, step: matrix.grid.step_ms, columns: narrow(matrix.grid.columns)? };
     Ok(types::Matrix { axis, rows: narrow(matrix.rows)?, values: &matrix.values })
+}
+
+fn names(table: &Table) -> Vec<&str> {
+    table.features.iter().map(String::as_str).collect()
+}
+
+fn table<'a>(table: &'a Table, features: &'a [&'a str]) -> wasmtime::Result<vectors::Table<'a>> {
+    Ok(vectors::Table { features, rows: narrow(table.rows)?, values: &table.values })
+}
+
+fn terms(terms: Vec<types::Term>) -> Vec<Term> {
+    terms.into_iter().map(|term| Term { name: term.name, values: term.values }).collect()
 }
 
 fn kind(kind: types::Kind) -> Kind {
