@@ -90,13 +90,18 @@ impl Transform {
     }
 
     /// The value that lies there on the judged scale.
+    ///
+    /// It is finite for what is: the edge of a wide band lies beyond all numbers in a logarithm,
+    /// and the contract takes no infinite one.
     pub fn invert(&self, judged: f32) -> f64 {
         let raised = f64::from(judged) * self.scale + self.center;
-        match self.power {
+        let value = match self.power {
             Power::Plain => raised,
             Power::Root => raised.max(0.0).powi(2),
             Power::Log => (raised.exp() - self.shift).max(0.0),
-        }
+        };
+        let most = f64::from(f32::MAX);
+        value.clamp(-most, most)
     }
 }
 
@@ -159,6 +164,16 @@ mod tests {
         assert_eq!(Transform::of(&curve(|level, z| level + 3.0 * z)).power, Power::Plain);
         assert_eq!(Transform::of(&curve(|level, z| (level + level.sqrt() * z).max(0.0))).power, Power::Root);
         assert_eq!(Transform::of(&curve(|level, z| level * (0.3 * z).exp())).power, Power::Log);
+    }
+
+    #[test]
+    fn an_edge_beyond_all_numbers_is_finite() {
+        for power in [Power::Plain, Power::Root, Power::Log] {
+            let transform = Transform { power, shift: 1.0, center: 3.0, scale: 50.0 };
+            assert!(transform.invert(40.0).is_finite() && transform.invert(-40.0).is_finite(), "{power:?}");
+            assert!(transform.invert(f32::MAX).is_finite(), "{power:?}");
+            assert!(transform.invert(f32::NAN).is_nan(), "{power:?}");
+        }
     }
 
     #[test]
