@@ -94,6 +94,10 @@ impl Transform {
     /// It is finite for what is: the edge of a wide band lies beyond all numbers in a logarithm,
     /// and the contract takes no infinite one.
     pub fn invert(&self, judged: f32) -> f64 {
+        if judged.is_nan() {
+            // `max` would make it a number.
+            return f64::NAN;
+        }
         let raised = f64::from(judged) * self.scale + self.center;
         let value = match self.power {
             Power::Plain => raised,
