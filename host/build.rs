@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 fn main() {
-    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../plugins/dist");
+    let dist = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../plugins/dist");
     println!("cargo::rerun-if-changed={}", dist.display());
     let mut files: Vec<_> = fs::read_dir(&dist).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));

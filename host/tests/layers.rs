@@ -1,5 +1,7 @@
 //! The layers of the house: each module uses only those below it.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -262,7 +262,7 @@ async fn b20_summary_covers_every_batch() {
     let run = world.run(&Errand::Summary { all: false }, nine).await;
     assert_eq!((run.state, run.counts.get("batches")), (RunState::Done, Some(&4)), "{:?}", run.counts);
     world.tell(nine).await;
-    let mails = world.books["email"].sent.lock().unwrap();
+    let mails = world.books["email"].sent.lock().unwrap().clone();
     let summaries: Vec<&Alert> = mails.iter().flatten().filter(|alert| alert.kind == "summary").collect();
     let [mail] = summaries[..] else { panic!("{summaries:?}") };
     assert_eq!(mail.title, "Summary of 3 batches: 1 alert, 1 failing job");

@@ -107,7 +107,7 @@ fn binned(values: &[f64], lag: usize) -> f64 {
     let width = (lag / 48).max(1);
     let bins = lag / width;
     let means: Vec<f64> = values.chunks_exact(width).map(|c| c.iter().sum::<f64>() / width as f64).collect();
-    if lag % width != 0 || means.len() <= bins {
+    if !lag.is_multiple_of(width) || means.len() <= bins {
         return 0.0;
     }
     let power = means.iter().map(|v| v * v).sum::<f64>() / means.len() as f64;

@@ -42,7 +42,7 @@ impl Transform {
         let mut power = Power::Plain;
         let mut least = dependence(history, Power::Plain, 0.0).unwrap_or(0.0) - PREFERENCE;
         let shift = log_shift(history);
-        if history.iter().all(|v| !(*v < 0.0)) {
+        if history.iter().all(|v| v.is_nan() || *v >= 0.0) {
             for (candidate, possible) in [(Power::Root, true), (Power::Log, shift > 0.0)] {
                 if let Some(now) = dependence(history, candidate, shift)
                     && possible

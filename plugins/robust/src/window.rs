@@ -150,7 +150,7 @@ impl References {
 
 /// The next stride that shares no factor with hours and days.
 fn stride(least: usize) -> i64 {
-    let coprime = |n: &usize| n % 2 != 0 && n % 3 != 0 && n % 5 != 0;
+    let coprime = |n: &usize| [2, 3, 5].iter().all(|p| !n.is_multiple_of(*p));
     (least.max(1)..).find(coprime).unwrap_or(1) as i64
 }
 
@@ -191,7 +191,7 @@ fn distance(query: &[f32], reference: &[f32], shift: f32, bound: f32) -> f32 {
             }
         }
         sum += ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-        if !(sum < bound) {
+        if sum.is_nan() || sum >= bound {
             break;
         }
     }
