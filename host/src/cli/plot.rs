@@ -49,8 +49,8 @@ pub(super) fn plot(global: &Global, args: &PlotArgs) -> Result<(), CliError> {
         return Err(CliError::Usage(format!("there is no time from {from} to {to}: give --from an earlier instant")));
     }
     let worst = worst_first(&store, &batch, series, span.clone())?;
-    let png = picture::of_series(&store, &batch, &worst, span.clone(), &config.limits)?.ok_or_else(|| {
-        CliError::other("the picture would be larger than limits.chart_bytes; draw a shorter span, or fewer series")
+    let png = picture::of_series(&store, &batch, &worst, span.clone(), config.limits.plot_bytes)?.ok_or_else(|| {
+        CliError::other("the picture would be larger than limits.plot_bytes; draw a shorter span, or fewer series")
     })?;
     write_whole(&args.out, &png)
         .map_err(|e| CliError::other(format!("{} cannot be written: {e}", args.out.display())))?;

@@ -184,6 +184,8 @@ pub struct Limits {
     pub retry_longest_ms: u64,
     /// Bytes of the picture in a message; one that would be larger is left out.
     pub chart_bytes: usize,
+    /// Bytes of the picture of a batch.
+    pub plot_bytes: usize,
     /// Bytes of what a template of a message makes.
     pub message_bytes: usize,
     /// What a template of a message may cost: one is an instruction, or 64 bytes.
@@ -255,6 +257,7 @@ impl Default for Limits {
             retry_first_ms: 500,
             retry_longest_ms: 300_000,
             chart_bytes: 60_000,
+            plot_bytes: 1 << 20,
             message_bytes: 16 << 10,
             template_fuel: 20_000,
             notifiers_at_once: 8,

@@ -211,7 +211,9 @@ impl<'a> Reading<'a> {
         let batch = &context.bound.batch;
         let picture = || match alert {
             Some(alert) => Ok(picture::of_alerts(context.store, &[(batch, alert)], context.now(), context.limits)),
-            None => picture::of_series(context.store, batch, std::slice::from_ref(series), span, context.limits),
+            None => {
+                picture::of_series(context.store, batch, std::slice::from_ref(series), span, context.limits.chart_bytes)
+            }
         };
         let chart = if batch.llm.chart { picture().map_err(|e| context.store_fault(&e))? } else { None };
         let offsets = vec![0, values.len()];

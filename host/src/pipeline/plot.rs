@@ -29,9 +29,9 @@ pub(super) fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         return Ok(Outcome::skipped("there is nothing to draw yet"));
     };
     let worst = worst_first(context.store, batch, series, span.clone()).map_err(failed)?;
-    let drawn = picture::of_series(context.store, batch, &worst, span, context.limits).map_err(failed)?;
+    let drawn = picture::of_series(context.store, batch, &worst, span, context.limits.plot_bytes).map_err(failed)?;
     let Some(png) = drawn else {
-        return Ok(Outcome::skipped("the picture would be larger than limits.chart_bytes"));
+        return Ok(Outcome::skipped("the picture would be larger than limits.plot_bytes"));
     };
     let path = plot_path(folder, context.key());
     write_whole(&path, &png).map_err(|e| failed(StoreError::io("writing", &path, &e)))?;

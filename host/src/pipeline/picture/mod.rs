@@ -40,10 +40,10 @@ pub fn of_series(
     batch: &Batch,
     series: &[SeriesRecord],
     span: Range<Millis>,
-    limits: &Limits,
+    most_bytes: usize,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let input = series_chart(store, batch, series, span)?;
-    Ok(chart::draw(&input, limits.chart_bytes))
+    Ok(chart::draw(&input, most_bytes))
 }
 
 /// What is drawn of alerts.

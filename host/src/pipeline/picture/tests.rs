@@ -188,6 +188,6 @@ fn a_batch_is_drawn_by_its_worst_series() {
     assert_eq!([&worst[0].name, &worst[1].name], [&name("h5"), &name("h0")]);
     let drawn = series_chart(&store, &batch, &worst, span.clone()).unwrap();
     assert_eq!((drawn.series.len(), drawn.title.as_str()), (6, "a: the worst 6 of 8 series"));
-    assert!(of_series(&store, &batch, &worst, span, &Limits::default()).unwrap().is_some());
+    assert!(of_series(&store, &batch, &worst, span, Limits::default().plot_bytes).unwrap().is_some());
     assert_eq!(newest_span(&batch, &[], T0), None);
 }
