@@ -201,7 +201,12 @@ impl Numbers<'_> {
                     0 | 1 => String::new(),
                     n => format!(", the mean of {n},"),
                 };
-                let side = if self.is_ordinary() { "is below" } else { "reaches" };
+                let side = match () {
+                    () if self.is_ordinary() => "is below",
+                    () if score.smoothed >= policy.threshold => "reaches",
+                    // What began at the threshold ends below half of it.
+                    () => "keeps the alert on, being at least half of",
+                };
                 format!("score {:.2}{mean} {side} the threshold {:.2}", score.smoothed, policy.threshold)
             }
             AlertKind::Threshold => {
