@@ -31,9 +31,9 @@ impl Tail {
     /// Exceedances with fewer than `apart` ordinary scores between them are one. `floor` is
     /// the least scale that is believed, in units of the scores. NaN is skipped; `None` if
     /// nothing else is there.
-    pub fn of(scores: &[f32], share: f64, apart: usize, floor: f32) -> Option<Self> {
+    pub fn of(scores: &[f32], share: f64, apart: usize, floor: f32, err: f32) -> Option<Self> {
         let mut sorted: Vec<f32> = scores.iter().copied().filter(|s| s.is_finite()).collect();
-        let share = share.min(1.0 - EXCEEDANCES / sorted.len() as f64).max(0.5);
+        let share = share.min(1.0 - crate::ensemble::knob("exc", EXCEEDANCES) / sorted.len() as f64).max(0.5);
         let median = quantile(&mut sorted, 0.5)?;
         let quantile = quantile(&mut sorted, share)?;
         let (mut over, mut occasions, mut ordinary) = (Vec::new(), 0u32, usize::MAX);
@@ -48,7 +48,7 @@ impl Tail {
         }
         let mean = self::quantile(&mut over, 0.5).unwrap_or(0.0) / LN_2;
         let error = 1.0 / (LN_2 * (occasions.max(1) as f32).sqrt());
-        let excess = (mean * (1.0 + error)).max(0.05 * (quantile - median)).max(floor);
+        let excess = (mean * (1.0 + err * error)).max(0.05 * (quantile - median)).max(floor);
         Some(Self { median, quantile, excess, level: -(1.0 - share).log10() as f32 })
     }
 

@@ -96,6 +96,15 @@ pub struct Ensemble {
     pub direction: Direction,
 }
 
+pub fn knob(name: &str, or: f64) -> f64 {
+    static K: std::sync::OnceLock<std::collections::HashMap<String, f64>> = std::sync::OnceLock::new();
+    let k = K.get_or_init(|| {
+        let text = std::env::var("K").unwrap_or_default();
+        text.split(',').filter_map(|p| p.split_once('=')).map(|(a, b)| (a.to_owned(), b.parse().unwrap())).collect()
+    });
+    k.get(name).copied().unwrap_or(or)
+}
+
 impl Default for Ensemble {
     fn default() -> Self {
         Self { members: Member::ALL.to_vec(), season_ms: None, direction: Direction::Both }
@@ -187,11 +196,11 @@ impl Ensemble {
         for (index, tail) in head.tails.iter_mut().enumerate() {
             let scores: Vec<f32> = relative.iter().map(|row| row[index]).collect();
             if scores.iter().filter(|s| !s.is_nan()).count() >= LEAST_PAST {
-                *tail = Tail::of(&scores, TAIL_SHARE, occasion, 1e-6);
+                *tail = Tail::of(&scores, knob("mshare", TAIL_SHARE), occasion, 1e-6, knob("merr", 1.0) as f32);
             }
         }
         let totals: Vec<f32> = relative.iter().map(|row| self.total(&votes(head, row))).collect();
-        head.total = Tail::of(&totals, TAIL_SHARE, occasion, 0.25).unwrap_or_default();
+        head.total = Tail::of(&totals, knob("share", TAIL_SHARE), occasion, knob("floor", 0.25) as f32, knob("err", 1.0) as f32).unwrap_or_default();
         head.recurring = (recurring(&totals, recurrence), (totals.len() as f32 / RECURRENCES as f32).log10());
     }
 
@@ -226,18 +235,14 @@ impl Ensemble {
 
     fn judge(&self, columns: &mut Columns<'_>, column: i64, value: f64) -> Judgement {
         let raw = columns.raw_scores(column);
-        let votes = votes(&columns.head, &relative(&columns.head, column, &raw));
+        let (told, votes) = self.told(&columns.head, column, &raw);
         let against = match self.direction {
             Direction::Both => false,
             Direction::Above => columns.lean(column) < 0.0,
             Direction::Below => columns.lean(column) > 0.0,
         };
         let head = &columns.head;
-        let surprise = if against { 0.0 } else { surprise(head, self.total(&votes)) };
-        // A series younger than a day (at fine steps) has not been seen at its busiest.
-        let day = (MS_PER_DAY / u64::from(head.step_ms.max(1))).clamp(200, 1440);
-        let trust = (head.seen as f64 / day as f64).min(1.0);
-        let score = if value.is_finite() { f64::from((surprise / FULL).clamp(0.0, 1.0)) * trust } else { f64::NAN };
+        let score = if !value.is_finite() { f64::NAN } else if against { 0.0 } else { told };
         let edge = match head.season {
             Some(_) => head.tails[4],
             None => head.tails[3],
@@ -254,6 +259,16 @@ impl Ensemble {
             upper: transform.invert(at.value + width * at.spread),
             votes,
         }
+    }
+
+    /// The score of a column's raw scores, and what each member's surprise counts for.
+    pub fn told(&self, head: &Head, column: i64, raw: &RawScores) -> (f64, RawScores) {
+        let votes = votes(head, &relative(head, column, raw));
+        let surprise = if knob("sum", 0.0) > 0.0 { self.total(&votes) / knob("sum", 0.0) as f32 * 7.0 } else { surprise(head, self.total(&votes)) };
+        // A series younger than a day (at fine steps) has not been seen at its busiest.
+        let day = (MS_PER_DAY / u64::from(head.step_ms.max(1))).clamp(200, 1440);
+        let trust = if knob("trust", 1.0) == 0.0 { 1.0 } else { (head.seen as f64 / day as f64).min(1.0) };
+        (f64::from((surprise / FULL).clamp(0.0, 1.0)) * trust, votes)
     }
 
     pub fn total(&self, votes: &RawScores) -> f32 {
@@ -273,6 +288,7 @@ pub fn stride(columns: usize) -> i64 {
 pub fn surprise(head: &Head, total: f32) -> f32 {
     let (often, at_most) = head.recurring;
     let beyond = (total - often).max(0.0) / (head.total.excess * std::f32::consts::LN_10);
+    if knob("rec", 1.0) == 0.0 { return head.total.surprise(total); }
     head.total.surprise(total).min(at_most + beyond)
 }
 
@@ -331,7 +347,9 @@ pub fn relative(head: &Head, column: i64, raw: &RawScores) -> RawScores {
 pub fn votes(head: &Head, relative: &RawScores) -> RawScores {
     std::array::from_fn(|i| {
         let surprise = head.tails[i].map_or(f32::NAN, |tail| tail.surprise(relative[i]));
-        Member::ALL[i].weight() * if surprise > VOTE { VOTE } else { surprise }
+        let vote = knob("vote", f64::from(VOTE)) as f32;
+        let w = knob(["w0", "w1", "w2", "w3", "w4", "w5", "w6"][i], f64::from(Member::ALL[i].weight())) as f32;
+        w * if surprise > vote { vote } else { surprise }
     })
 }
 
