@@ -16,6 +16,18 @@ const PREPROCESSING: [&str; 3] = ["pca", "knn", "tabular"];
 /// is `model_name: tabular` with `algorithm: iforest` among its `model_params`.
 const TABULAR: [&str; 8] = ["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad"];
 
+/// Members of `robust` that are detectors by themselves: `model_name: winknn` is
+/// `model_name: robust` with these `members` among its `model_params`.
+const MEMBERS: [(&str, &[&str]); 4] = [
+    (
+        "winknn",
+        &["winknn-short", "winknn-mid", "winknn-long", "winknn-longest", "winknn-level", "winknn-level-long"],
+    ),
+    ("ewma-resid", &["ewma-resid"]),
+    ("level-shift", &["level-shift"]),
+    ("point", &["winknn-short", "ewma-resid"]),
+];
+
 /// The widest grid that is judged.
 const WIDEST: Millis = 7 * 86_400_000;
 
@@ -53,6 +65,10 @@ pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<D
         let plugin = if TABULAR.contains(&plugin.as_str()) {
             config.insert("algorithm".to_owned(), plugin.into());
             "tabular".to_owned()
+        } else if let Some((_, members)) = MEMBERS.iter().find(|(name, _)| *name == plugin) {
+            // Who names members anyway has the last word.
+            config.entry("members").or_insert_with(|| members.to_vec().into());
+            "robust".to_owned()
         } else {
             plugin
         };
