@@ -181,7 +181,15 @@ impl<'a> Columns<'a> {
 
     /// The raw scores of a column, NaN where a member has none.
     pub fn raw_scores(&mut self, column: i64) -> RawScores {
-        let nearest = self.references.nearest(&self.history, self.window(column), column, self.reach);
+        let query = self.window(column);
+        let forecast: Vec<f32> = match self.history.season {
+            Some(_) => {
+                let from = column + 1 - query.len() as i64;
+                query.iter().zip(from..).map(|(value, c)| value - self.deviation(c)).collect()
+            }
+            None => Vec::new(),
+        };
+        let nearest = self.references.nearest(&self.history, query, &forecast, column, self.reach);
         let trail = self.trail(column);
         let (middle, spread) = trail.errors;
         let error = self.at(column) - self.average(column);

@@ -6,7 +6,8 @@
 //! each length give the distance there, with the mean taken off and without. References lie
 //! at an even stride over the history and at the query's own phase, whole seasons back and
 //! up to two columns beside: a sharp daily edge aligns with no even stride and would be new
-//! every day.
+//! every day. The forecast of a seasonal series is one more: the first Monday after the first
+//! weekend is like no day before, and just what was to be expected.
 
 /// Columns beside the phase that are references too.
 const JITTER: i64 = 2;
@@ -143,8 +144,15 @@ impl References {
     }
 
     /// The distances from the windows of `query`, whose last value lies at `column`, to the
-    /// nearest ones within reach.
-    pub fn nearest(&self, history: &History<'_>, query: &[f32], column: i64, reach: Reach) -> Nearest {
+    /// nearest ones within reach, or to `forecast`, which is as long as `query` or empty.
+    pub fn nearest(
+        &self,
+        history: &History<'_>,
+        query: &[f32],
+        forecast: &[f32],
+        column: i64,
+        reach: Reach,
+    ) -> Nearest {
         let mut best = Best {
             centred: [f32::INFINITY; LENGTHS.len()],
             raw: [f32::INFINITY; LENGTHS.len()],
@@ -165,6 +173,9 @@ impl References {
                 })
                 .count(),
         };
+        if !forecast.is_empty() {
+            best.visit(query, forecast, LENGTHS.len());
+        }
         let mut visit = |at: i64| match lengths(at) {
             0 => {}
             some => best.visit(query, history.upto(at), some),
@@ -228,16 +239,35 @@ mod tests {
     }
 
     fn nearest(history: &History<'_>, query: &[f32], column: i64, reach: Reach) -> Nearest {
-        References::new(history).nearest(history, query, column, reach)
+        References::new(history).nearest(history, query, &[], column, reach)
     }
 
     #[test]
     fn a_sharp_daily_edge_is_near_its_own_phase() {
-        let values = sharp(20_000);
-        let query = &sharp(20_040)[20_040 - LONGEST..];
-        let near = |season| nearest(&history(&values, season), query, 21_039, Reach::Before(21_000));
-        assert!(near(Some(100)).raw[3] < 0.5, "{:?}", near(Some(100)));
-        assert!(near(None).raw[3] > near(Some(100)).raw[3]);
+        // Edges as no reference at an even stride is likely to have them.
+        let edges = |n: usize| -> Vec<f32> {
+            (0..n).map(|i| if i % 1440 == 37 { 9.0 } else { (i % 7) as f32 * 0.01 }).collect()
+        };
+        let (values, later) = (edges(14_400), edges(14_500));
+        let near = |season, end: usize| {
+            let query = &later[end - LONGEST..end];
+            nearest(&history(&values, season), query, 999 + end as i64, Reach::Before(15_400)).raw
+        };
+        let ends = 14_440..14_480;
+        assert!(ends.clone().all(|end| near(Some(1440), end).iter().all(|d| !(*d >= 1.0))));
+        let far = ends.filter(|end| near(None, *end)[3] > 3.0).count();
+        assert!(far > 10, "{far} of 40");
+    }
+
+    #[test]
+    fn what_was_forecast_is_near() {
+        let values = sharp(1_000);
+        let (query, history) = (vec![40.0; LONGEST], history(&values, Some(100)));
+        let near = |forecast: &[f32]| {
+            References::new(&history).nearest(&history, &query, forecast, 2_039, Reach::Before(2_000)).raw[3]
+        };
+        assert!(near(&[]) > 100.0);
+        assert_eq!(near(&query), 0.0);
     }
 
     #[test]
