@@ -122,7 +122,8 @@ impl Peaks {
         let mean = self::quantile(&mut peaks, 0.5).unwrap_or(0.0) / LN_2;
         let weight = runs + PRIOR;
         let scale = (runs * mean + PRIOR * prior) / weight;
-        let level = (count as f32 * stride / runs.max(1.0)).log10();
+        // A sample misses short runs: all of those it stands for would be too many, itself too few.
+        let level = (count as f32 * stride.sqrt() / runs.max(1.0)).log10();
         Some(Self { median, quantile, scale, weight, level })
     }
 
