@@ -32,7 +32,7 @@ const AGREEMENT: f32 = 0.7;
 /// High scores with less time between them are one occasion.
 const OCCASION_MS: i64 = 2 * 3_600_000;
 /// Past columns whose raw scores are kept, and that a first fit works out.
-pub const PAST: usize = 1800;
+pub const PAST: usize = 2000;
 const FIRST_PAST: usize = 1800;
 /// Past scores without which a member has no vote.
 const LEAST_PAST: usize = 20;

@@ -26,7 +26,7 @@ const ALPHA: f32 = 0.1;
 /// Columns over which a gap is bridged with the last value.
 const BRIDGE: usize = 5;
 /// Columns over which deviations from the forecast are averaged.
-pub const SPANS: [usize; 4] = [6, 15, 40, 80];
+pub const SPANS: [usize; 2] = [6, 15];
 /// A single deviation counts for so many spreads at most, when it is averaged.
 const CLIP: f32 = 6.0;
 /// Columns that a raw score depends on, the newest included: the trail of the slot before,
@@ -34,7 +34,7 @@ const CLIP: f32 = 6.0;
 pub const CONTEXT: u32 = (TRAIL + SLOT + MEMORY) as u32 + BRIDGE as u32 + 1;
 
 /// How many members there are.
-pub const COUNT: usize = 10;
+pub const COUNT: usize = 9;
 
 /// A member of the ensemble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -58,8 +58,6 @@ pub enum Member {
     SeasonalResid,
     /// The same averaged over the last minutes.
     LevelShift,
-    /// The same averaged over the last hour: what is a little off for long.
-    Drift,
 }
 
 impl Member {
@@ -74,7 +72,6 @@ impl Member {
         Self::EwmaResid,
         Self::SeasonalResid,
         Self::LevelShift,
-        Self::Drift,
     ];
 
     /// What a vote counts for. Those that see single points are heard half: noise is
@@ -98,7 +95,6 @@ impl Member {
             Self::EwmaResid => "ewma-resid",
             Self::SeasonalResid => "seasonal-resid",
             Self::LevelShift => "level-shift",
-            Self::Drift => "drift",
         }
     }
 }
@@ -201,9 +197,9 @@ impl<'a> Columns<'a> {
         let drifts = self.drifts(column).map(known);
         let over = |i: usize| drifts[i].abs() / self.head.drift[i];
         // `max` skips NaN.
-        let (minutes, hour) = (over(0).max(over(1)), over(2).max(over(3)));
+        let minutes = over(0).max(over(1));
         let ([short, mid, long, longest], [.., level, level_long]) = (nearest.centred, nearest.raw);
-        [short, mid, long, longest, level, level_long, jump, deviation, minutes, hour]
+        [short, mid, long, longest, level, level_long, jump, deviation, minutes]
     }
 
     /// What was to be expected at a column: of the season, or else of the moving average.

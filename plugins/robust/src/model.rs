@@ -235,7 +235,7 @@ mod tests {
                 total: Peaks { median: 1.0, quantile: 2.0, scale: 0.5, weight: 30.0, level: 1.75 },
             },
             history: vec![0.0, -1.5, 3.0],
-            past: vec![[0.0, 1.0, 0.25, 1e9, 1e-9, 0.5, 7.0, 3.0, 2.0, 1.5]],
+            past: vec![[0.0, 1.0, 0.25, 1e9, 1e-9, 0.5, 7.0, 3.0, 2.0]],
         }
     }
 

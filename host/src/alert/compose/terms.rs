@@ -1,7 +1,7 @@
 //! What the parts of a score mean, in words.
 
 /// The names that the bundled detectors give the parts of their scores, and what they say.
-const WORDS: [(&str, &str); 12] = [
+const WORDS: [(&str, &str); 11] = [
     ("winknn-short", "an unusual spike or kink"),
     ("winknn-mid", "an unusual shape"),
     ("winknn-long", "an unusual course"),
@@ -11,7 +11,6 @@ const WORDS: [(&str, &str); 12] = [
     ("ewma-resid", "a sudden jump"),
     ("seasonal-resid", "an unusual value for this time"),
     ("level-shift", "another level for some minutes"),
-    ("drift", "a little off for long"),
     ("pca", "steps that do not go together as usual"),
     ("knn", "unlike anything before"),
 ];
