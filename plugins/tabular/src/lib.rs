@@ -13,15 +13,20 @@ pub mod copod;
 pub mod ecod;
 pub mod gmm;
 pub mod hbos;
+mod heap;
 pub mod iforest;
 mod kmeans;
 pub mod knn;
 pub mod lof;
 pub mod mad;
 mod neighbors;
+pub mod ocsvm;
+pub mod pca;
 mod random;
+mod smo;
 pub mod table;
 mod tails;
+mod tree;
 
 mod config;
 
@@ -63,6 +68,8 @@ pub fn fit(config: &Config, table: Table<'_>) -> Result<(Box<dyn Scorer>, Vec<f6
         Algorithm::Knn => boxed(knn::Knn::fit(table, config.n_neighbors.unwrap_or(5))?),
         Algorithm::Lof => boxed(lof::Lof::fit(table, config.n_neighbors.unwrap_or(20))?),
         Algorithm::Mad => boxed(mad::Mad::fit(table)),
+        Algorithm::Ocsvm => boxed(ocsvm::Ocsvm::fit(table, config.ocsvm())?),
+        Algorithm::Pca => boxed(pca::Pca::fit(table)?),
     };
     if !is_complete(&scores) {
         return Err(Cause::Failed("the values differ by too little or too much to be told apart".into()));
@@ -81,6 +88,8 @@ fn read(algorithm: Algorithm, model: &mut Reader<'_>, features: usize) -> Result
         Algorithm::Knn => Box::new(knn::Knn::read(model, features)?),
         Algorithm::Lof => Box::new(lof::Lof::read(model, features)?),
         Algorithm::Mad => Box::new(mad::Mad::read(model, features)?),
+        Algorithm::Ocsvm => Box::new(ocsvm::Ocsvm::read(model, features)?),
+        Algorithm::Pca => Box::new(pca::Pca::read(model, features)?),
     })
 }
 
@@ -130,8 +139,7 @@ impl Detector for Tabular {
     }
 
     fn plan(config: &Config, _step: u32) -> Result<Needs, Error> {
-        // 2500 is Anomstack's train_max_n. When to train again is the batch's cron.
-        Ok(Needs { history: 2500, context: config.preprocess.context() as u32, refit: 0, joint: false })
+        Ok(config.preprocess.needs())
     }
 
     fn fit(config: &Config, history: Row<'_>, _previous: &[u8]) -> Result<Vec<u8>, Cause> {
@@ -148,16 +156,8 @@ impl Detector for Tabular {
 
     fn score(config: &Config, model: &[u8], recent: Row<'_>, tail: usize) -> Result<RowScores, Cause> {
         let learnt = Learnt::read(config, model)?;
-        if learnt.features != config.preprocess.features() {
-            return Err(Cause::Failed("the model was fit with another lags_n; train the batch again".into()));
-        }
-        if recent.values.len() <= config.preprocess.context() {
-            return Err(Cause::Warming);
-        }
-        let smoothed = config.preprocess.smooth(recent.values);
-        let score = |row: &[f64]| learnt.linear.probability(learnt.scorer.score(row));
-        let scores = config.preprocess.last(&smoothed, tail).map(|row| row.map_or(f64::NAN, score)).collect();
-        Ok(RowScores { scores, ..RowScores::default() })
+        let probability = |row: &[f64]| learnt.linear.probability(learnt.scorer.score(row));
+        config.preprocess.score(recent, tail, learnt.features, probability)
     }
 }
 
