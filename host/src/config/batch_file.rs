@@ -113,6 +113,7 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let (preprocess, judged) = preprocess(batch, step_ms);
     let (alert, threshold) = alerts(batch, environment);
     let (change, llm) = (change(batch), llm(batch, environment));
+    let entity_labels = batch.texts("entity_labels");
     let read = Batch {
         key: BatchKey { tenant: DEFAULT_TENANT.to_owned(), batch: name },
         source: source.to_owned(),
@@ -121,7 +122,8 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
         timezone: batch.parsed("timezone", zone).unwrap_or(Tz::UTC),
         metric_name: batch.parsed("metric_name", metric_name).unwrap_or_default(),
         ingest,
-        detectors: detectors(batch, preprocess),
+        detectors: detectors(batch, preprocess, !entity_labels.is_empty()),
+        entity_labels,
         combination: batch.choice("model_combination_method", &combinations).unwrap_or_default(),
         train: TrainPolicy {
             max_n: batch.count("train_max_n", 1..=10_000_000),

@@ -1,6 +1,6 @@
 //! `model_configs` and `preprocess_params` of a batch.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::batch_file::required;
 use super::duration::parse_offset;
@@ -14,24 +14,22 @@ const PREPROCESSING: [&str; 3] = ["pca", "knn", "tabular"];
 
 /// PyOD's detectors that are algorithms of the one component `tabular`: `model_name: IForest`
 /// is `model_name: tabular` with `algorithm: iforest` among its `model_params`.
-const TABULAR: [&str; 8] = ["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad"];
+const TABULAR: [&str; 9] = ["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad", "ocsvm"];
 
 /// The widest grid that is judged.
 const WIDEST: Millis = 7 * 86_400_000;
 
-/// `model_configs`, with the preprocessing for those that have it.
-pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<DetectorUse> {
+/// `model_configs`, with the preprocessing for those that have it; `entities`: for rows of
+/// features.
+pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>, entities: bool) -> Vec<DetectorUse> {
     let Some(entries) = batch.items("model_configs") else {
         if preprocess.is_some() {
             idle_preprocess(batch);
         }
         let pointer = batch.pointer("model_configs");
-        return vec![DetectorUse {
-            plugin: "robust".into(),
-            tag: "robust".into(),
-            config: Value::Object(Map::new()),
-            pointer,
-        }];
+        // `robust` judges series alone.
+        let (plugin, config) = if entities { ("tabular", json!({"algorithm": "ecod"})) } else { ("robust", json!({})) };
+        return vec![DetectorUse { plugin: plugin.into(), tag: plugin.into(), config, pointer }];
     };
     if entries.is_empty() {
         batch.fault("model_configs", "is empty", "name a detector, or leave the key out for `robust`");
@@ -50,7 +48,9 @@ pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<D
             );
         }
         let mut config = entry.object("model_params");
-        let plugin = if TABULAR.contains(&plugin.as_str()) {
+        // The components of these names judge series alone.
+        let of_rows = entities && ["pca", "knn"].contains(&plugin.as_str());
+        let plugin = if of_rows || TABULAR.contains(&plugin.as_str()) {
             config.insert("algorithm".to_owned(), plugin.into());
             "tabular".to_owned()
         } else {

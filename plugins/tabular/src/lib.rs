@@ -43,6 +43,11 @@ pub trait Scorer {
     /// The decision score of a new row: the larger, the odder.
     fn score(&self, row: &[f64]) -> f64;
 
+    /// What each value adds to the score of a new row, where it is a sum of such.
+    fn parts(&self, _row: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
+
     /// Adds it to a model.
     fn write(&self, model: Writer) -> Writer;
 }
@@ -178,7 +183,8 @@ impl Vectors for Tabular {
         })
     }
 
-    /// The term `decision` is the decision score, before it was placed between 0 and 1.
+    /// The terms are what each feature adds to the decision score, before it was placed between 0
+    /// and 1; of an algorithm that does not say, its decision score as a whole: `decision`.
     fn score(config: &Config, model: &[u8], recent: &anomd_vectors::Table) -> Result<Judged, Error> {
         let learnt = Learnt::read(config, model).map_err(|cause| match cause {
             Cause::Warming => Error::Unsupported("there is no model yet: fit one first".into()),
@@ -195,7 +201,17 @@ impl Vectors for Tabular {
         let decisions: Vec<f64> = recent.values.chunks_exact(features).map(score).collect();
         let probability = |x: &f64| if x.is_nan() { f64::NAN } else { learnt.linear.probability(*x) };
         let scores = decisions.iter().map(probability).collect();
-        Ok(Judged { scores, terms: vec![Term { name: "decision".into(), values: decisions }] })
+        let mut parts = vec![Vec::new(); features];
+        for row in recent.values.chunks_exact(features) {
+            let Some(said) = learnt.scorer.parts(row) else {
+                let terms = vec![Term { name: "decision".into(), values: decisions }];
+                return Ok(Judged { scores, terms });
+            };
+            let missing = !is_complete(row);
+            parts.iter_mut().zip(said).for_each(|(column, part)| column.push(if missing { f64::NAN } else { part }));
+        }
+        let terms = recent.features.iter().zip(parts).map(|(name, values)| Term { name: name.clone(), values });
+        Ok(Judged { scores, terms: terms.collect() })
     }
 }
 
