@@ -38,6 +38,9 @@ use anomstack::{Linear, can_be_squared, is_complete};
 pub use config::{Algorithm, Config};
 use table::Table;
 
+/// Terms that the host takes of a call.
+const MOST_TERMS: usize = 32;
+
 /// A learnt algorithm.
 pub trait Scorer {
     /// The decision score of a new row: the larger, the odder.
@@ -184,7 +187,8 @@ impl Vectors for Tabular {
     }
 
     /// The terms are what each feature adds to the decision score, before it was placed between 0
-    /// and 1; of an algorithm that does not say, its decision score as a whole: `decision`.
+    /// and 1; of an algorithm that does not
+    /// say, and of more than 32 features, the decision score as a whole: `decision`.
     fn score(config: &Config, model: &[u8], recent: &anomd_vectors::Table) -> Result<Judged, Error> {
         let learnt = Learnt::read(config, model).map_err(|cause| match cause {
             Cause::Warming => Error::Unsupported("there is no model yet: fit one first".into()),
@@ -203,7 +207,7 @@ impl Vectors for Tabular {
         let scores = decisions.iter().map(probability).collect();
         let mut parts = vec![Vec::new(); features];
         for row in recent.values.chunks_exact(features) {
-            let Some(said) = learnt.scorer.parts(row) else {
+            let Some(said) = learnt.scorer.parts(row).filter(|parts| parts.len() <= MOST_TERMS) else {
                 let terms = vec![Term { name: "decision".into(), values: decisions }];
                 return Ok(Judged { scores, terms });
             };
