@@ -42,6 +42,7 @@ mod time_interval_file;
 
 pub use batch::{Batch, BatchSecrets, Combination, DetectorUse, IngestUse, JobSchedule, JudgedGrid, NotifierUse};
 pub use cron::{Cron, CronFault};
+pub(crate) use detector_file::component_with;
 pub use digest::config_digest;
 pub use document::Spans;
 pub use environment::Environment;

@@ -78,7 +78,7 @@ impl Algorithm {
 impl Config {
     /// Windows that others are compared with.
     pub fn references(&self) -> usize {
-        self.references.unwrap_or(1_000)
+        self.references.unwrap_or(1_500)
     }
 
     /// Centres.

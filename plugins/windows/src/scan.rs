@@ -5,13 +5,14 @@
 //! largest count. It is the scan statistic of J. Glaz et al. (Scan Statistics, 2001) with empirical
 //! spreads, since residuals of overlapping windows are anything but independent.
 //!
-//! The statistic becomes a chance by an exponential tail over its own 95 % quantile, whose
-//! decay is taken from the median excess, so that a few anomalies in the history do not widen it.
+//! The statistic becomes a chance by an exponential tail over its own 80 % quantile, whose
+//! decay is taken from the median excess. An anomaly is in the history that it is judged by: in
+//! one column of ten it is still in the minority of the tail, and does not pass for its shape.
 
-/// The quantile that says how far a width spreads, and where the tail begins.
-const TAIL: f64 = 0.95;
-/// -log10 of the chance beyond it.
-const TAIL_SURPRISE: f64 = 1.301;
+/// The quantile that says how far a width spreads.
+const SPREAD: f64 = 0.95;
+/// Where the tail begins.
+const TAIL: f64 = 0.8;
 /// The least spread, as a share of the farthest distance from the median: most residuals of a
 /// mostly flat series are 0.
 const LEAST_SPREAD: f64 = 0.01;
@@ -19,8 +20,8 @@ const LEAST_SPREAD: f64 = 0.01;
 const LEAST_DECAY: f64 = 0.05;
 /// A surprise of so many digits scores 1 on the scale that all detectors share: 0.8 is a chance of 2.5e-6.
 const DIGITS: f64 = 7.0;
-/// Up to here the score is that; beyond, it nears 1 without reaching it, so that the odder still
-/// scores higher. Whole histories are ranked by it.
+/// Up to here the score is that; beyond, it nears 1 with the logarithm and does not reach it, so that
+/// the odder still scores higher. Whole histories are ranked by it.
 const LINEAR: f64 = 0.8;
 
 /// The spread of one width.
@@ -40,7 +41,7 @@ impl Scale {
         let mut known: Vec<f64> = averages.iter().filter(|v| v.is_finite()).map(|v| v.sqrt()).collect();
         let median = quantile(&mut known, 0.5);
         let far = known.iter().copied().fold(0.0, f64::max) - median;
-        let spread = (quantile(&mut known, TAIL) - median).max(LEAST_SPREAD * far);
+        let spread = (quantile(&mut known, SPREAD) - median).max(LEAST_SPREAD * far);
         Self { width, median, spread }
     }
 
@@ -74,10 +75,11 @@ impl Calibration {
 
     /// 0 to 1; NaN stays.
     pub fn score(&self, statistic: f64) -> f64 {
+        let tail = -(1.0 - TAIL).log10();
         let surprise = if statistic > self.start && self.decay > 0.0 {
-            TAIL_SURPRISE + (statistic - self.start) / (self.decay * std::f64::consts::LN_10)
+            tail + (statistic - self.start) / (self.decay * std::f64::consts::LN_10)
         } else if self.start > self.median {
-            TAIL_SURPRISE * ((statistic - self.median) / (self.start - self.median)).clamp(0.0, 1.0)
+            tail * ((statistic - self.median) / (self.start - self.median)).clamp(0.0, 1.0)
         } else if statistic.is_nan() {
             f64::NAN
         } else {
@@ -86,7 +88,8 @@ impl Calibration {
         let beyond = surprise - LINEAR * DIGITS;
         if beyond > 0.0 {
             // As steep as before where it begins.
-            LINEAR + (1.0 - LINEAR) * beyond / (beyond + DIGITS * (1.0 - LINEAR))
+            let slow = (1.0 + beyond / (DIGITS * (1.0 - LINEAR))).ln();
+            LINEAR + (1.0 - LINEAR) * slow / (1.0 + slow)
         } else {
             surprise / DIGITS
         }
@@ -112,24 +115,30 @@ pub fn scan(residual: &[f64], widths: &[usize]) -> Vec<f64> {
 /// The mean round each column with triangular weights, a box of `width` twice; what is missing
 /// has no weight.
 pub fn averages(residual: &[f64], width: usize) -> Vec<f64> {
-    let weigh = |what: fn(&f64) -> f64| boxed(&boxed(&residual.iter().map(what).collect::<Vec<_>>(), width), width);
+    // The one box reaches a column further back, the other a column further on, where the width is even.
+    let back = width / 2;
+    let weigh = |what: fn(&f64) -> f64| {
+        let values: Vec<f64> = residual.iter().map(what).collect();
+        boxed(&boxed(&values, width, back), width, width - 1 - back)
+    };
     let sums = weigh(|v| if v.is_finite() { *v } else { 0.0 });
     let weights = weigh(|v| f64::from(u8::from(v.is_finite())));
     // Sums that run along have rounding errors, which are not to become roots of negatives.
-    sums.iter().zip(weights).map(|(sum, weight)| if weight > 0.5 / width as f64 { (sum / weight).max(0.0) } else { f64::NAN }).collect()
+    let least = 0.5 / width as f64;
+    let mean = |(sum, weight): (&f64, f64)| if weight > least { (sum / weight).max(0.0) } else { f64::NAN };
+    sums.iter().zip(weights).map(mean).collect()
 }
 
-/// The sum over `width` columns round each, divided by the width.
-fn boxed(values: &[f64], width: usize) -> Vec<f64> {
+/// The sum over `width` columns that begin `back` columns before each, divided by the width.
+fn boxed(values: &[f64], width: usize, back: usize) -> Vec<f64> {
     let mut sums = Vec::with_capacity(values.len() + 1);
     sums.push(0.0);
     values.iter().fold(0.0, |sum, v| {
         sums.push(sum + v);
         sum + v
     });
-    let half = width / 2;
     let sum = |column: usize| {
-        let (from, to) = (column.saturating_sub(half), (column + width - half).min(values.len()));
+        let (from, to) = (column.saturating_sub(back), (column + width - back).min(values.len()));
         (sums[to] - sums[from]) / width as f64
     };
     (0..values.len()).map(sum).collect()
@@ -151,7 +160,7 @@ mod tests {
         let mut residual = vec![0.0; 9];
         residual[4] = 8.0;
         let even = averages(&residual, 2);
-        assert_eq!(even[3..6], [2.0, 4.0, 2.0].map(|v| v), "{even:?}");
+        assert_eq!(even[2..7], [0.0, 2.0, 4.0, 2.0, 0.0], "{even:?}");
         residual[3] = f64::NAN;
         assert!((averages(&residual, 2)[4] - 16.0 / 3.0).abs() < 1e-12);
         assert_eq!(averages(&[f64::NAN; 3], 2).iter().filter(|v| v.is_nan()).count(), 3);
@@ -159,15 +168,16 @@ mod tests {
 
     #[test]
     fn a_short_and_a_long_anomaly_are_each_above_all_that_is_ordinary() {
-        let mut residual: Vec<f64> = (0..6_000).map(|i| 1.0 + noise(i)).collect();
+        let mut residual: Vec<f64> = (0..12_000).map(|i| 1.0 + noise(i)).collect();
         residual[1_000..1_006].iter_mut().for_each(|v| *v += 8.0);
-        residual[4_000..4_300].iter_mut().for_each(|v| *v += 0.9);
+        residual[4_000..4_300].iter_mut().for_each(|v| *v += 0.4);
         let found = scan(&residual, &[8, 32, 128, 256]);
-        let ordinary = found[1_200..3_600].iter().copied().fold(0.0, f64::max);
+        let ordinary = found[5_000..11_000].iter().copied().fold(0.0, f64::max);
         assert!(found[1_003] > ordinary && found[4_150] > ordinary, "{ordinary}");
-        // No one width finds both.
+        // The narrow width alone does not tell the long one from what is ordinary.
         let narrow = scan(&residual, &[8]);
-        assert!(narrow[4_150] < narrow[1_200..3_600].iter().copied().fold(0.0, f64::max));
+        let long = narrow[4_100..4_200].iter().sum::<f64>() / 100.0;
+        assert!(long < narrow[5_000..11_000].iter().copied().fold(0.0, f64::max));
     }
 
     #[test]
@@ -177,7 +187,7 @@ mod tests {
         let calibration = Calibration::of(&history);
         let chance = |p: f64| calibration.score(-p.ln());
         assert!((chance(1e-5) - 5.0 / 7.0).abs() < 0.03, "{}", chance(1e-5));
-        assert!((chance(0.05) - 1.301 / 7.0).abs() < 0.01);
+        assert!((chance(0.05) - 1.301 / 7.0).abs() < 0.02);
         let scores: Vec<f64> = [1e-6, 1e-8, 1e-12, 1e-60].map(chance).to_vec();
         assert!(scores.is_sorted() && scores[0] > 0.8 && scores[3] < 1.0, "{scores:?}");
         assert!(calibration.score(f64::NAN).is_nan());
