@@ -54,7 +54,10 @@ pub struct Residual {
     /// The mean square of a column's residuals in the windows that cover it; NaN where there is
     /// no such window or no value.
     pub columns: Vec<f64>,
-    /// The mean of all.
+    /// How far each is to be believed, 0 to 1: a mean of few windows is noisier than the others. All
+    /// of it from a quarter of the windows on that may cover a column.
+    pub trust: Vec<f64>,
+    /// The mean of all columns.
     pub mean: f64,
 }
 
@@ -108,7 +111,9 @@ impl Learnt {
         }
         let known = columns.iter().filter(|square| square.is_finite());
         let mean = known.clone().sum::<f64>() / known.count().max(1) as f64;
-        Residual { columns, mean }
+        let enough = (length as f64 / stride as f64 / 4.0).max(1.0);
+        let trust = cover.iter().map(|cover| (f64::from(*cover) / enough).min(1.0)).collect();
+        Residual { columns, trust, mean }
     }
 
     /// Whether a word overlaps the window that begins at `start`.

@@ -26,7 +26,7 @@ pub mod series;
 pub mod subspace;
 
 pub use config::{Algorithm, Config};
-use dictionary::Learnt;
+use dictionary::{Learnt, Residual};
 use live::Live;
 use model::{Model, Span};
 use series::{Scaling, Series};
@@ -52,22 +52,26 @@ pub fn judge(config: &Config, values: &[f64]) -> Result<(Vec<f64>, Live), Cause>
     lengths.dedup();
     // Views of different lengths leave different amounts over: each counts in units of its own mean.
     let mut together = vec![0.0; series.len()];
+    let mut trusts = vec![(0.0, 0.0f64); series.len()];
     let mut views = Vec::new();
-    let mut seen = vec![0u32; series.len()];
     for length in lengths {
         let learnt = Learnt::of(config, &series, length, config.references())?;
-        let residual = learnt.residual(&series);
-        for ((sum, seen), square) in together.iter_mut().zip(&mut seen).zip(&residual.columns) {
-            if square.is_finite() {
-                *sum += square / residual.mean.max(f64::MIN_POSITIVE);
-                *seen += 1;
-            }
+        let Residual { columns, trust, mean } = learnt.residual(&series);
+        let cells = together.iter_mut().zip(&mut trusts).zip(columns.iter().zip(trust));
+        for ((sum, (all, most)), (square, trust)) in cells.filter(|(_, (square, _))| square.is_finite()) {
+            *sum += trust * square / mean.max(f64::MIN_POSITIVE);
+            *all += trust;
+            *most = most.max(trust);
         }
-        views.push((learnt, residual.mean));
+        views.push((learnt, mean));
     }
-    for (sum, seen) in together.iter_mut().zip(seen) {
-        *sum = if seen > 0 { *sum / f64::from(seen) } else { f64::NAN };
+    for (sum, (all, _)) in together.iter_mut().zip(&trusts) {
+        *sum = if *all > 0.0 { *sum / all } else { f64::NAN };
     }
+    // At an end and beside a gap few windows say something: what they lack counts as ordinary.
+    let mut known: Vec<f64> = together.iter().copied().filter(|v| v.is_finite()).collect();
+    let ordinary = scan::quantile(&mut known, 0.5);
+    together.iter_mut().zip(trusts).for_each(|(v, (_, trust))| *v = trust * *v + (1.0 - trust) * ordinary);
     let widths: Vec<usize> = config.scales.iter().map(|width| (*width).min(longest * 2)).collect();
     let statistic = scan::scan(&together, &widths);
     Ok((statistic, Live::of(config, &series, scaling, views)?))
