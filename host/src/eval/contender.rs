@@ -130,7 +130,10 @@ mod tests {
     fn an_algorithm_has_its_name_in_a_batch() {
         let spec: Spec = r#"winknn-batch={"windows": [64]}"#.parse().unwrap();
         let config = json!({"windows": [64], "algorithm": "winknn-batch"});
-        assert_eq!((spec.name.as_str(), spec.detectors), (r#"winknn-batch={"windows": [64]}"#, vec![("windows".to_owned(), config)]));
+        assert_eq!(
+            (spec.name.as_str(), spec.detectors),
+            (r#"winknn-batch={"windows": [64]}"#, vec![("windows".to_owned(), config)])
+        );
         let spec: Spec = "IForest+pca".parse().unwrap();
         let forest = ("tabular".to_owned(), json!({"algorithm": "iforest"}));
         assert_eq!(spec.detectors, [forest, ("pca".to_owned(), json!({}))]);

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn two_shapes_have_a_centre_each_which_is_their_mean() {
         let window = |i: usize| {
-            let level = if i % 3 == 0 { 5.0 } else { -2.0 };
+            let level = if i.is_multiple_of(3) { 5.0 } else { -2.0 };
             let mut row: Vec<f32> = (0..8).map(|j| level + 0.1 * noise(8 * i + j) as f32).collect();
             row.resize(padded(8), 0.0);
             row

@@ -116,7 +116,9 @@ impl Config {
         if together > WINDOWS {
             problems.push(Problem {
                 pointer: "/windows".into(),
-                message: format!("have {together} columns together, where {WINDOWS} are allowed: name fewer or shorter"),
+                message: format!(
+                    "have {together} columns together, where {WINDOWS} are allowed: name fewer or shorter"
+                ),
             });
         }
         problems

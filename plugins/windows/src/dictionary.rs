@@ -133,13 +133,7 @@ impl Dictionary {
     }
 
     /// Rebuilds a window from the words that are `allowed`; false if there is none.
-    pub fn rebuild(
-        &self,
-        series: &Series,
-        start: usize,
-        into: &mut Rebuilt,
-        allowed: impl Fn(usize) -> bool,
-    ) -> bool {
+    pub fn rebuild(&self, series: &Series, start: usize, into: &mut Rebuilt, allowed: impl Fn(usize) -> bool) -> bool {
         series.window(start, self.length, self.centred, &mut into.query);
         match &self.words {
             Words::Prototypes(prototypes) => {

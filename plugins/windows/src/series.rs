@@ -46,8 +46,7 @@ impl Series {
     /// Scales values. Across a gap the line between its neighbours is taken.
     pub fn new(values: &[f64], scaling: Scaling) -> Self {
         let present: Vec<bool> = values.iter().map(|v| v.is_finite()).collect();
-        let mut scaled: Vec<f32> =
-            values.iter().map(|v| if v.is_finite() { scaling.scale(*v) } else { 0.0 }).collect();
+        let mut scaled: Vec<f32> = values.iter().map(|v| if v.is_finite() { scaling.scale(*v) } else { 0.0 }).collect();
         let mut at = 0;
         while let Some(gap) = present[at..].iter().position(|p| !p).map(|offset| at + offset) {
             let end = present[gap..].iter().position(|p| *p).map_or(present.len(), |offset| gap + offset);
