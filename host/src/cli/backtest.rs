@@ -12,9 +12,9 @@ use serde_json::json;
 use super::output::{self, When};
 use super::{CliError, Global, open};
 use crate::capability::kv::InMemory;
-use crate::config::{self, Batch, Change, Environment, Node as NodeConfig};
+use crate::config::{self, Batch, Change, Environment, Node as NodeConfig, Problems};
 use crate::eval::Spec;
-use crate::eval::backtest::{BacktestError, Figures, Report, Trial, lead, pace, pair, quiet, report, run};
+use crate::eval::backtest::{BacktestError, Figures, Report, Trial, lead, pace, pair, quiet, report, run, run_in};
 use crate::node;
 use crate::pipeline::{BoundBatch, write_whole};
 use crate::plugin::Catalogue;
@@ -125,8 +125,8 @@ pub(super) async fn backtest(global: &Global, args: BacktestArgs) -> Result<(), 
             crate::message::text::duration(step)
         )));
     }
-    let before = bound.iter().map(lead).max().unwrap_or(0);
-    let wanted = span.start.saturating_sub(before)..span.end;
+    let run_from = span.start.saturating_sub(bound.iter().map(run_in).max().unwrap_or(0));
+    let wanted = run_from.saturating_sub(bound.iter().map(lead).max().unwrap_or(0))..span.end;
     let sought = history::Sought { key: &first.batch.key, metric: args.metric.as_deref(), read: wanted, told: &span };
     let (history, mut notes) = if args.fetch {
         let own = Candidate { name: "", title: String::new(), batch: first.batch.clone(), changes: Vec::new() };
@@ -135,7 +135,7 @@ pub(super) async fn backtest(global: &Global, args: BacktestArgs) -> Result<(), 
         (sought.kept(global, &node).await?, Vec::new())
     };
     let batches: Vec<&Batch> = bound.iter().map(|bound| &bound.batch).collect();
-    let pace = pace(&batches, &span, args.every);
+    let pace = pace(&batches, &(run_from..span.end), args.every);
     let bar = output::bar((pace.len() * bound.len()) as u64, "backtest");
     let mut trials: Vec<Trial> = Vec::new();
     for (candidate, bound) in candidates.iter().zip(bound) {
@@ -213,6 +213,13 @@ fn candidates(args: &BacktestArgs, node: &NodeConfig, environment: &Environment)
     }
     let path = args.with.as_ref().unwrap_or(&a.batch.source);
     let mut other = config::load_changed(path, node, environment, &changes)?;
+    // A key that nobody knows is a warning in a file, and a typing error here.
+    let mut unheard = Problems::default();
+    let of_set = |problem: &&config::Problem| problem.place.file.to_string_lossy().starts_with("--set ");
+    other.warnings.iter().filter(of_set).for_each(|problem| unheard.push(problem.clone()));
+    if unheard.iter().next().is_some() {
+        return Err(unheard.into());
+    }
     // What is compared is how the same samples are judged.
     other.key = a.batch.key.clone();
     other.ingest = a.batch.ingest.clone();

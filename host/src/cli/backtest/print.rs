@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::output;
-use crate::eval::backtest::{Figures, Fired, History, Trial, expected, lasted};
+use crate::eval::backtest::{Figures, Fired, History, Names, Trial, expected, lasted};
 use crate::message::Unit;
 use crate::message::text::{beside, duration, number, one_line};
 
@@ -11,8 +11,6 @@ use crate::message::text::{beside, duration, number, one_line};
 const SERIES: usize = 10;
 /// Alerts that are listed.
 const ALERTS: usize = 40;
-/// Characters of a name.
-const NAME: usize = 80;
 
 /// What stands in the way of trusting the figures.
 pub fn doubts(trials: &[Trial], figures: &[Figures], history: &History) -> Vec<String> {
@@ -47,6 +45,7 @@ fn percent(part: f64) -> String {
 /// Prints the figures and the alerts.
 pub fn terminal(titles: &[&str], trials: &[Trial], figures: &[Figures]) {
     let Some(first) = trials.first() else { return };
+    let names = Names::of(trials);
     let (from, to) = (output::instant(first.span.start), output::instant(first.span.end));
     output::line(format!("{}, {from} to {to}, {} series\n", first.batch.key, first.series.len()));
     let mut table = output::table([""]);
@@ -63,7 +62,7 @@ pub fn terminal(titles: &[&str], trials: &[Trial], figures: &[Figures]) {
     }
     row("series with alerts", &|f| f.series.len().to_string());
     row("longest", &|f| {
-        f.longest.as_ref().map_or_else(String::new, |l| format!("{} {}", duration(l.ms), one_line(&l.metric, NAME)))
+        f.longest.as_ref().map_or_else(String::new, |l| format!("{} {}", duration(l.ms), names.short(&l.labels)))
     });
     row("time with an alert on", &|f| percent(f.share_of_time));
     row("points with a score", &|f| percent(f.scored as f64 / f.points.max(1) as f64));
@@ -72,24 +71,26 @@ pub fn terminal(titles: &[&str], trials: &[Trial], figures: &[Figures]) {
             f.judgement.map_or_else(String::new, text)
         };
         row("of the alerts really raised", &|f| said(f, &|j| format!("{} of {}", j.raised_again, j.raised)));
-        row("of those acknowledged", &|f| said(f, &|j| format!("{} of {}", j.acknowledged_again, j.acknowledged)));
+        if figures.iter().any(|f| f.judgement.is_some_and(|j| j.acknowledged > 0)) {
+            row("of those acknowledged", &|f| said(f, &|j| format!("{} of {}", j.acknowledged_again, j.acknowledged)));
+        }
         row("not raised then", &|f| said(f, &|j| j.new.to_string()));
     }
     output::line(table);
     for (trial, figures) in trials.iter().zip(figures).filter(|(_, figures)| !figures.series.is_empty()) {
         let mut table = output::table(["series", "alerts", "on for"]);
         for series in figures.series.iter().take(SERIES) {
-            table.add_row([one_line(&series.metric, NAME), series.alerts.to_string(), duration(series.on_ms)]);
+            table.add_row([names.short(&series.labels), series.alerts.to_string(), duration(series.on_ms)]);
         }
         output::line(format!("\n{}, by series:\n{table}", trial.name));
         if figures.series.len() > SERIES {
             output::line(format!("and {} more", figures.series.len() - SERIES));
         }
     }
-    alerts(trials);
+    alerts(trials, &names);
 }
 
-fn alerts(trials: &[Trial]) {
+fn alerts(trials: &[Trial], names: &Names<'_>) {
     let mut rows: Vec<(&Trial, &Fired)> = Vec::new();
     for (index, trial) in trials.iter().enumerate() {
         // What both have stands there once, as A has it.
@@ -107,7 +108,7 @@ fn alerts(trials: &[Trial]) {
             if fired.met { "A B" } else { trial.name }.to_owned(),
             output::instant(alert.started),
             lasted(fired, &trial.span),
-            one_line(&alert.name, NAME),
+            names.short(&alert.labels),
             alert.kind.name().to_owned(),
             format!("{:.2}", worst.score),
             if worst.value.is_finite() { beside(worst.value, &[worst.lower, worst.upper], unit) } else { String::new() },

@@ -47,6 +47,8 @@ pub struct Figures {
 pub struct SeriesFigures {
     /// Its `metric_name`.
     pub metric: String,
+    /// Its identity.
+    pub labels: Labels,
     /// Its alerts.
     pub alerts: usize,
     /// How long one of them was on, in milliseconds.
@@ -58,6 +60,8 @@ pub struct SeriesFigures {
 pub struct Longest {
     /// The series' `metric_name`.
     pub metric: String,
+    /// Its identity.
+    pub labels: Labels,
     /// Its first point.
     #[serde(with = "crate::desk::instant")]
     pub started: Millis,
@@ -94,9 +98,10 @@ impl Figures {
         }
         let mut all: Vec<Range<Millis>> = series.values().flat_map(|(_, spans)| spans.iter().cloned()).collect();
         let mut by_series: Vec<SeriesFigures> = series
-            .into_values()
-            .map(|(name, mut spans)| SeriesFigures {
+            .into_iter()
+            .map(|(labels, (name, mut spans))| SeriesFigures {
                 metric: name.to_owned(),
+                labels: labels.clone(),
                 alerts: spans.len(),
                 on_ms: union(&mut spans),
             })
@@ -104,6 +109,7 @@ impl Figures {
         by_series.sort_by(|a, b| b.alerts.cmp(&a.alerts).then(b.on_ms.cmp(&a.on_ms)).then(a.metric.cmp(&b.metric)));
         let longest = trial.fired.iter().max_by_key(|fired| fired.lasted(span)).map(|fired| Longest {
             metric: fired.alert.name.clone(),
+            labels: fired.alert.labels.clone(),
             started: fired.alert.started,
             ms: fired.lasted(span),
         });

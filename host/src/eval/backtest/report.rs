@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::plot::{self, Bar, Mark, Plot};
 use super::trial::{Fired, Trial};
-use super::{BacktestError, Figures};
+use super::{BacktestError, Figures, Names};
 use crate::config::{Batch, Combination, Direction};
 use crate::message::Unit;
 use crate::message::text::{beside, duration, number, one_line};
@@ -73,6 +73,7 @@ struct Lane {
 #[derive(Serialize)]
 struct Strip {
     name: String,
+    full: String,
     counts: Vec<usize>,
     lanes: Vec<Lane>,
 }
@@ -80,7 +81,7 @@ struct Strip {
 #[derive(Serialize)]
 struct Chart {
     name: String,
-    labels: String,
+    full: String,
     counts: Vec<(&'static str, usize)>,
     plot: Plot,
     lanes: Vec<Lane>,
@@ -106,6 +107,7 @@ pub fn report(report: &Report<'_>) -> Result<String, BacktestError> {
     let Some(first) = report.trials.first() else { return Err(BacktestError::Nothing("nothing was tried".to_owned())) };
     let (span, zone) = (&first.span, first.batch.timezone);
     let ranked = ranked(report.trials);
+    let names = Names::of(report.trials);
     let with_alerts = ranked.iter().filter(|(_, _, alerts)| *alerts > 0).count();
     let charted = with_alerts.max(NEAREST).min(CHARTS);
     let (mut charts, mut strips) = (Vec::new(), Vec::new());
@@ -129,16 +131,16 @@ pub fn report(report: &Report<'_>) -> Result<String, BacktestError> {
         };
         if index < STRIPS {
             let counts = own.iter().map(Vec::len).collect();
-            strips.push(Strip { name: one_line(name, NAME), counts, lanes: lanes(true) });
+            strips.push(Strip { name: names.short(labels), full: one_line(name, NAME * 2), counts, lanes: lanes(true) });
         }
         let unit = labels.get("__name__").map_or(Unit::None, Unit::of);
         if let Some(plot) = Plot::of(&rows, unit).filter(|_| index < charted) {
-            let mut alerts = table(report.trials, zone, |fired| fired.alert.labels == **labels);
+            let mut alerts = table(report.trials, &names, zone, |fired| fired.alert.labels == **labels);
             let more = alerts.len().saturating_sub(NEAREST * 2);
             alerts.truncate(NEAREST * 2);
             charts.push(Chart {
-                name: one_line(name, NAME),
-                labels: one_line(&written(labels), NAME * 2),
+                name: names.short(labels),
+                full: one_line(name, NAME * 2),
                 counts: report.trials.iter().zip(&own).map(|(trial, own)| (trial.name, own.len())).collect(),
                 plot,
                 lanes: lanes(false),
@@ -147,7 +149,7 @@ pub fn report(report: &Report<'_>) -> Result<String, BacktestError> {
             });
         }
     }
-    let mut rows = table(report.trials, zone, |_| true);
+    let mut rows = table(report.trials, &names, zone, |_| true);
     let all_rows = rows.len();
     rows.truncate(ROWS);
     let configurations: Vec<Configuration> = report
@@ -174,7 +176,7 @@ pub fn report(report: &Report<'_>) -> Result<String, BacktestError> {
         notes => Serde(report.notes),
         configurations => Serde(configurations),
         changes => Serde(report.changes),
-        lines => Serde(lines(report, zone)),
+        lines => Serde(lines(report, &names, zone)),
         strips => Serde(strips),
         strips_left => ranked.len().saturating_sub(STRIPS),
         charts => Serde(charts),
@@ -209,11 +211,6 @@ fn ranked(trials: &[Trial]) -> Vec<(&Labels, &str, usize)> {
     all.into_iter().map(|(labels, (name, alerts, _))| (labels, name, alerts)).collect()
 }
 
-fn written(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    pairs.join(", ")
-}
-
 fn instant(time: Millis, zone: Tz) -> String {
     let time = DateTime::from_timestamp_millis(time).unwrap_or_default().with_timezone(&zone);
     time.format("%Y-%m-%d %H:%M").to_string()
@@ -223,7 +220,7 @@ fn instant(time: Millis, zone: Tz) -> String {
 fn verdict(figures: &[Figures], trials: &[Trial]) -> String {
     let often = |figures: &Figures| {
         let alerts = if figures.alerts == 1 { "alert" } else { "alerts" };
-        format!("{} {alerts}, {} a day", figures.alerts, number(figures.alerts_a_day, Unit::None))
+        format!("{} {alerts}, {:.2} a day", figures.alerts, figures.alerts_a_day)
     };
     match (figures, trials) {
         ([one], _) => format!("It would have fired {}.", often(one)),
@@ -270,7 +267,7 @@ fn essentials(batch: &Batch) -> Vec<(&'static str, String)> {
 }
 
 /// The summary: a line a figure, a cell a configuration.
-fn lines(report: &Report<'_>, zone: Tz) -> Vec<Line> {
+fn lines(report: &Report<'_>, names: &Names<'_>, zone: Tz) -> Vec<Line> {
     let line = |name: &'static str, cell: &dyn Fn(&Figures) -> String| Line {
         name,
         cells: report.figures.iter().map(cell).collect(),
@@ -287,7 +284,7 @@ fn lines(report: &Report<'_>, zone: Tz) -> Vec<Line> {
         line("Longest", &|f| {
             f.longest.as_ref().map_or_else(
                 || "–".to_owned(),
-                |l| format!("{}, {} of {}", duration(l.ms), instant(l.started, zone), one_line(&l.metric, NAME)),
+                |l| format!("{}, {} of {}", duration(l.ms), instant(l.started, zone), names.short(&l.labels)),
             )
         }),
         line("Time with an alert on", &|f| percent(f.share_of_time)),
@@ -296,30 +293,32 @@ fn lines(report: &Report<'_>, zone: Tz) -> Vec<Line> {
     if report.figures.iter().any(|f| f.alone.is_some()) {
         lines.insert(2, line("Only here", &|f| f.alone.unwrap_or(0).to_string()));
     }
+    let cell = |f: &Figures, text: &dyn Fn(super::Judgement) -> String| f.judgement.map_or_else(String::new, text);
     if report.figures.iter().any(|f| f.judgement.is_some()) {
-        let cell = |f: &Figures, text: &dyn Fn(super::Judgement) -> String| f.judgement.map_or_else(String::new, text);
+        lines.push(line("Not raised then", &|f| cell(f, &|j| j.new.to_string())));
         lines.push(line("Of the alerts really raised", &|f| cell(f, &|j| format!("{} of {}", j.raised_again, j.raised))));
+    }
+    if report.figures.iter().any(|f| f.judgement.is_some_and(|j| j.acknowledged > 0)) {
         lines.push(line("Of those acknowledged", &|f| {
             cell(f, &|j| format!("{} of {}", j.acknowledged_again, j.acknowledged))
         }));
-        lines.push(line("Not raised then", &|f| cell(f, &|j| j.new.to_string())));
     }
     lines
 }
 
 /// The alerts in order of time. One that both configurations have stands there once, as the
 /// first has it.
-fn table(trials: &[Trial], zone: Tz, wanted: impl Fn(&Fired) -> bool) -> Vec<Row> {
+fn table(trials: &[Trial], names: &Names<'_>, zone: Tz, wanted: impl Fn(&Fired) -> bool) -> Vec<Row> {
     let mut rows: Vec<(Millis, Row)> = Vec::new();
     for (index, trial) in trials.iter().enumerate() {
         let told = trial.fired.iter().filter(|fired| wanted(fired) && !(index > 0 && fired.met));
-        rows.extend(told.map(|fired| (fired.alert.started, row(trial, fired, zone))));
+        rows.extend(told.map(|fired| (fired.alert.started, row(trial, names, fired, zone))));
     }
     rows.sort_by_key(|(started, _)| *started);
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-fn row(trial: &Trial, fired: &Fired, zone: Tz) -> Row {
+fn row(trial: &Trial, names: &Names<'_>, fired: &Fired, zone: Tz) -> Row {
     let alert = &fired.alert;
     let unit = alert.labels.get("__name__").map_or(Unit::None, Unit::of);
     let worst = &alert.worst;
@@ -328,7 +327,7 @@ fn row(trial: &Trial, fired: &Fired, zone: Tz) -> Row {
         who: if fired.met { "A and B".to_owned() } else { trial.name.to_owned() },
         started: instant(alert.started, zone),
         lasted: lasted(fired, &trial.span),
-        metric: one_line(&alert.name, NAME),
+        metric: names.short(&alert.labels),
         kind: alert.kind.name(),
         score: if worst.score.is_finite() { format!("{:.2}", worst.score) } else { String::new() },
         value: if worst.value.is_finite() { beside(worst.value, &[worst.lower, worst.upper], unit) } else { String::new() },

@@ -90,7 +90,15 @@ pub fn quiet(batch: &mut Batch) {
     }
 }
 
-/// How much before a span is learned from and looked back on, in milliseconds.
+/// How long a trial runs before the span that is told of, in milliseconds: a day, and two fits.
+pub fn run_in(bound: &BoundBatch) -> Millis {
+    let step = Millis::from(bound.batch.judged.step_ms.max(1));
+    let refit = bound.detectors.iter().map(|detector| detector.needs.refit).max().unwrap_or(0);
+    let longest = step.saturating_mul(Millis::try_from(refit.saturating_mul(2)).unwrap_or(Millis::MAX)).max(DAY);
+    longest.saturating_add(step - 1).div_euclid(step) * step
+}
+
+/// How much before its first chain a trial learns from and looks back on, in milliseconds.
 pub fn lead(bound: &BoundBatch) -> Millis {
     let batch = &bound.batch;
     let most = batch.train.max_n.unwrap_or(usize::MAX);
