@@ -101,7 +101,7 @@ fn a_backtest_finds_what_the_server_found_stopped_and_beside_it() {
     anomd.run(&["run", "web", "--from", &from, "--to", &instant(end), "--every", "10m"]).done();
     let raised = anomd.json(&["alert", "list", "web", "--all"]);
     let raised = raised.as_array().unwrap();
-    
+
     let stopped = backtest(&anomd, end, &[]);
     let told = |alert: &Value| (millis(&alert["started"]), alert["labels"]["instance"].clone(), alert["score"].clone());
     // What the server judged before the span is none of the backtest's.
@@ -136,7 +136,8 @@ fn a_batch_that_is_not_stored_is_tried_on_what_its_source_gives() {
 
     let other = anomd.home().join("other.yaml");
     let text = std::fs::read_to_string(anomd.home().join("batches/web.yaml")).unwrap();
-    std::fs::write(&other, text.replace("alert_threshold: 0.95", "alert_threshold: 0.95\nalert_direction: below")).unwrap();
+    std::fs::write(&other, text.replace("alert_threshold: 0.95", "alert_threshold: 0.95\nalert_direction: below"))
+        .unwrap();
     let two = backtest(&anomd, end, &["--fetch", "--with", other.to_str().unwrap(), "--metric", "script"]);
     assert_eq!(two["series"], 1);
     assert!(!alerts(&two, 0).is_empty());

@@ -141,16 +141,14 @@ pub(super) async fn backtest(global: &Global, args: BacktestArgs) -> Result<(), 
     for (candidate, bound) in candidates.iter().zip(bound) {
         let note = || bar.inc(1);
         let of = (span.clone(), pace.as_slice());
-        let trial =
-            run(candidate.name, bound, &history, of, &node.limits, &SystemClock, trials.first(), &note).await?;
+        let trial = run(candidate.name, bound, &history, of, &node.limits, &SystemClock, trials.first(), &note).await?;
         trials.push(trial);
     }
     bar.finish_and_clear();
     if let [a, b] = trials.as_mut_slice() {
         pair(a, b);
     }
-    let figures: Vec<Figures> =
-        trials.iter().map(|trial| Figures::of(trial, &history, trials.len() > 1)).collect();
+    let figures: Vec<Figures> = trials.iter().map(|trial| Figures::of(trial, &history, trials.len() > 1)).collect();
     notes.extend(print::doubts(&trials, &figures, &history));
     let command = command(global, &args, &span);
     if let Some(path) = &args.out {
@@ -201,9 +199,7 @@ fn candidates(args: &BacktestArgs, node: &NodeConfig, environment: &Environment)
     let batch = open::batch(&args.batch, node, environment)?;
     let mut changes = args.set.clone();
     if let Some(Spec { detectors, .. }) = &args.detector {
-        let entry = |(plugin, config): &(String, serde_json::Value)| {
-            json!({"model_name": plugin, "model_tag": plugin, "model_params": config})
-        };
+        let entry = |(plugin, config): &(String, serde_json::Value)| json!({"model_name": plugin, "model_tag": plugin, "model_params": config});
         let entries: Vec<_> = detectors.iter().map(entry).collect();
         changes.push(("model_configs".to_owned(), json!(entries).to_string()));
     }
@@ -281,7 +277,11 @@ fn command(global: &Global, args: &BacktestArgs, span: &std::ops::Range<Millis>)
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use walkdir::WalkDir;
 use super::batch_file::{self, BatchFile};
 use super::document::Document;
 use super::environment::Environment;
-use super::problem::{Problem, Problems, unreadable};
 pub use super::overrides::Change;
+use super::problem::{Problem, Problems, unreadable};
 use super::{Batch, Node, overrides};
 
 /// The file that lies under its neighbours.
@@ -121,7 +121,12 @@ pub fn load_batch(path: &Path, node: &Node, environment: &Environment) -> Result
 /// Reads a batch file as [`load_batch`] does, with keys laid over it as the command line gives
 /// them: `alert_threshold` and `0.7`, as a YAML value. What a place in a mapping is for has its
 /// keys with points between them: `tholdalert_thresholds.load`.
-pub fn load_changed(path: &Path, node: &Node, environment: &Environment, changes: &[Change]) -> Result<Batch, Problems> {
+pub fn load_changed(
+    path: &Path,
+    node: &Node,
+    environment: &Environment,
+    changes: &[Change],
+) -> Result<Batch, Problems> {
     let document = read_over_defaults(path, root_of(path, node), node)?;
     batch_of(batch_file::read_changed(document, path, environment, changes))
 }

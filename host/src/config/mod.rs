@@ -46,7 +46,8 @@ pub use digest::config_digest;
 pub use document::Spans;
 pub use environment::Environment;
 pub use folder::{
-    Change, ChangedKey, Loaded, changed_keys, fingerprint, load_batch, load_batch_text, load_batches, load_changed, load_file,
+    Change, ChangedKey, Loaded, changed_keys, fingerprint, load_batch, load_batch_text, load_batches, load_changed,
+    load_file,
 };
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes};
 pub use key::{BatchKey, Job, Slot};

@@ -45,7 +45,14 @@ impl Sought<'_> {
             Door::Node(client) => {
                 let mut rows = Rows::new(self.metric, &node.limits);
                 let (from, to) = (Some(self.read.start), Some(self.read.end));
-                let request = ExportRequest { batch: Some(named), samples: true, jsonl: true, from, to, ..ExportRequest::default() };
+                let request = ExportRequest {
+                    batch: Some(named),
+                    samples: true,
+                    jsonl: true,
+                    from,
+                    to,
+                    ..ExportRequest::default()
+                };
                 client.stream("export", &request, &mut rows).await?;
                 rows.history()
             }
@@ -61,7 +68,8 @@ impl Sought<'_> {
                 Some(Raised { kind, labels, started, ended, acknowledged: alert.acknowledged.is_some() })
             })
             .collect();
-        history.markers = events.into_iter().filter(|event| event.tenant == self.key.tenant).filter_map(marker).collect();
+        history.markers =
+            events.into_iter().filter(|event| event.tenant == self.key.tenant).filter_map(marker).collect();
         self.enough(history, "the store has", "With --fetch the batch's source is asked instead.")
     }
 

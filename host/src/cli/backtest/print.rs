@@ -49,7 +49,8 @@ pub fn terminal(titles: &[&str], trials: &[Trial], figures: &[Figures]) {
     let (from, to) = (output::instant(first.span.start), output::instant(first.span.end));
     output::line(format!("{}, {from} to {to}, {} series\n", first.batch.key, first.series.len()));
     let mut table = output::table([""]);
-    let heads: Vec<String> = trials.iter().zip(titles).map(|(trial, title)| format!("{}: {title}", trial.name)).collect();
+    let heads: Vec<String> =
+        trials.iter().zip(titles).map(|(trial, title)| format!("{}: {title}", trial.name)).collect();
     table.set_header(std::iter::once(String::new()).chain(heads));
     let mut row = |name: &str, cell: &dyn Fn(&Figures) -> String| {
         table.add_row(std::iter::once(name.to_owned()).chain(figures.iter().map(cell)));
@@ -111,7 +112,11 @@ fn alerts(trials: &[Trial], names: &Names<'_>) {
             names.short(&alert.labels),
             alert.kind.name().to_owned(),
             format!("{:.2}", worst.score),
-            if worst.value.is_finite() { beside(worst.value, &[worst.lower, worst.upper], unit) } else { String::new() },
+            if worst.value.is_finite() {
+                beside(worst.value, &[worst.lower, worst.upper], unit)
+            } else {
+                String::new()
+            },
             expected(worst.lower, worst.upper, worst.value, unit),
         ]);
     }

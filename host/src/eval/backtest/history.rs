@@ -160,7 +160,8 @@ impl Rows {
         }
         let Some(value) = row.metric_value.filter(|value| value.is_finite()) else { return Ok(()) };
         let time = crate::desk::instant::parse(&row.metric_timestamp).map_err(wrong)?;
-        let known = self.last.as_ref().is_some_and(|(text, (name, _))| *text == row.metadata && *name == row.metric_name);
+        let known =
+            self.last.as_ref().is_some_and(|(text, (name, _))| *text == row.metadata && *name == row.metric_name);
         if !known {
             let metadata: Metadata = serde_json::from_str(&row.metadata).map_err(|e| wrong(e.to_string()))?;
             let labels = Labels::new(metadata.labels).map_err(|e| wrong(e.to_string()))?;
@@ -245,7 +246,12 @@ mod tests {
 
     #[test]
     fn rows_come_in_parts_of_any_size() {
-        let text = [row("load", "2026-01-01T00:00:00Z", "1.5"), row("load", "2026-01-01T00:01:00Z", "2"), row("up", "2026-01-01T00:00:00Z", "null")].concat();
+        let text = [
+            row("load", "2026-01-01T00:00:00Z", "1.5"),
+            row("load", "2026-01-01T00:01:00Z", "2"),
+            row("up", "2026-01-01T00:00:00Z", "null"),
+        ]
+        .concat();
         for size in [1, 7, 1_000] {
             let mut rows = Rows::new(None, &Limits::default());
             text.as_bytes().chunks(size).for_each(|part| rows.take(part).unwrap());

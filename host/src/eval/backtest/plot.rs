@@ -60,7 +60,8 @@ pub struct Plot {
 /// The marks of a span.
 pub fn times(span: &Range<Millis>, zone: Tz) -> Vec<Mark> {
     let length = (span.end - span.start).max(1) as f64;
-    let mark = |mark: chart::Mark<Millis>| Mark { at: percent((mark.at - span.start) as f64 / length), label: mark.label };
+    let mark =
+        |mark: chart::Mark<Millis>| Mark { at: percent((mark.at - span.start) as f64 / length), label: mark.label };
     // A mark at an edge would be cut off.
     chart::times(span, zone, 8).into_iter().map(mark).filter(|mark| (3.0..=97.0).contains(&mark.at)).collect()
 }
@@ -159,8 +160,11 @@ fn line(row: &[f64], scale: Scale) -> String {
 fn area(lower: &[f64], upper: &[f64], scale: Scale) -> String {
     let (lower, upper) = (buckets(lower, BUCKETS), buckets(upper, BUCKETS));
     let count = lower.len();
-    let edges: Vec<Option<(f64, f64)>> =
-        lower.iter().zip(&upper).map(|(low, high)| Some((scale.y(low.as_ref()?.0), scale.y(high.as_ref()?.1)))).collect();
+    let edges: Vec<Option<(f64, f64)>> = lower
+        .iter()
+        .zip(&upper)
+        .map(|(low, high)| Some((scale.y(low.as_ref()?.0), scale.y(high.as_ref()?.1))))
+        .collect();
     let mut path = String::new();
     let mut from = 0;
     for run in edges.split(Option::is_none) {

@@ -131,7 +131,12 @@ pub fn report(report: &Report<'_>) -> Result<String, BacktestError> {
         };
         if index < STRIPS {
             let counts = own.iter().map(Vec::len).collect();
-            strips.push(Strip { name: names.short(labels), full: one_line(name, NAME * 2), counts, lanes: lanes(true) });
+            strips.push(Strip {
+                name: names.short(labels),
+                full: one_line(name, NAME * 2),
+                counts,
+                lanes: lanes(true),
+            });
         }
         let unit = labels.get("__name__").map_or(Unit::None, Unit::of);
         if let Some(plot) = Plot::of(&rows, unit).filter(|_| index < charted) {
@@ -261,7 +266,10 @@ fn essentials(batch: &Batch) -> Vec<(&'static str, String)> {
         Direction::Above => lines.push(("alert_direction", "above".to_owned())),
         Direction::Below => lines.push(("alert_direction", "below".to_owned())),
     }
-    lines.push(("limits", if batch.threshold.enabled { batch.threshold.limits.len().to_string() } else { "none".to_owned() }));
+    lines.push((
+        "limits",
+        if batch.threshold.enabled { batch.threshold.limits.len().to_string() } else { "none".to_owned() },
+    ));
     lines.push(("change detection", if batch.change.enabled { "on" } else { "off" }.to_owned()));
     lines
 }
@@ -296,7 +304,9 @@ fn lines(report: &Report<'_>, names: &Names<'_>, zone: Tz) -> Vec<Line> {
     let cell = |f: &Figures, text: &dyn Fn(super::Judgement) -> String| f.judgement.map_or_else(String::new, text);
     if report.figures.iter().any(|f| f.judgement.is_some()) {
         lines.push(line("Not raised then", &|f| cell(f, &|j| j.new.to_string())));
-        lines.push(line("Of the alerts really raised", &|f| cell(f, &|j| format!("{} of {}", j.raised_again, j.raised))));
+        lines.push(line("Of the alerts really raised", &|f| {
+            cell(f, &|j| format!("{} of {}", j.raised_again, j.raised))
+        }));
     }
     if report.figures.iter().any(|f| f.judgement.is_some_and(|j| j.acknowledged > 0)) {
         lines.push(line("Of those acknowledged", &|f| {
@@ -330,7 +340,11 @@ fn row(trial: &Trial, names: &Names<'_>, fired: &Fired, zone: Tz) -> Row {
         metric: names.short(&alert.labels),
         kind: alert.kind.name(),
         score: if worst.score.is_finite() { format!("{:.2}", worst.score) } else { String::new() },
-        value: if worst.value.is_finite() { beside(worst.value, &[worst.lower, worst.upper], unit) } else { String::new() },
+        value: if worst.value.is_finite() {
+            beside(worst.value, &[worst.lower, worst.upper], unit)
+        } else {
+            String::new()
+        },
         expected: expected(worst.lower, worst.upper, worst.value, unit),
         terms: one_line(&terms.join(", "), NAME),
     }
