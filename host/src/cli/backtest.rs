@@ -14,7 +14,9 @@ use super::{CliError, Global, open};
 use crate::capability::kv::InMemory;
 use crate::config::{self, Batch, Change, Environment, Node as NodeConfig, Problems};
 use crate::eval::Spec;
-use crate::eval::backtest::{BacktestError, Figures, Report, Trial, lead, pace, pair, quiet, report, run, run_in};
+use crate::eval::backtest::{
+    BacktestError, Figures, Report, Setting, Trial, lead, pace, pair, quiet, report, run, run_in,
+};
 use crate::node;
 use crate::pipeline::{BoundBatch, write_whole};
 use crate::plugin::Catalogue;
@@ -138,10 +140,11 @@ pub(super) async fn backtest(global: &Global, args: BacktestArgs) -> Result<(), 
     let pace = pace(&batches, &(run_from..span.end), args.every);
     let bar = output::bar((pace.len() * bound.len()) as u64, "backtest");
     let mut trials: Vec<Trial> = Vec::new();
+    let note = || bar.inc(1);
+    let (limits, clock) = (&node.limits, &SystemClock);
+    let setting = Setting { history: &history, span: span.clone(), pace: &pace, limits, clock, note: &note };
     for (candidate, bound) in candidates.iter().zip(bound) {
-        let note = || bar.inc(1);
-        let of = (span.clone(), pace.as_slice());
-        let trial = run(candidate.name, bound, &history, of, &node.limits, &SystemClock, trials.first(), &note).await?;
+        let trial = run(candidate.name, bound, &setting, trials.first()).await?;
         trials.push(trial);
     }
     bar.finish_and_clear();

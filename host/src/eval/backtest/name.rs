@@ -9,6 +9,10 @@ use crate::series::Labels;
 /// Characters of a short name.
 const SHORT: usize = 120;
 
+/// The series of one `__name__`: how many they are, and how many have each pair of a label and its
+/// value.
+type Group<'a> = (usize, BTreeMap<(&'a str, &'a str), usize>);
+
 /// Short names of the series of trials.
 ///
 /// Of a series with a `__name__` that is the name, and the labels in which it differs from
@@ -29,7 +33,7 @@ impl<'a> Names<'a> {
 
     fn new(series: impl Iterator<Item = (&'a Labels, &'a str)>) -> Self {
         let names: BTreeMap<_, _> = series.collect();
-        let mut groups: BTreeMap<&str, (usize, BTreeMap<(&str, &str), usize>)> = BTreeMap::new();
+        let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
         for labels in names.keys() {
             let (series, pairs) = groups.entry(labels.get("__name__").unwrap_or_default()).or_default();
             *series += 1;
@@ -37,7 +41,7 @@ impl<'a> Names<'a> {
                 *pairs.entry(pair).or_default() += 1;
             }
         }
-        let telling = |(name, (series, pairs)): (&'a str, (usize, BTreeMap<(&'a str, &'a str), usize>))| {
+        let telling = |(name, (series, pairs)): (&'a str, Group<'a>)| {
             let differ = pairs.into_iter().filter(|(_, count)| *count < series).map(|((label, _), _)| label);
             (name, differ.collect())
         };

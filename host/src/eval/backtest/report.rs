@@ -109,7 +109,7 @@ pub fn report(report: &Report<'_>) -> Result<String, BacktestError> {
     let ranked = ranked(report.trials);
     let names = Names::of(report.trials);
     let with_alerts = ranked.iter().filter(|(_, _, alerts)| *alerts > 0).count();
-    let charted = with_alerts.max(NEAREST).min(CHARTS);
+    let charted = with_alerts.clamp(NEAREST, CHARTS);
     let (mut charts, mut strips) = (Vec::new(), Vec::new());
     for (index, (labels, name, _)) in ranked.iter().take(STRIPS.max(CHARTS)).enumerate() {
         let rows = report.trials.iter().map(|trial| trial.row(labels)).collect::<Result<Vec<_>, _>>()?;

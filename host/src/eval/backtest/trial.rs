@@ -136,19 +136,32 @@ pub fn pace(batches: &[&Batch], span: &Range<Millis>, every: Option<Millis>) -> 
     instants
 }
 
-/// Runs a configuration over a history. `scored` is a trial whose scores are this one's too,
-/// where [`same_scores`] says so: a threshold that is changed needs no detector. `note` is
-/// called after each instant of the pace.
+/// What the trials of a backtest have in common.
+pub struct Setting<'a> {
+    /// The samples.
+    pub history: &'a History,
+    /// The span that is told of, half-open.
+    pub span: Range<Millis>,
+    /// When the chain runs; it begins before the span.
+    pub pace: &'a [Millis],
+    /// The node's limits.
+    pub limits: &'a Limits,
+    /// The clock on the wall.
+    pub clock: &'a dyn Clock,
+    /// Called after each instant of the pace.
+    pub note: &'a (dyn Fn() + Sync),
+}
+
+/// Runs a configuration over a history. `scored` is a trial whose scores are this one's too if
+/// both score alike: a threshold that is changed needs no detector.
 pub async fn run(
     name: &'static str,
     bound: BoundBatch,
-    history: &History,
-    (span, pace): (Range<Millis>, &[Millis]),
-    limits: &Limits,
-    clock: &dyn Clock,
+    setting: &Setting<'_>,
     scored: Option<&Trial>,
-    note: &(dyn Fn() + Sync),
 ) -> Result<Trial, BacktestError> {
+    let Setting { history, pace, limits, clock, .. } = *setting;
+    let span = setting.span.clone();
     // What fails fails again: its cause is in the history.
     let limits = Limits { run_attempts: 1, ..limits.clone() };
     let store = Database::in_memory(&limits)?;
@@ -182,7 +195,7 @@ pub async fn run(
                 failure = failure.or(said);
             }
         }
-        note();
+        (setting.note)();
     }
     let series = judged(&store, &bound.batch, &span)?;
     let filter =
