@@ -16,6 +16,9 @@ const PREPROCESSING: [&str; 3] = ["pca", "knn", "tabular"];
 /// is `model_name: tabular` with `algorithm: iforest` among its `model_params`.
 const TABULAR: [&str; 8] = ["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad"];
 
+/// Names of components whose method is `holt-winters`: `seasonal` with another memory.
+const HOLT_WINTERS: [&str; 2] = ["holt-winters", "holtwinters"];
+
 /// The widest grid that is judged.
 const WIDEST: Millis = 7 * 86_400_000;
 
@@ -53,6 +56,9 @@ pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<D
         let plugin = if TABULAR.contains(&plugin.as_str()) {
             config.insert("algorithm".to_owned(), plugin.into());
             "tabular".to_owned()
+        } else if HOLT_WINTERS.contains(&plugin.as_str()) {
+            config.insert("method".to_owned(), "holt-winters".into());
+            "seasonal".to_owned()
         } else {
             plugin
         };

@@ -172,6 +172,20 @@ fn the_names_of_pyods_detectors_are_algorithms_of_one_component() {
 }
 
 #[test]
+fn holt_winters_is_a_method_of_seasonal() {
+    let batch = batch(
+        "model_configs:\n- {model_name: seasonal}\n- {model_name: Holt-Winters, model_params: {gamma: 0.2}}\n\
+         - {model_name: HoltWinters, model_tag: again}\n",
+    );
+    let found: Vec<_> = batch.detectors.iter().map(|d| (d.plugin.as_str(), d.tag.as_str(), &d.config)).collect();
+    let (faster, plain) = (json!({"gamma": 0.2, "method": "holt-winters"}), json!({"method": "holt-winters"}));
+    let none = json!({});
+    let expected =
+        [("seasonal", "seasonal", &none), ("seasonal", "holt-winters", &faster), ("seasonal", "again", &plain)];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn every_key_of_the_first_four_jobs_is_taken() {
     let batch = batch(
         r#"
