@@ -12,10 +12,12 @@ use crate::series::{Aggregate, Millis};
 /// The components whose configuration takes `preprocess_params`.
 const PREPROCESSING: [&str; 3] = ["pca", "knn", "tabular"];
 
-/// Detectors that are algorithms of one component: PyOD's of `tabular`, and those of `windows`.
+/// Detectors that are algorithms of one component: PyOD's of `tabular`, those of
+/// `windows` and `seasonal`.
 /// `model_name: IForest` is `model_name: tabular` with `algorithm: iforest` among its
 /// `model_params`.
-const ALGORITHMS: [(&str, &[&str]); 2] = [
+const ALGORITHMS: [(&str, &[&str]); 3] = [
+    ("seasonal", &["holt-winters"]),
     ("tabular", &["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad"]),
     ("windows", &["kmeans-win", "pca-win", "winknn-batch"]),
 ];

@@ -179,6 +179,16 @@ fn the_names_of_some_detectors_are_algorithms_of_one_component() {
 }
 
 #[test]
+fn holt_winters_is_an_algorithm_of_seasonal() {
+    let batch =
+        batch("model_configs:\n- {model_name: seasonal}\n- {model_name: Holt-Winters, model_params: {gamma: 0.2}}\n");
+    let found: Vec<_> = batch.detectors.iter().map(|d| (d.plugin.as_str(), d.tag.as_str(), &d.config)).collect();
+    let (none, faster) = (json!({}), json!({"gamma": 0.2, "algorithm": "holt-winters"}));
+    let expected = [("seasonal", "seasonal", &none), ("seasonal", "holt-winters", &faster)];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn every_key_of_the_first_four_jobs_is_taken() {
     let batch = batch(
         r#"
