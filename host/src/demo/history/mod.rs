@@ -58,6 +58,8 @@ pub struct Incident {
     pub series: Vec<usize>,
     /// From its first to after its last moment.
     pub span: Range<Millis>,
+    /// When it reached the limit that it was on its way to.
+    pub limit: Option<Millis>,
 }
 
 /// What was scraped.
@@ -94,7 +96,15 @@ impl History {
             let shows = |(_, track): &(usize, &Track)| track.shows.iter().any(|t| targets.contains(t));
             tracks.iter().enumerate().filter(shows).map(|(index, _)| index).collect()
         };
+        let full = || tracks.iter().find(|track| track.name == fleet::DISK_USED);
+        let limit = |plan: &incident::Plan| {
+            let values = &full().filter(|_| plan.scenario == Scenario::CapacityPlanning)?.values;
+            let over =
+                |minute: &usize| values.get(*minute).is_some_and(|used| *used >= fleet::DISK_LIMIT * fleet::DISK);
+            plan.minutes.clone().find(over).map(time)
+        };
         let happened = |plan: &incident::Plan| Incident {
+            limit: limit(plan),
             scenario: plan.scenario,
             title: plan.scenario.title(),
             series: shown(&plan.effects.iter().map(|e| e.target).collect::<Vec<_>>()),
