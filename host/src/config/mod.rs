@@ -10,6 +10,7 @@ mod analysis_file;
 mod anomstack;
 mod batch;
 mod batch_file;
+mod capacity_file;
 mod cron;
 mod detector_file;
 mod digest;
@@ -42,10 +43,14 @@ mod time_interval_file;
 
 pub use batch::{Batch, BatchSecrets, Combination, DetectorUse, IngestUse, JobSchedule, JudgedGrid, NotifierUse};
 pub use cron::{Cron, CronFault};
+pub(crate) use detector_file::component_with;
 pub use digest::config_digest;
 pub use document::Spans;
 pub use environment::Environment;
-pub use folder::{Loaded, fingerprint, load_batch, load_batch_text, load_batches, load_file};
+pub use folder::{
+    Change, ChangedKey, Loaded, changed_keys, fingerprint, load_batch, load_batch_text, load_batches, load_changed,
+    load_file,
+};
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes};
 pub use key::{BatchKey, Job, Slot};
 pub use metric_set::{MetricSet, MetricSetFault};
@@ -53,8 +58,8 @@ pub use metric_tags::MetricTags;
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 pub use node_file::{NODE_FILE, load_node};
 pub use policy::{
-    AlertPolicy, AnalystUse, Bounds, ChangePolicy, Deviation, Direction, LlmPolicy, Methods, ScorePolicy,
-    ThresholdPolicy, TrainPolicy,
+    AlertPolicy, AnalystUse, Bounds, CapacityPolicy, CapacityUse, ChangePolicy, Deviation, Direction, LlmPolicy,
+    Methods, ScorePolicy, ThresholdPolicy, TrainPolicy,
 };
 pub use problem::{Place, Problem, Problems, Severity};
 pub use routing::{Grouping, InhibitRule, Receiver, Route, Routing};

@@ -6,6 +6,7 @@
 //! same components give the same figures, but for times.
 
 mod alerting;
+pub mod backtest;
 mod contender;
 mod cpu;
 mod dataset;
@@ -17,7 +18,7 @@ mod run;
 mod summary;
 
 pub use alerting::default_threshold;
-pub use contender::{Contender, Spec};
+pub use contender::{Contender, Member, Spec};
 pub use cpu::cpu_seconds;
 pub use dataset::{Labelled, Source, find};
 pub use error::EvalError;

@@ -192,7 +192,9 @@ fn a_long_outage_on_a_coarse_grid_is_not_followed_by_an_alarm() {
         model = Ensemble::default().fit(of(0..next), model);
         let end = (next + slot).min(values.len());
         let context = next.saturating_sub(CONTEXT as usize);
-        for (at, judged) in (next..).zip(Ensemble::default().score(model.as_ref().unwrap(), of(context..end), end - next)) {
+        for (at, judged) in
+            (next..).zip(Ensemble::default().score(model.as_ref().unwrap(), of(context..end), end - next))
+        {
             assert!(judged.score.is_nan() || judged.score < THRESHOLD, "{} at {at}: {:?}", judged.score, judged.votes);
         }
         next = end;

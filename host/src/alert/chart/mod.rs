@@ -17,6 +17,7 @@ mod tests;
 
 use std::ops::Range;
 
+pub use axis::{Mark, times, values};
 use chrono_tz::Tz;
 
 use crate::message::Unit;
@@ -58,6 +59,8 @@ pub struct ChartSeries {
     pub scores: Vec<f64>,
     /// From which score on people are told.
     pub threshold: Option<f64>,
+    /// How it goes on, as it is foreseen.
+    pub forecast: Vec<f64>,
     /// Limits that must not be crossed, drawn as lines.
     pub limits: Vec<f64>,
     /// The level before a change, drawn as a line.
