@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::{CliError, Global, open, output};
 use crate::config::Environment;
 use crate::eval::{
-    Comparison, Contender, EvalError, Options, Outcome, Spec, Summary, Track, comparisons, default_threshold, evaluate,
-    find, peak_memory_bytes, summaries,
+    Comparison, Contender, EvalError, Options, Outcome, Set, Source, Spec, Summary, Track, comparisons,
+    default_threshold, evaluate, find, peak_memory_bytes, summaries,
 };
 use crate::node;
 
@@ -25,10 +25,14 @@ use crate::node;
 /// that a batch would have raised that says nothing of thresholds; NAB's profiles where a set
 /// has its windows. `docs/detection.md` defines them.
 ///
+/// Beside folders there are series that are made up: `generated:silence` has nothing wrong,
+/// `generated:incidents` one labelled incident a series, and `generated:season` tells how often
+/// the day is found in series that have one.
+///
 /// With --out, what was done is kept, and done once: an evaluation that was interrupted goes on.
 #[derive(Args)]
 pub(super) struct EvalArgs {
-    /// The folder of the series, or one file.
+    /// The folder of the series, or one file, or a generated set: `generated:silence`.
     #[arg(env = "DATA", default_value = "../shared/data", value_name = "FOLDER")]
     series: PathBuf,
     /// A detector: `robust`, `pca+knn` for the mean of two, `robust={"season": 3600}`.
@@ -43,10 +47,22 @@ pub(super) struct EvalArgs {
     /// Evaluates two detectors on the same series and compares them pair by pair.
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["detector", "config"])]
     compare: Vec<Spec>,
-    /// Fails, with exit code 1, where a figure of a set is lower: vus_pr=0.4. Of two detectors, the
-    /// first is held to it.
+    /// Which series are generated: equal seeds give equal series.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many series are generated.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    count: Option<u16>,
+    /// Thresholds at which alerts are counted, beside those of the default.
+    #[arg(long, default_value = "0.7,0.8", value_delimiter = ',', value_parser = threshold)]
+    threshold: Vec<f64>,
+    /// Fails, with exit code 1, where a figure of a set is lower: vus_pr=0.4, recall@0.7=0.8. Of two
+    /// detectors, the first is held to it.
     #[arg(long, value_name = "FIGURE=VALUE")]
-    min: Vec<Least>,
+    min: Vec<Bound>,
+    /// The same where a figure is higher: alerts_a_day@0.7=0.05.
+    #[arg(long, value_name = "FIGURE=VALUE")]
+    max: Vec<Bound>,
     /// Keeps outcomes there, and writes series.csv, series.json and summary.json.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -61,25 +77,44 @@ pub(super) struct EvalArgs {
     refit: u32,
 }
 
-/// A figure and what it must be at least.
+/// A figure and what it must be at least, or at most.
 #[derive(Clone, Debug, PartialEq)]
-struct Least {
+struct Bound {
     figure: String,
     value: f64,
 }
 
-impl FromStr for Least {
+impl FromStr for Bound {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Summary::FIGURES.join(", ");
         let (figure, value) = text.split_once('=').ok_or("write vus_pr=0.4")?;
-        if !Summary::FIGURES.contains(&figure) {
+        // Up to and with the `@` it is a figure, and after it a threshold.
+        let (name, at) = figure.split_at(figure.find('@').map_or(figure.len(), |place| place + 1));
+        if !Summary::FIGURES.contains(&name) {
             return Err(format!("{figure:?} is no figure: they are {known}"));
+        }
+        if name.ends_with('@') {
+            threshold(at)?;
         }
         let value = value.parse().map_err(|_| format!("{value:?} is no number: write vus_pr=0.4"))?;
         Ok(Self { figure: figure.to_owned(), value })
     }
+}
+
+fn threshold(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| format!("{text:?} is no threshold: write a number from 0 to 1"))
+}
+
+/// What is a folder or file, or generated.
+fn sources(args: &EvalArgs) -> Result<Vec<Source>, CliError> {
+    let Some(name) = args.series.to_str().and_then(|text| text.strip_prefix("generated:")) else {
+        return Ok(find(&args.series)?);
+    };
+    let set: Set = name.parse().map_err(CliError::Usage)?;
+    Ok(set.sources(args.seed, args.count.map_or(set.usual_count(), usize::from)))
 }
 
 impl From<EvalError> for CliError {
@@ -101,7 +136,7 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
         }
         (both, _) => both.to_vec(),
     };
-    let sources = find(&args.series)?;
+    let sources = sources(&args)?;
     let (catalogue, faults) = node::load_plugins(&open::node_config(global, &Environment::of_process())?).await?;
     let mut contenders = Vec::new();
     for spec in &specs {
@@ -117,6 +152,7 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
         step_ms: args.step * 1000,
         refit: args.refit as usize,
         jobs: usize::from(args.jobs),
+        thresholds: args.threshold.clone(),
         folder: args.out.as_ref().map(|folder| folder.join("outcomes")),
     };
     let bar = ProgressBar::new((sources.len() * contenders.len()) as u64);
@@ -135,6 +171,7 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
     let comparisons = comparisons(&outcomes);
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"), "track": args.track, "threshold": default_threshold(),
+        "seed": args.series.to_string_lossy().starts_with("generated:").then_some(args.seed),
         "summaries": summaries, "comparisons": comparisons, "peak_memory_bytes": peak_memory_bytes(),
     });
     if let Some(folder) = &args.out {
@@ -145,21 +182,22 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
     } else {
         print(&summaries, &comparisons);
     }
-    held(&args.min, &summaries, specs.first().map_or("", |spec| &spec.name))
+    held(&args.min, &args.max, &summaries, specs.first().map_or("", |spec| &spec.name))
 }
 
 /// Whether all that was asked for is reached.
-fn held(least: &[Least], summaries: &[Summary], detector: &str) -> Result<(), CliError> {
+fn held(min: &[Bound], max: &[Bound], summaries: &[Summary], detector: &str) -> Result<(), CliError> {
     let mut short = Vec::new();
-    for Least { figure, value } in least {
+    let bounds = min.iter().map(|bound| (bound, "least")).chain(max.iter().map(|bound| (bound, "most")));
+    for (Bound { figure, value }, side) in bounds {
         let own = summaries.iter().filter(|summary| summary.detector == detector);
         let reached: Vec<(&str, f64)> = own.filter_map(|s| Some((s.set.as_str(), s.figure(figure)?))).collect();
         if reached.is_empty() {
-            short.push(format!("no set has the figure {figure}"));
+            short.push(format!("no set has the figure {figure}: a threshold has to be one of --threshold"));
         }
-        let low = reached.iter().filter(|(_, is)| is < value);
+        let beyond = reached.iter().filter(|(_, is)| if side == "least" { is < value } else { is > value });
         short.extend(
-            low.map(|(set, is)| format!("{figure} of {detector} on {set} is {is:.4}, where {value} was asked for")),
+            beyond.map(|(set, is)| format!("{figure} of {detector} on {set} is {is:.4}, where {value} is the {side}")),
         );
     }
     if short.is_empty() { Ok(()) } else { Err(CliError::Run(short.join("\n"))) }
@@ -266,6 +304,7 @@ fn print(summaries: &[Summary], comparisons: &[Comparison]) {
         ]);
     }
     output::line(table);
+    print_thresholds(summaries);
     for s in summaries.iter().filter(|s| !s.nab.is_empty()) {
         let mut table = output::table(["NAB profile", "points, swept", "alerts, swept", "at", "alerts at the default"]);
         for nab in &s.nab {
@@ -298,18 +337,47 @@ fn print(summaries: &[Summary], comparisons: &[Comparison]) {
     }
 }
 
+/// Alerts at each threshold: of the set, and where it is generated of each kind of series.
+fn print_thresholds(summaries: &[Summary]) {
+    let share = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0));
+    let mut table =
+        output::table(["set", "detector", "series", "threshold", "alerts a day", "false", "right", "events found"]);
+    for s in summaries {
+        let whole = std::iter::once((s.set.clone(), s.series, &s.at));
+        let kinds = s.kinds.iter().map(|kind| (format!("  {}", kind.kind), kind.series, &kind.at));
+        for (name, series, at) in whole.chain(kinds) {
+            for at in at {
+                table.add_row([
+                    name.clone(),
+                    s.detector.clone(),
+                    series.to_string(),
+                    format!("{:.2}", at.threshold),
+                    format!("{:.3}", at.alerts_a_day),
+                    format!("{:.3}", at.false_alerts_a_day),
+                    share(at.precision),
+                    share(at.recall),
+                ]);
+            }
+        }
+    }
+    output::line(format!("\n{table}"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_figure_that_is_too_low_or_not_there_fails() {
-        assert_eq!("vus_pr=0.4".parse(), Ok(Least { figure: "vus_pr".into(), value: 0.4 }));
-        assert!("vus=0.4".parse::<Least>().unwrap_err().contains("they are vus_pr, auc_pr"));
-        assert!("f1=much".parse::<Least>().unwrap_err().contains("is no number"));
+        assert_eq!("vus_pr=0.4".parse(), Ok(Bound { figure: "vus_pr".into(), value: 0.4 }));
+        assert_eq!("recall@0.7=0.8".parse(), Ok(Bound { figure: "recall@0.7".into(), value: 0.8 }));
+        assert!("vus=0.4".parse::<Bound>().unwrap_err().contains("they are vus_pr, auc_pr"));
+        assert!("recall@7=0.4".parse::<Bound>().unwrap_err().contains("is no threshold"));
+        assert!("vus_pr@0.7=0.4".parse::<Bound>().unwrap_err().contains("is no figure"));
+        assert!("f1=much".parse::<Bound>().unwrap_err().contains("is no number"));
         let least = ["nab_standard=50".parse().unwrap()];
-        let error = held(&least, &[], "robust").unwrap_err();
-        assert_eq!(error.to_string(), "no set has the figure nab_standard");
+        let error = held(&least, &[], &[], "robust").unwrap_err();
+        assert!(error.to_string().starts_with("no set has the figure nab_standard"), "{error}");
         assert!(matches!(error, CliError::Run(_)));
     }
 }

@@ -10,6 +10,7 @@ mod contender;
 mod cpu;
 mod dataset;
 mod error;
+mod generated;
 mod memory;
 pub mod metric;
 mod replay;
@@ -21,9 +22,10 @@ pub use contender::{Contender, Spec};
 pub use cpu::cpu_seconds;
 pub use dataset::{Labelled, Source, find};
 pub use error::EvalError;
+pub use generated::{Set, Truth};
 pub use memory::peak_memory_bytes;
 pub use replay::{Replayed, Track, replay};
-pub use run::{Cost, Figures, Options, Outcome, evaluate};
+pub use run::{At, Cost, Figures, Options, Outcome, evaluate};
 pub use summary::{Comparison, NabScore, Summary, comparisons, summaries};
 
 #[cfg(test)]
