@@ -75,7 +75,7 @@ pub(super) async fn query(global: &Global, args: QueryArgs) -> Result<(), CliErr
         let object = |row: Vec<Value>| columns.iter().cloned().zip(row).collect::<serde_json::Map<_, _>>();
         return output::json(&rows.into_iter().map(object).collect::<Vec<_>>());
     }
-    let mut table = output::table([]);
+    let mut table = output::table(Vec::<String>::new());
     table.set_header(columns);
     for row in rows {
         table.add_row(row.into_iter().map(|cell| match cell {

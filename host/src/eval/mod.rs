@@ -6,6 +6,7 @@
 //! same components give the same figures, but for times.
 
 mod alerting;
+mod breakdown;
 mod contender;
 mod cpu;
 mod dataset;
@@ -18,6 +19,7 @@ mod run;
 mod summary;
 
 pub use alerting::default_threshold;
+pub use breakdown::{AtThreshold, OfKind, Seasons};
 pub use contender::{Contender, Spec};
 pub use cpu::cpu_seconds;
 pub use dataset::{Labelled, Source, find};

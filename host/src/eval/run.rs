@@ -22,7 +22,7 @@ use super::{EvalError, alerting};
 use crate::config::config_digest;
 
 /// Counted up where a figure is computed otherwise than before: what was kept is done again.
-const EDITION: u32 = 1;
+const EDITION: u32 = 2;
 
 /// How an evaluation is made.
 #[derive(Clone, Debug)]
@@ -89,6 +89,9 @@ pub struct Figures {
     pub right: usize,
     /// Rows from the beginning of an event to its alert.
     pub delays: Vec<usize>,
+    /// The season that the newest model knew, as the plugin tells: in seconds, or `none`.
+    #[serde(default)]
+    pub season: Option<String>,
     /// Alerts at the thresholds that were asked for. They follow from the scores, and are counted
     /// anew where those were kept.
     #[serde(default)]
@@ -154,6 +157,7 @@ impl Figures {
             alerts,
             right,
             delays,
+            season: replayed.season.clone(),
             at: Vec::new(),
         }
     }

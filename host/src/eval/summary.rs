@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::alerting::{alerts, default_threshold};
+use super::breakdown::{AtThreshold, Named, OfKind, Seasons, at_thresholds, days, kinds};
 use super::dataset::{Labelled, Source};
 use super::metric::bootstrap::{Interval, Paired};
 use super::metric::event::Tally;
 use super::metric::nab::{PROFILES, Profile, Worth, normalised, score, sweep, worths};
-use super::run::{At, Outcome};
+use super::run::Outcome;
 use super::{EvalError, Options};
 
 /// Thresholds that are tried where a threshold is swept through the event rule.
@@ -50,6 +51,8 @@ pub struct Summary {
     pub at: Vec<AtThreshold>,
     /// The same for each kind of series, of a set that is generated.
     pub kinds: Vec<OfKind>,
+    /// How often the season was found, of a set that says what it is.
+    pub season: Option<Seasons>,
     /// NAB's score of each profile, normalised; where the set has windows.
     pub nab: Vec<NabScore>,
     /// Rows with a score, in all series.
@@ -62,32 +65,6 @@ pub struct Summary {
     pub cpu_s: Option<f64>,
     /// Calls that failed, each of which leaves its rows without a score.
     pub failed: usize,
-}
-
-/// The alerts of a set at one threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct AtThreshold {
-    /// The threshold.
-    pub threshold: f64,
-    /// Alerts for each day of each series.
-    pub alerts_a_day: f64,
-    /// The same of alerts that met no event.
-    pub false_alerts_a_day: f64,
-    /// The share of alerts that met an event; `None` without alerts.
-    pub precision: Option<f64>,
-    /// The share of events that were found; `None` without events.
-    pub recall: Option<f64>,
-}
-
-/// The series of one kind in a set that is generated.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct OfKind {
-    /// The kind.
-    pub kind: String,
-    /// How many.
-    pub series: usize,
-    /// Their alerts.
-    pub at: Vec<AtThreshold>,
 }
 
 /// NAB's score in one profile.
@@ -129,51 +106,12 @@ pub fn summaries(outcomes: &[Outcome], sources: &[Source], options: &Options) ->
         });
         groups.entry((&outcome.set, place)).or_default().push(outcome);
     }
+    let named: Named<'_> = sources.iter().map(|s| ((&*s.set, &*s.file), s)).collect();
     let whole = |group: Vec<&Outcome>| {
-        let (nab, kinds) = (nab(&group, sources, options)?, kinds(&group, sources));
-        Ok(Summary { nab, kinds, ..plain(&group) })
+        let (nab, kinds) = (nab(&group, sources, options)?, kinds(&group, &named));
+        Ok(Summary { nab, kinds, season: Seasons::of(&group, &named), ..plain(&group) })
     };
     groups.into_values().map(whole).collect()
-}
-
-fn at_thresholds(group: &[&Outcome]) -> Vec<AtThreshold> {
-    let days = days(group);
-    let sum = |of: &dyn Fn(&Outcome) -> usize| group.iter().map(|o| of(o)).sum::<usize>() as f64;
-    let events = sum(&|o| o.figures.events);
-    let first = group.first().map(|o| o.figures.at.as_slice()).unwrap_or_default();
-    let at = |place: usize, threshold: f64| {
-        let of = |field: fn(&At) -> usize| sum(&|o| o.figures.at.get(place).map_or(0, field));
-        let (alerts, right, found) = (of(|at| at.alerts), of(|at| at.right), of(|at| at.found));
-        AtThreshold {
-            threshold,
-            alerts_a_day: alerts / days,
-            false_alerts_a_day: (alerts - right) / days,
-            precision: (alerts > 0.0).then_some(right / alerts),
-            recall: (events > 0.0).then_some(found / events),
-        }
-    };
-    first.iter().enumerate().map(|(place, own)| at(place, own.threshold)).collect()
-}
-
-fn kinds(group: &[&Outcome], sources: &[Source]) -> Vec<OfKind> {
-    let named: BTreeMap<(&str, &str), &Source> = sources.iter().map(|s| ((&*s.set, &*s.file), s)).collect();
-    let mut kinds: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
-    for outcome in group {
-        if let Some(kind) = named.get(&(&*outcome.set, &*outcome.file)).and_then(|source| source.kind()) {
-            kinds.entry(kind).or_default().push(outcome);
-        }
-    }
-    let of_kind = |(kind, group): (&str, Vec<&Outcome>)| OfKind {
-        kind: kind.to_owned(),
-        series: group.len(),
-        at: at_thresholds(&group),
-    };
-    kinds.into_iter().map(of_kind).collect()
-}
-
-/// Of all series together; not 0.
-fn days(group: &[&Outcome]) -> f64 {
-    group.iter().map(|o| o.figures.days).sum::<f64>().max(f64::MIN_POSITIVE)
 }
 
 fn plain(group: &[&Outcome]) -> Summary {
@@ -200,6 +138,7 @@ fn plain(group: &[&Outcome]) -> Summary {
         false_alerts_a_day: (tally.alerts - tally.right) as f64 / days,
         at: at_thresholds(group),
         kinds: Vec::new(),
+        season: None,
         nab: Vec::new(),
         scored: group.iter().map(|o| o.figures.scored).sum(),
         fits: group.iter().map(|o| o.cost.fits).sum(),
@@ -312,6 +251,8 @@ impl Summary {
             "precision" => self.precision,
             "recall" => self.recall,
             "f1" => self.f1,
+            "season_found" => self.season?.found(),
+            "season_false" => self.season?.falsely(),
             "alerts_a_day" => Some(self.alerts_a_day),
             "false_alerts_a_day" => Some(self.false_alerts_a_day),
             "nab_standard" => nab(0).map(|n| n.events),
@@ -326,7 +267,7 @@ impl Summary {
 
     /// The names that [`Summary::figure`] knows. Of the alerts at a threshold, which is named after
     /// an `@`, there are four.
-    pub const FIGURES: [&str; 18] = [
+    pub const FIGURES: [&str; 20] = [
         "vus_pr",
         "auc_pr",
         "auc_roc",
@@ -339,6 +280,8 @@ impl Summary {
         "recall@",
         "alerts_a_day@",
         "false_alerts_a_day@",
+        "season_found",
+        "season_false",
         "nab_standard",
         "nab_low_fp",
         "nab_low_fn",

@@ -127,6 +127,7 @@ impl State {
                 config_digest: model.config_digest,
                 data: model.data,
                 digest: model.digest.to_string(),
+                facts: model.facts,
             };
             self.active.put(fit_key(id, model.series, &fit.tag, fit.scheduled), encode(&fit)?);
         }

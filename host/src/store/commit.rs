@@ -201,6 +201,7 @@ impl Inner {
                 plugin_digest: model.plugin_digest,
                 config_digest: model.config_digest,
                 data: model.data,
+                facts: model.facts,
                 digest,
                 body,
             }

@@ -77,6 +77,8 @@ pub struct ModelWrite {
     pub config_digest: String,
     /// The history that it saw, half-open.
     pub data: (Millis, Millis),
+    /// What it knows, as the plugin tells people: names with values.
+    pub facts: Vec<(String, String)>,
     /// What the detector will be passed again.
     pub bytes: Vec<u8>,
 }
@@ -231,6 +233,8 @@ pub struct FitRecord {
     pub data: (Millis, Millis),
     /// Sha-256 of the model, in hex.
     pub digest: String,
+    /// What the model knew, as the plugin tells people: names with values.
+    pub facts: Vec<(String, String)>,
 }
 
 /// What kind of document; each kind is a space of names of its own in a tenant.

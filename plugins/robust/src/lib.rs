@@ -4,6 +4,7 @@
 //! A score depends on the model, the newest [`member::CONTEXT`] columns and nothing else.
 
 use anomd_detector::{Cause, Descriptor, Detector, Error, Needs, Row, RowScores, export_detector};
+use anomd_inspect::{Fact, Inspect, export_inspect};
 use serde::{Deserialize, Deserializer};
 
 pub mod calibration;
@@ -129,4 +130,14 @@ impl Detector for Robust {
     }
 }
 
+impl Inspect for Robust {
+    type Config = Config;
+
+    fn inspect(_: &Config, model: &[u8]) -> Vec<Fact> {
+        let Some(Model { head, .. }) = Model::decode(model) else { return Vec::new() };
+        vec![anomd_inspect::season(head.season.map(|columns| columns as u64 * u64::from(head.step_ms)))]
+    }
+}
+
 export_detector!(Robust);
+export_inspect!(Robust);

@@ -96,6 +96,7 @@ impl Story {
             plugin_digest: "c0ffee".to_owned(),
             config_digest: "c".to_owned(),
             data: (T0, T0 + 20 * MINUTE),
+            facts: vec![("season".to_owned(), "86400".to_owned())],
             bytes: vec![1],
         };
         let run = self.run(Job::Train, NOW, &[("models", 1)]);
@@ -406,6 +407,7 @@ fn the_whole_chain_reads_well_in_a_terminal() {
       sample     41.5 at 2026-01-01T00:30:00Z (ingest of 2026-01-01T01:00:00Z)
       model      robust: robust c0ffee, model 4bf5122f3445
                  fit at 2026-01-01T01:00:00Z on data from 2026-01-01T00:00:00Z to 2026-01-01T00:20:00Z
+                 knows season 1day
       score      0.95; expected 3 to 5 (score of 2026-01-01T01:00:00Z)
                  parts level 0.90
       rule       anomaly: firing

@@ -2,19 +2,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+mod bound;
+mod table;
+
 use super::{CliError, Global, open, output};
 use crate::config::Environment;
 use crate::eval::{
-    Comparison, Contender, EvalError, Options, Outcome, Set, Source, Spec, Summary, Track, comparisons,
-    default_threshold, evaluate, find, peak_memory_bytes, summaries,
+    Contender, EvalError, Options, Outcome, Set, Source, Spec, Track, comparisons, default_threshold, evaluate, find,
+    peak_memory_bytes, summaries,
 };
 use crate::node;
+use bound::{Bound, held, threshold};
 
 /// Replays labelled series through detectors, in the sandbox and with the limits of a node, and
 /// says what their scores are worth.
@@ -75,37 +78,6 @@ pub(super) struct EvalArgs {
     /// Rows between two fits of a detector that leaves them to the batch.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), value_name = "ROWS")]
     refit: u32,
-}
-
-/// A figure and what it must be at least, or at most.
-#[derive(Clone, Debug, PartialEq)]
-struct Bound {
-    figure: String,
-    value: f64,
-}
-
-impl FromStr for Bound {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = Summary::FIGURES.join(", ");
-        let (figure, value) = text.split_once('=').ok_or("write vus_pr=0.4")?;
-        // Up to and with the `@` it is a figure, and after it a threshold.
-        let (name, at) = figure.split_at(figure.find('@').map_or(figure.len(), |place| place + 1));
-        if !Summary::FIGURES.contains(&name) {
-            return Err(format!("{figure:?} is no figure: they are {known}"));
-        }
-        if name.ends_with('@') {
-            threshold(at)?;
-        }
-        let value = value.parse().map_err(|_| format!("{value:?} is no number: write vus_pr=0.4"))?;
-        Ok(Self { figure: figure.to_owned(), value })
-    }
-}
-
-fn threshold(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
-    number.ok_or_else(|| format!("{text:?} is no threshold: write a number from 0 to 1"))
 }
 
 /// What is a folder or file, or generated.
@@ -180,31 +152,13 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
     if global.json {
         output::json(&report)?;
     } else {
-        print(&summaries, &comparisons);
+        table::print(&summaries, &comparisons);
     }
     held(&args.min, &args.max, &summaries, specs.first().map_or("", |spec| &spec.name))
 }
 
-/// Whether all that was asked for is reached.
-fn held(min: &[Bound], max: &[Bound], summaries: &[Summary], detector: &str) -> Result<(), CliError> {
-    let mut short = Vec::new();
-    let bounds = min.iter().map(|bound| (bound, "least")).chain(max.iter().map(|bound| (bound, "most")));
-    for (Bound { figure, value }, side) in bounds {
-        let own = summaries.iter().filter(|summary| summary.detector == detector);
-        let reached: Vec<(&str, f64)> = own.filter_map(|s| Some((s.set.as_str(), s.figure(figure)?))).collect();
-        if reached.is_empty() {
-            short.push(format!("no set has the figure {figure}: a threshold has to be one of --threshold"));
-        }
-        let beyond = reached.iter().filter(|(_, is)| if side == "least" { is < value } else { is > value });
-        short.extend(
-            beyond.map(|(set, is)| format!("{figure} of {detector} on {set} is {is:.4}, where {value} is the {side}")),
-        );
-    }
-    if short.is_empty() { Ok(()) } else { Err(CliError::Run(short.join("\n"))) }
-}
-
 /// The names and fields of a row in `series.csv`.
-fn columns(outcome: &Outcome) -> [(&'static str, String); 26] {
+fn columns(outcome: &Outcome) -> [(&'static str, String); 27] {
     let (figures, cost) = (&outcome.figures, &outcome.cost);
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let tally = figures.tally();
@@ -229,6 +183,7 @@ fn columns(outcome: &Outcome) -> [(&'static str, String); 26] {
         ("f1", number(tally.f1())),
         ("delay_rows", number(tally.delay())),
         ("alerts_a_day", number(Some(figures.alerts as f64 / figures.days.max(f64::MIN_POSITIVE)))),
+        ("season_s", figures.season.clone().unwrap_or_default()),
         ("fits", cost.fits.to_string()),
         ("model_bytes", cost.model_bytes.to_string()),
         ("cpu_s", number(cost.cpu_s)),
@@ -261,123 +216,4 @@ fn write(folder: &Path, outcomes: &[Outcome], report: &Value) -> Result<(), CliE
         fs::write(&path, text + "\n").map_err(|e| unwritten(&path, e.to_string()))?;
     }
     Ok(())
-}
-
-fn print(summaries: &[Summary], comparisons: &[Comparison]) {
-    let number =
-        |value: Option<f64>, decimals: usize| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.decimals$}"));
-    let mut table = output::table([
-        "set",
-        "detector",
-        "series",
-        "VUS-PR (95 %)",
-        "AUC-PR",
-        "AUC-ROC",
-        "top",
-        "precision",
-        "recall",
-        "F1",
-        "delay, rows",
-        "alerts a day",
-        "false",
-        "CPU, µs/row",
-        "model, kB",
-    ]);
-    for s in summaries {
-        let vus = s.vus_pr.map_or_else(|| "–".to_owned(), |i| format!("{:.3} ({:.3}–{:.3})", i.mean, i.low, i.high));
-        table.add_row([
-            s.set.clone(),
-            s.detector.clone(),
-            s.series.to_string(),
-            vus,
-            number(s.figure("auc_pr"), 3),
-            number(s.figure("auc_roc"), 3),
-            number(s.top, 2),
-            number(s.precision, 3),
-            number(s.recall, 3),
-            number(s.f1, 3),
-            number(s.delay_rows, 0),
-            format!("{:.3}", s.alerts_a_day),
-            format!("{:.3}", s.false_alerts_a_day),
-            number(s.cpu_s.map(|cpu| cpu * 1e6 / s.scored.max(1) as f64), 0),
-            format!("{:.1}", s.model_bytes as f64 / 1000.0),
-        ]);
-    }
-    output::line(table);
-    print_thresholds(summaries);
-    for s in summaries.iter().filter(|s| !s.nab.is_empty()) {
-        let mut table = output::table(["NAB profile", "points, swept", "alerts, swept", "at", "alerts at the default"]);
-        for nab in &s.nab {
-            table.add_row([
-                nab.profile.to_owned(),
-                format!("{:.1}", nab.points),
-                format!("{:.1}", nab.events),
-                format!("{:.2}", nab.events_threshold),
-                format!("{:.1}", nab.fixed),
-            ]);
-        }
-        output::line(format!("\n{} on {}:\n{table}", s.detector, s.set));
-    }
-    for s in summaries.iter().filter(|s| s.failed > 0) {
-        output::line(format!("\n{} on {}: {} calls failed, and their rows count as 0", s.detector, s.set, s.failed));
-    }
-    for c in comparisons {
-        let d = c.vus_pr.difference;
-        output::line(format!(
-            "\n{} against {} on {}: VUS-PR {:+.3} ({:+.3} to {:+.3}), better on {:.0} % of {} series",
-            c.a,
-            c.b,
-            c.set,
-            d.mean,
-            d.low,
-            d.high,
-            c.vus_pr.win_rate * 100.0,
-            c.vus_pr.series
-        ));
-    }
-}
-
-/// Alerts at each threshold: of the set, and where it is generated of each kind of series.
-fn print_thresholds(summaries: &[Summary]) {
-    let share = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0));
-    let mut table =
-        output::table(["set", "detector", "series", "threshold", "alerts a day", "false", "right", "events found"]);
-    for s in summaries {
-        let whole = std::iter::once((s.set.clone(), s.series, &s.at));
-        let kinds = s.kinds.iter().map(|kind| (format!("  {}", kind.kind), kind.series, &kind.at));
-        for (name, series, at) in whole.chain(kinds) {
-            for at in at {
-                table.add_row([
-                    name.clone(),
-                    s.detector.clone(),
-                    series.to_string(),
-                    format!("{:.2}", at.threshold),
-                    format!("{:.3}", at.alerts_a_day),
-                    format!("{:.3}", at.false_alerts_a_day),
-                    share(at.precision),
-                    share(at.recall),
-                ]);
-            }
-        }
-    }
-    output::line(format!("\n{table}"));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_figure_that_is_too_low_or_not_there_fails() {
-        assert_eq!("vus_pr=0.4".parse(), Ok(Bound { figure: "vus_pr".into(), value: 0.4 }));
-        assert_eq!("recall@0.7=0.8".parse(), Ok(Bound { figure: "recall@0.7".into(), value: 0.8 }));
-        assert!("vus=0.4".parse::<Bound>().unwrap_err().contains("they are vus_pr, auc_pr"));
-        assert!("recall@7=0.4".parse::<Bound>().unwrap_err().contains("is no threshold"));
-        assert!("vus_pr@0.7=0.4".parse::<Bound>().unwrap_err().contains("is no figure"));
-        assert!("f1=much".parse::<Bound>().unwrap_err().contains("is no number"));
-        let least = ["nab_standard=50".parse().unwrap()];
-        let error = held(&least, &[], &[], "robust").unwrap_err();
-        assert!(error.to_string().starts_with("no set has the figure nab_standard"), "{error}");
-        assert!(matches!(error, CliError::Run(_)));
-    }
 }
