@@ -5,6 +5,7 @@
 //! anywhere has not happened, and one that is done twice is done once.
 
 mod alert;
+mod capacity;
 mod chain;
 mod change;
 mod delete;
@@ -47,6 +48,8 @@ pub struct BoundBatch {
     pub ingester: Arc<dyn Ingest>,
     /// Its detectors, in the order of `model_configs`.
     pub detectors: Vec<BoundDetector>,
+    /// The detectors of its limits, in the order of `capacity_limits`.
+    pub capacity: Vec<BoundDetector>,
     /// Its notifiers: those of `alert_methods`, then those that only `tholdalert_methods` names.
     pub notifiers: Vec<BoundNotifier>,
     /// Who explains its alerts and reads its series, if anybody does.

@@ -220,6 +220,12 @@ pub fn alert_text(alert: &AlertView) -> String {
     };
     let expected = if expected.is_empty() { expected } else { format!(", {expected}") };
     lines.push(format!("  worst {value} at {}{expected}{score}", instant::text(alert.worst_at)));
+    let foreseen = [("", alert.limit_at), ("not before ", alert.limit_earliest), ("not after ", alert.limit_latest)];
+    let foreseen: Vec<String> =
+        foreseen.into_iter().filter_map(|(word, at)| Some(format!("{word}{}", instant::text(at?)))).collect();
+    if !foreseen.is_empty() {
+        lines.push(format!("  reaches its limit {}", foreseen.join(", ")));
+    }
     if scored && !alert.terms.is_empty() {
         let terms: Vec<String> = alert.terms.iter().map(|(name, part)| format!("{name} {part:.2}")).collect();
         lines.push(format!("  parts {}", terms.join(", ")));

@@ -194,6 +194,7 @@ impl Stage {
             batch,
             ingester: source.clone(),
             detectors: vec![detector],
+            capacity: Vec::new(),
             notifiers: Vec::new(),
             analyst: None,
         };
