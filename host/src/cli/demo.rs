@@ -57,6 +57,9 @@ pub(super) struct DemoArgs {
     /// Fails where one of --seeds has more other alerts a day.
     #[arg(long, requires = "seeds", value_name = "ALERTS")]
     max_others: Option<f64>,
+    /// Fails where one of --seeds did not foretell its limit so long before it was reached.
+    #[arg(long, requires = "seeds", value_name = "HOURS")]
+    min_foretold: Option<f64>,
 }
 
 /// What came of a history.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{ALL_DAYS, Acts, CliError, DemoArgs, Global, LEARNT_DAYS, open, output};
+use super::{ALL_DAYS, Acts, CliError, DemoArgs, Global, HOUR, LEARNT_DAYS, open, output};
 use crate::config::Environment;
 use crate::demo::table::Table;
 use crate::node;
@@ -53,6 +53,8 @@ struct Row {
     slowest_min: Option<i64>,
     others_a_day: f64,
     others_a_day_without_incidents: f64,
+    /// How long before its limit was reached that was foretold, in hours: of the incident that has one.
+    limit_foretold_h: Option<f64>,
     /// What a threshold at the extremes of the first week found.
     static_found: usize,
 }
@@ -73,6 +75,7 @@ impl Row {
             slowest_min: delays.max(),
             others_a_day: judged.others_a_day(),
             others_a_day_without_incidents: quiet.others_a_day(),
+            limit_foretold_h: judged.rows.iter().find_map(|row| row.ahead_ms).map(|ms| ms as f64 / HOUR as f64),
             static_found: threshold.found(),
         }
     }
@@ -170,6 +173,7 @@ fn show(global: &Global, rows: &[Row]) -> Result<(), CliError> {
         "found",
         "missed",
         "slowest",
+        "limit foretold",
         "other alerts a day",
         "without incidents",
         "static threshold",
@@ -180,6 +184,7 @@ fn show(global: &Global, rows: &[Row]) -> Result<(), CliError> {
             format!("{} of {}", row.found, row.of),
             row.missed.join(", "),
             row.slowest_min.map(|minutes| format!("{minutes} min")).unwrap_or_default(),
+            row.limit_foretold_h.map_or_else(|| "no".to_owned(), |hours| format!("{hours:.0} h before")),
             format!("{:.2}", row.others_a_day),
             format!("{:.2}", row.others_a_day_without_incidents),
             format!("{} of {}", row.static_found, row.of),
@@ -188,6 +193,7 @@ fn show(global: &Global, rows: &[Row]) -> Result<(), CliError> {
     table.add_row([
         "all".to_owned(),
         format!("{} of {}", whole.found, whole.of),
+        String::new(),
         String::new(),
         String::new(),
         format!("{:.2}", whole.others_a_day),
@@ -211,6 +217,10 @@ fn held(args: &DemoArgs, rows: &[Row]) -> Result<(), CliError> {
         short.extend(loud.map(|row| {
             format!("seed {} has {:.2} other alerts a day, where {most} is the most", row.seed, row.others_a_day)
         }));
+    }
+    if let Some(least) = args.min_foretold {
+        let late = rows.iter().filter(|row| row.limit_foretold_h.is_none_or(|hours| hours < least));
+        short.extend(late.map(|row| format!("seed {} foretold its limit less than {least} h before", row.seed)));
     }
     if short.is_empty() { Ok(()) } else { Err(CliError::Run(short.join("\n"))) }
 }
@@ -239,6 +249,7 @@ mod tests {
             slowest_min: Some(12),
             others_a_day: 0.5,
             others_a_day_without_incidents: 0.25,
+            limit_foretold_h: Some(30.0),
             static_found: 1,
         };
         keep(&place, "a", &row).unwrap();
