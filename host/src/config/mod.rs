@@ -43,10 +43,14 @@ mod time_interval_file;
 
 pub use batch::{Batch, BatchSecrets, Combination, DetectorUse, IngestUse, JobSchedule, JudgedGrid, NotifierUse};
 pub use cron::{Cron, CronFault};
+pub(crate) use detector_file::component_with;
 pub use digest::config_digest;
 pub use document::Spans;
 pub use environment::Environment;
-pub use folder::{Loaded, fingerprint, load_batch, load_batch_text, load_batches, load_file};
+pub use folder::{
+    Change, ChangedKey, Loaded, changed_keys, fingerprint, load_batch, load_batch_text, load_batches, load_changed,
+    load_file,
+};
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes};
 pub use key::{BatchKey, Job, Slot};
 pub use metric_set::{MetricSet, MetricSetFault};

@@ -12,7 +12,7 @@ mod tick;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-pub use bind::{check, check_receivers};
+pub use bind::{bind, check, check_receivers};
 pub use presence::{Presence, Published};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
@@ -107,7 +107,7 @@ impl Node {
 
     /// Binds a batch to its plugins and takes it up, in place of an earlier one of its name.
     pub async fn take_up(&self, batch: Batch) -> Result<Arc<BoundBatch>, Problems> {
-        let bound = Arc::new(bind::bind(batch, &self.config, &self.catalogue, Arc::new(self.store.clone())).await?);
+        let bound = Arc::new(bind(batch, &self.config, &self.catalogue, Arc::new(self.store.clone())).await?);
         self.batches.write().unwrap_or_else(PoisonError::into_inner).insert(bound.batch.key.clone(), bound.clone());
         // Its routes may have changed, and alerts of its own wait for it.
         self.look_again(&bound.batch.key.tenant);

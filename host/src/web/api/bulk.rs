@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::{Api, Problem};
 use crate::desk::{self, DeskError};
 use crate::series::Millis;
-use crate::store::{Database, Export, ExportFilter, ExportFormat, StoreError};
+use crate::store::{Database, Export, ExportFilter, ExportFormat, MetricType, StoreError};
 
 /// Bytes of a part of a stream, and how many parts may wait for a slow reader.
 const PART_BYTES: usize = 64 << 10;
@@ -29,6 +29,8 @@ pub struct ExportRequest {
     pub batch: Option<String>,
     /// The runs instead of samples, scores and alerts.
     pub runs: bool,
+    /// The samples alone, without scores and alerts.
+    pub samples: bool,
     /// A JSON object a line, instead of comma-separated values.
     pub jsonl: bool,
     /// From this instant on.
@@ -48,7 +50,8 @@ impl ExportRequest {
     pub fn filter(&self, store: &Database) -> Result<ExportFilter, DeskError> {
         let key = self.batch.as_deref().map(|named| desk::batch(store, named)).transpose()?;
         let times = Some(self.from.unwrap_or(Millis::MIN)..self.to.unwrap_or(Millis::MAX));
-        Ok(ExportFilter { key, types: None, times })
+        let types = self.samples.then(|| vec![MetricType::Metric]);
+        Ok(ExportFilter { key, types, times })
     }
 
     /// Writes what was asked for.
