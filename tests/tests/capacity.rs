@@ -1,7 +1,7 @@
 //! A disk that fills: told days ahead with the limit and the time, shown, and over when
 //! somebody has made room.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use anomd_tests::{Anomd, HOUR, MINUTE, Millis, Received, Receiver, Source, instant};
 use base64::Engine as _;
@@ -43,7 +43,7 @@ fn a_disk_that_fills_is_told_a_day_ahead_with_its_limit_and_when() {
     let yaml = format!(
         "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 10d\n\
          ingest_params: {{url: '{}', queries: [disk_used_bytes, disk_total_bytes]}}\n\
-         disable_train: true\ndisable_score: true\n\
+         disable_train: true\ndisable_score: true\ndisable_summary: true\nalert_repeat_interval: 30d\n\
          capacity_limits: {{disk_used_bytes: {{upper: 90%, of: disk_total_bytes}}}}\n\
          alert_methods: [webhook]\nalert_params: {{webhook: {{url: '{}', chart: true}}}}\n",
         source.url(),
@@ -66,14 +66,18 @@ fn a_disk_that_fills_is_told_a_day_ahead_with_its_limit_and_when() {
     let told: Vec<serde_json::Value> = receiver.received().iter().map(Received::json).collect();
     let [message] = &told[..] else { panic!("{told:#?}") };
     let (title, body) = (message["title"].as_str().unwrap(), message["body"].as_str().unwrap());
-    assert!(title.contains("disk_used_bytes of a:9100 will reach its limit of 90 GiB on Sun 18 Jan"), "{title}");
-    assert!(body.contains("now, and the limit of 90 GiB will be reached on Sun 18 Jan"), "{body}");
+    assert!(title.contains("disk_used_bytes of a:9100 will reach its limit of 90 GiB on "), "{title}");
+    assert!(body.contains("now, and the limit of 90 GiB will be reached on "), "{body}");
     assert!(between(body, "(between ", ")").contains(" and "), "{body}");
     let picture = STANDARD.decode(message["chart"]["base64"].as_str().unwrap()).unwrap();
     assert!(picture.starts_with(b"\x89PNG"));
 
     let why = anomd.run(&["why", batch, "disk_used_bytes", "--at", &instant(at("fired"))]).done().stdout;
     assert!(why.contains("reaches its limit") && why.contains("capacity_limits"), "{why}");
+
+    // What is shown is what is foreseen now.
+    let shown = anomd.run(&["alert", "show", alert["id"].as_str().unwrap()]).done().stdout;
+    assert!(shown.contains("reaches its limit 2026-01-18T"), "{shown}");
 
     // Somebody makes room: it is over, and told once.
     replay(BEGIN + 12 * DAY, BEGIN + 14 * DAY);

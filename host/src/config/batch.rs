@@ -30,6 +30,9 @@ pub struct Batch {
     pub metric_name: MetricName,
     /// Where the samples come from.
     pub ingest: IngestUse,
+    /// `entity_labels`: series that agree in these labels are judged together, as the features of
+    /// one entity; empty: each by itself.
+    pub entity_labels: Vec<String>,
     /// `model_configs`.
     pub detectors: Vec<DetectorUse>,
     /// `model_combination_method`.

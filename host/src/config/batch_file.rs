@@ -127,6 +127,7 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let (preprocess, judged) = preprocess(batch, step_ms);
     let (alert, threshold) = alerts(batch, environment);
     let (change, llm) = (change(batch), llm(batch, environment));
+    let entity_labels = batch.texts("entity_labels");
     let capacity = capacity(batch, step_ms);
     let asked = [(Job::Change, change.enabled), (Job::Capacity, capacity.enabled), (Job::LlmAlert, llm.detect)];
     let read = Batch {
@@ -137,7 +138,8 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
         timezone: batch.parsed("timezone", zone).unwrap_or(Tz::UTC),
         metric_name: batch.parsed("metric_name", metric_name).unwrap_or_default(),
         ingest,
-        detectors: detectors(batch, preprocess),
+        detectors: detectors(batch, preprocess, !entity_labels.is_empty()),
+        entity_labels,
         combination: batch.choice("model_combination_method", &combinations).unwrap_or_default(),
         train: TrainPolicy {
             max_n: batch.count("train_max_n", 1..=10_000_000),

@@ -151,7 +151,7 @@ fn a_batch_of_two_lines_has_every_default() {
     assert!(batch.alert.notifiers.is_empty());
     assert!(batch.alert.routed && batch.chain);
     let idle: Vec<_> = Job::ALL.into_iter().filter(|job| !batch.runs(*job)).collect();
-    assert_eq!(idle, [Job::Change, Job::LlmAlert, Job::Plot]);
+    assert_eq!(idle, [Job::Change, Job::Capacity, Job::LlmAlert, Job::Plot]);
     assert_eq!(batch.judged, JudgedGrid { step_ms: 60_000, aggregate: Aggregate::Last });
     assert_eq!((batch.summary_ms, batch.delete_after_ms), (86_400_000, 365 * 86_400_000));
     assert!(!batch.threshold.enabled && !batch.change.enabled && batch.llm.analyst.is_none());

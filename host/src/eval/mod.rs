@@ -21,7 +21,7 @@ mod summary;
 
 pub use alerting::default_threshold;
 pub use breakdown::{AtThreshold, OfKind, Seasons};
-pub use contender::{Contender, Spec};
+pub use contender::{Contender, Member, Spec};
 pub use cpu::cpu_seconds;
 pub use dataset::{Labelled, Source, find};
 pub use error::EvalError;

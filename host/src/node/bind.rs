@@ -12,7 +12,7 @@ use crate::config::{
     AnalystUse, Batch, BatchKey, CapacityUse, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem,
     Problems, Receiver, Routing, Severity, Wishes, config_digest,
 };
-use crate::fault::Fault;
+use crate::fault::{Blame, Fault};
 use crate::pipeline::{BoundAnalyst, BoundBatch, BoundDetector, BoundNotifier, RunLog};
 use crate::plugin::{Call, Catalogue, KeyValue, Plugin, Use};
 
@@ -314,6 +314,20 @@ async fn detector(
     plugin: &Arc<Plugin>,
     grant: Use,
 ) -> Result<BoundDetector, Fault> {
+    let judge = if batch.entity_labels.is_empty() { None } else { plugin.vectors(grant.clone())? };
+    if judge.is_none() && !batch.entity_labels.is_empty() {
+        return Err(Fault {
+            blame: Blame::Operator,
+            tenant: batch.key.tenant.clone(),
+            plugin: entry.plugin.clone(),
+            version: plugin.version().to_owned(),
+            export: "vectors".to_owned(),
+            message: format!("plugin {} judges series one by one, and no entities", entry.plugin),
+            remedy: "name one that does (ECOD, IForest, LOF), or remove entity_labels".to_owned(),
+            log_tail: Vec::new(),
+            answer: None,
+        });
+    }
     let detect = plugin.detector(grant)?;
     let call = Call { now: 0, subject: format!("{}/plan", batch.key), log: RunLog::new(0) };
     let config = entry.config.to_string();
@@ -321,6 +335,7 @@ async fn detector(
     Ok(BoundDetector {
         entry: entry.clone(),
         detect,
+        judge,
         plugin_digest: plugin.digest().to_owned(),
         config_digest: config_digest(&entry.config),
         config,

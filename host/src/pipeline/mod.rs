@@ -10,6 +10,7 @@ mod chain;
 mod change;
 mod delete;
 mod deliver;
+mod entity;
 mod execute;
 mod hand_over;
 mod ingest;
@@ -33,7 +34,7 @@ pub use tenant::{Address, BoundTenant, Errand, MakeLinks};
 
 use crate::config::{AnalystUse, Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
-use crate::plugin::{Analyse, Call, Detect, Ingest, LogSink, Loss, Needs, Notify};
+use crate::plugin::{Analyse, Call, Detect, Ingest, Judge, LogSink, Loss, Needs, Notify};
 use crate::series::Millis;
 use crate::store::{
     AlertRecord, Column, Database, Decision, Delivery, DocumentWrite, ModelWrite, RunState, ScoreColumn, SeriesId,
@@ -62,6 +63,8 @@ pub struct BoundDetector {
     pub entry: DetectorUse,
     /// The component.
     pub detect: Arc<dyn Detect>,
+    /// The component as a judge of tables, in a batch with `entity_labels`.
+    pub judge: Option<Arc<dyn Judge>>,
     /// Sha-256 of the component, in hex.
     pub plugin_digest: String,
     /// Sha-256 of the configuration, in hex.

@@ -8,7 +8,7 @@
 
 use crate::Model;
 use crate::past::{Misses, REACH, Span, level, memory};
-use crate::trend::{slope, without_jumps};
+use crate::trend::{self, slope, without_jumps};
 
 /// The score where the limit is reached: an alert goes on (half of 0.8 is enough), none begins.
 pub const REACHED: f64 = 0.6;
@@ -16,6 +16,9 @@ pub const REACHED: f64 = 0.6;
 const SURE: f64 = 0.9;
 /// A slope may be so many errors above that of a shorter window.
 const CONTRADICTION: f64 = 2.0;
+/// The newest half of a window is the steeper one if it is so many errors of the whole above it:
+/// three of its own, by the power 3/2 of their lengths.
+const STEEPER: f64 = 8.5;
 /// Standard deviations of the earliest and latest time: nine of ten times lie between.
 const BETWEEN: f64 = 1.645;
 /// The least error, as a part of what the line rises: nothing goes on quite straight.
@@ -88,6 +91,7 @@ pub fn ahead(model: &Model, values: &[f64], start: i64, limit: Limit) -> Option<
         let row = if span.jumps { &rest } else { &calm };
         let Some(slope) = slope(&row[row.len() - span.columns..]) else { continue };
         known = true;
+        let within = cap;
         let slope = (up * slope).min(cap);
         cap = cap.min(slope + CONTRADICTION * span.slope);
         if slope <= 0.0 {
@@ -101,12 +105,17 @@ pub fn ahead(model: &Model, values: &[f64], start: i64, limit: Limit) -> Option<
         let reach = horizon.min(REACH * span.columns);
         let surest = (1..=reach).map(sure).fold(f64::NEG_INFINITY, f64::max);
         if surest > best.0 {
-            best = (surest, Some((span, slope)));
+            best = (surest, Some((span, slope, within)));
         }
     }
-    let (deviations, Some((span, slope))) = best else { return known.then_some(seen) };
+    let (deviations, Some((span, slope, within))) = best else { return known.then_some(seen) };
     let (short, far) = sides(span, limit.side);
-    let when = |errors: f64| {
+    // A growth that has just begun fills its window in part: it is as sure as the whole window
+    // says, and it is as fast as the newest half.
+    let row = if span.jumps { &rest } else { &calm };
+    let newest = trend::slope(&row[row.len() - span.columns / 2..]).map_or(slope, |newest| (up * newest).min(within));
+    let newest = if newest > slope + STEEPER * span.slope { newest } else { slope };
+    let when = |slope: f64, errors: f64| {
         let misses = if errors > 0.0 { far } else { short };
         let crosses = |ahead: &usize| {
             let rise = slope * *ahead as f64;
@@ -114,7 +123,7 @@ pub fn ahead(model: &Model, values: &[f64], start: i64, limit: Limit) -> Option<
         };
         (1..=2 * horizon).find(crosses).map_or(f64::NAN, |ahead| ahead as f64)
     };
-    let (expected, earliest, latest) = (when(0.0), when(BETWEEN), when(-BETWEEN));
+    let (expected, earliest, latest) = (when(newest, 0.0), when(newest, BETWEEN), when(slope, -BETWEEN));
     let sure = (-tail(deviations).log10() / 7.0).max(0.0);
     let near = 1.0 - expected / horizon as f64;
     let score = if sure < SURE || near.is_nan() { sure.min(SURE) } else { SURE + (1.0 - SURE) * near.clamp(0.0, 1.0) };

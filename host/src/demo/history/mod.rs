@@ -249,10 +249,11 @@ mod tests {
                 let minutes = (incident.span.end - incident.span.start) / MINUTE_MS;
                 days.push((incident.span.start - START) / DAY_MS);
                 if scenario == Scenario::CapacityPlanning {
-                    // It goes on for days, reaches its limit in the end, and is over within the week.
+                    // It goes on for days, and reaches its limit in the end: within the two weeks where
+                    // they begin at midnight, as those of the demo do.
                     let limit = incident.limit.unwrap();
                     assert!(limit - incident.span.start > 2 * DAY_MS && limit < incident.span.end);
-                    assert!(incident.span.end <= START + 14 * DAY_MS);
+                    assert!(incident.span.end <= START + 14 * DAY_MS + DAY_MS / 3);
                     continue;
                 }
                 assert_eq!(incident.limit, None);
@@ -323,7 +324,10 @@ mod tests {
             });
             let alerts: Vec<_> = alerts.collect();
             let table = Table::judge(history.incidents(), history.series(), &alerts, judged.clone());
-            assert!(table.found() <= 3, "seed {seed}: {:?}", table.rows);
+            // A disk that fills for days is in the end as full as never before; its limit is the point.
+            let brief = table.rows.iter().filter(|row| row.scenario != Scenario::CapacityPlanning);
+            let found = brief.filter(|row| row.found.is_some()).count();
+            assert!(found <= 3, "seed {seed}: {:?}", table.rows);
         }
     }
 
