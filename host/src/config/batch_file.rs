@@ -16,7 +16,6 @@ use super::batch::{Batch, BatchSecrets, Combination, IngestUse};
 use super::detector_file::{detectors, preprocess};
 use super::document::Document;
 use super::environment::Environment;
-use super::grant::DEFAULT_TENANT;
 use super::name::name;
 use super::notifier_file::warn_of_credentials;
 use super::policy::{ScorePolicy, TrainPolicy};
@@ -93,6 +92,13 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let plugin = source_plugin(batch, &name);
     let mut config = batch.object("ingest_params");
     let mut secrets = secrets(batch);
+    if environment.is_hosted() && batch.has("secrets") {
+        let remedy = format!(
+            "set each with `anomd tenant secret {} SLOT --origin ORIGIN`; plugins find it by the name of their slot",
+            environment.tenant()
+        );
+        batch.fault("secrets", "stand in no batch of a hosted tenant, which others may read", remedy);
+    }
     let step_from_environment = match plugin.as_str() {
         prometheus::PLUGIN => prometheus::fill(batch, &mut config, &mut secrets, environment),
         _ => None,
@@ -114,7 +120,7 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let (alert, threshold) = alerts(batch, environment);
     let (change, llm) = (change(batch), llm(batch, environment));
     let read = Batch {
-        key: BatchKey { tenant: DEFAULT_TENANT.to_owned(), batch: name },
+        key: BatchKey { tenant: environment.tenant().to_owned(), batch: name },
         source: source.to_owned(),
         step_ms,
         judged,
