@@ -65,7 +65,7 @@ pub(super) async fn event(global: &Global, args: EventArgs) -> Result<(), CliErr
             let events = door.all(EventQuery { all, ..EventQuery::default() }, usize::MAX).await?;
             return list(global, &events);
         }
-        EventCommand::Add { kind, text, matchers, start, end, span, mute, widen, by, tenant } => {
+        EventCommand::Add { kind, text, matchers, start, end, span, mute, widen, by } => {
             let now = output::now();
             let start = start.map(|start| start.at(now));
             let end = end.map(|end| end.at(now)).or(span.map(|span| start.unwrap_or(now) + span));

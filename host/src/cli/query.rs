@@ -61,8 +61,7 @@ pub(super) struct QueryArgs {
 pub(super) async fn query(global: &Global, args: QueryArgs) -> Result<(), CliError> {
     let QueryArgs { batch, what, metric, from, to, last } = args;
     let listed = batch.is_none();
-    let mut query =
-        Query { batch, what: what.into(), metric, from, to, last: Some(last), ..Query::default() };
+    let mut query = Query { batch, what: what.into(), metric, from, to, last: Some(last), ..Query::default() };
     let door = Door::open(global)?;
     let Rows { columns, mut rows, mut next } = door.ask(&query).await?;
     while next.is_some() {

@@ -118,9 +118,8 @@ async fn look_at_tenants(node: &Arc<Node>, known: &mut BTreeMap<String, Reload>)
     known.retain(|tenant, _| node.has_tenant(tenant));
     for tenant in node.tenant_names().into_iter().filter(|tenant| tenant != DEFAULT_TENANT) {
         let folder = node.folder_of(&tenant).join("batches");
-        let reload = known
-            .entry(tenant.clone())
-            .or_insert_with(|| Reload::new(node.clone(), Whose::Tenant(tenant), folder));
+        let reload =
+            known.entry(tenant.clone()).or_insert_with(|| Reload::new(node.clone(), Whose::Tenant(tenant), folder));
         reload.look().await;
     }
 }

@@ -11,8 +11,8 @@ use super::{CliError, Global, open};
 use crate::config::{DEFAULT_TENANT, Environment, Quotas, TenantPolicy};
 use crate::desk::instant;
 use crate::desk::tenants::{
-    PolicySet, QuotaSet, Scope, SecretDelete, SecretQuery, SecretSet, TenantCreate, TenantQuery, TenantShow, TenantView,
-    TokenCreate, TokenQuery, TokenRevoke, VariableDelete, VariableQuery, VariableSet,
+    PolicySet, QuotaSet, Scope, SecretDelete, SecretQuery, SecretSet, TenantCreate, TenantQuery, TenantShow,
+    TenantView, TokenCreate, TokenQuery, TokenRevoke, VariableDelete, VariableQuery, VariableSet,
 };
 use crate::node::{self, UsageView};
 
@@ -334,7 +334,8 @@ async fn secret(
 
 async fn delete(global: &Global, name: &str, confirm: &str) -> Result<(), CliError> {
     if name != confirm {
-        let text = format!("`{confirm}` is not `{name}`: write the name twice, `--confirm {name}`. Nothing was deleted.");
+        let text =
+            format!("`{confirm}` is not `{name}`: write the name twice, `--confirm {name}`. Nothing was deleted.");
         return Err(CliError::Usage(text));
     }
     match &door(global, name)? {

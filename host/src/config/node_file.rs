@@ -15,10 +15,10 @@ use super::environment::Environment;
 use super::grant::{DEFAULT_TENANT, parse_network, parse_origin};
 use super::name::{component, name};
 use super::node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
-use super::quota::Quotas;
-use super::tenant_policy::TenantPolicy;
 use super::problem::{Problems, nearest};
+use super::quota::Quotas;
 use super::section::Section;
+use super::tenant_policy::TenantPolicy;
 use super::{llm_environment, mail_environment};
 
 /// The file that is read when none is named and it is there.

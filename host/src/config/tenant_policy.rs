@@ -20,19 +20,22 @@ const ENTRIES: usize = 1_000;
 
 /// The bounds of a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct TenantPolicy {
     /// Plugins that its batches may use, by name; `*` and `?` are globs. `None`: all that are
     /// bundled with anomd.
+    #[serde(default)]
     pub plugins: Option<Vec<String>>,
     /// Origins that its batches may name: `https://prometheus.example.com`,
     /// `https://*.example.com`, or `*` for every public one.
+    #[serde(default)]
     pub origins: Vec<String>,
     /// Private networks in which these origins may be: `10.0.0.0/8`. Others are public.
-    #[serde(with = "as_texts")]
+    #[serde(default, with = "as_texts")]
     #[schema(value_type = Vec<String>)]
     pub networks: Vec<IpNet>,
     /// Mail addresses that its batches may name: `ops@example.com`, `*@example.com`.
+    #[serde(default)]
     pub recipients: Vec<String>,
 }
 

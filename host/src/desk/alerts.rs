@@ -224,9 +224,7 @@ impl Ask for AlertQuery {
         if let Some(text) = &self.metric {
             records.retain(|record| record.name.contains(text.as_str()));
         }
-        let key = |record: &AlertRecord| {
-            format!("{} {} {}", newest_first(record.started), record.key, record.id)
-        };
+        let key = |record: &AlertRecord| format!("{} {} {}", newest_first(record.started), record.key, record.id);
         let page = Page::of(records, key, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
         let silences = active(desk, desk.tenant)?;
         page.map(|record| AlertView::of(desk, record, &silences))

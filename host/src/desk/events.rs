@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::alerts::{author, comment};
-use super::silences::matchers;
 use super::page::{Listing, newest_first};
+use super::silences::matchers;
 use super::{Ask, Desk, DeskError, Page, hex, instant, random};
 use crate::alert::{Effect, Marker};
 use crate::series::{Matchers, Millis};

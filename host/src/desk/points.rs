@@ -68,7 +68,7 @@ impl Ask for PointQuery {
             from = from.max(last.saturating_add(1));
         }
         if from >= to {
-            return Ok(Page::default());
+            return Ok(Page { items: Vec::new(), next: None });
         }
         let known = |value: f64| value.is_finite().then_some(value);
         let mut points: BTreeMap<Millis, PointView> = BTreeMap::new();

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{Ask, Desk, DeskError, instant, page};
 use crate::config::BatchKey;
@@ -85,7 +85,9 @@ impl Ask for Query {
 
     fn ask(&self, desk: &Desk<'_>) -> Result<Rows, DeskError> {
         let from = match &self.cursor {
-            Some(cursor) => page::read(cursor)?.parse().map_err(|_| DeskError::invalid("the cursor is not one of ours"))?,
+            Some(cursor) => {
+                page::read(cursor)?.parse().map_err(|_| DeskError::invalid("the cursor is not one of ours"))?
+            }
             None => 0,
         };
         let to = self.limit.unwrap_or(ROWS).clamp(1, ROWS).saturating_add(from);

@@ -55,9 +55,9 @@ impl Node {
     /// it is cut off. It is all gone when this returns without an error; after an error it can
     /// be asked for again.
     pub async fn delete_tenant(self: &Arc<Self>, tenant: &str) -> Result<(), Fault> {
-        self.ending.send_modify(|ending| drop(ending.insert(tenant.to_owned())));
+        self.ending.send_if_modified(|ending| ending.insert(tenant.to_owned()));
         let result = self.end(tenant).await;
-        self.ending.send_modify(|ending| drop(ending.remove(tenant)));
+        self.ending.send_if_modified(|ending| ending.remove(tenant));
         result
     }
 

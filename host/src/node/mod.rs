@@ -248,7 +248,12 @@ impl Node {
     }
 
     /// Runs the chain of a batch at a logical now, and tells what came of it.
-    pub async fn run_chain(self: &Arc<Self>, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
+    pub async fn run_chain(
+        self: &Arc<Self>,
+        bound: &BoundBatch,
+        now: Millis,
+        reason: &str,
+    ) -> Result<ChainReport, Fault> {
         let mut runs = self.run_untold(bound, now, reason).await?;
         runs.extend(self.run_tenant(&bound.batch.key.tenant, now, "chain").await?);
         Ok(runs)
@@ -256,12 +261,7 @@ impl Node {
 
     /// Runs the chain of a batch at a logical now; what comes of it is told by a run of its
     /// tenant.
-    async fn run_untold(
-        self: &Arc<Self>,
-        bound: &BoundBatch,
-        now: Millis,
-        reason: &str,
-    ) -> Result<ChainReport, Fault> {
+    async fn run_untold(self: &Arc<Self>, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
         let slot = Slot { key: bound.batch.key.clone(), job: Job::Ingest, scheduled: now };
         if let Some(why) = self.over_bytes(&slot.key.tenant).await {
             return Ok(vec![pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why)?]);

@@ -94,7 +94,8 @@ impl Ticker {
     /// start. The claims of the others are given back without waking anybody.
     fn chosen(&self, due: Vec<(Start, BusyGuard)>) -> Vec<(Start, BusyGuard)> {
         let running = self.node.running_batches();
-        let mut under_way: BTreeMap<&str, usize> = running.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let mut under_way: BTreeMap<&str, usize> =
+            running.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         for (start, _) in &due {
             // Its claim is among those that run.
             if let Some(count) = under_way.get_mut(start.bound.batch.key.tenant.as_str()) {

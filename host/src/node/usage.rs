@@ -56,7 +56,8 @@ impl Node {
     /// Bytes that a tenant keeps: measured anew where the last measure is old.
     fn store_bytes(&self, tenant: &str) -> Result<u64, StoreError> {
         let now = self.clock.now();
-        let fresh = |at: Millis| now.saturating_sub(at) < i64::try_from(self.config.limits.tenant_measure_ms).unwrap_or(0);
+        let fresh =
+            |at: Millis| now.saturating_sub(at) < i64::try_from(self.config.limits.tenant_measure_ms).unwrap_or(0);
         let known = self.measured.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).copied();
         if let Some((_, bytes)) = known.filter(|(at, _)| fresh(*at)) {
             return Ok(bytes);

@@ -104,13 +104,7 @@ async fn finish(work: Work<'_>, clock: &dyn Clock, reason: &str) -> Result<RunRe
 }
 
 /// Keeps that a run was not done because its tenant must not have more.
-pub fn refuse(
-    store: &Database,
-    clock: &dyn Clock,
-    slot: Slot,
-    reason: &str,
-    why: String,
-) -> Result<RunRecord, Fault> {
+pub fn refuse(store: &Database, clock: &dyn Clock, slot: Slot, reason: &str, why: String) -> Result<RunRecord, Fault> {
     if let Some(finished) = store.run(&slot).map_err(|e| host_fault(&slot, &e))? {
         return Ok(finished);
     }

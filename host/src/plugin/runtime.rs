@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -135,7 +135,7 @@ impl Runtime {
         &self,
         holder: Holder,
         grants: &Grants,
-        secrets: std::collections::BTreeMap<String, (Secret, Vec<String>)>,
+        secrets: BTreeMap<String, (Secret, Vec<String>)>,
         mail: Option<Mail>,
         store: Arc<dyn KeyValue>,
     ) -> Result<Granted, Ungranted> {
@@ -192,15 +192,18 @@ impl Runtime {
             Wall::About => (self.limits.about_wall_ms, "about_wall_ms"),
         };
         let wall = Duration::from_millis(wall);
-        let result = within(wall, account.metered(async {
-            let guest = match guest {
-                Some(guest) => guest,
-                // Start functions run here, so it is within the limits of the call.
-                None => prepared.instantiate(&mut store).await?,
-            };
-            let outcome = work(&guest, &mut store).await?;
-            Ok((guest, outcome))
-        }))
+        let result = within(
+            wall,
+            account.metered(async {
+                let guest = match guest {
+                    Some(guest) => guest,
+                    // Start functions run here, so it is within the limits of the call.
+                    None => prepared.instantiate(&mut store).await?,
+                };
+                let outcome = work(&guest, &mut store).await?;
+                Ok((guest, outcome))
+            }),
+        )
         .await;
         // What is kept in an idle instance must not keep the sink of a finished run alive.
         let closed = granted.open(0, "", Arc::new(Silent));

@@ -44,7 +44,9 @@ impl Accounts {
     /// Refuses if the tenant was deleted.
     pub fn check_open(&self, tenant: &str) -> Result<(), StoreError> {
         match self.ended.contains(tenant) {
-            true => Err(StoreError::Invalid(format!("something was to be kept for the tenant {tenant}, which is deleted"))),
+            true => {
+                Err(StoreError::Invalid(format!("something was to be kept for the tenant {tenant}, which is deleted")))
+            }
             false => Ok(()),
         }
     }

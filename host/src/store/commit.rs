@@ -124,12 +124,7 @@ impl Inner {
     }
 
     /// Decides everything about a commit, and writes nothing.
-    fn prepare(
-        &self,
-        staged: Staged,
-        next_batch: &mut u32,
-        accounts: &mut Accounts,
-    ) -> Result<Prepared, StoreError> {
+    fn prepare(&self, staged: Staged, next_batch: &mut u32, accounts: &mut Accounts) -> Result<Prepared, StoreError> {
         let Staged { commit, models } = staged;
         let Commit { run, samples, scores, models: _, alerts, watched, decisions, deliveries, mut documents } = commit;
         let (key, slot) = (run.slot.key.clone(), run.slot.clone());

@@ -14,6 +14,6 @@ use crate::node::Node;
 /// Serves until it is dropped. The API answers whoever shows `token`, the operator, and those
 /// who show a token of a tenant.
 pub async fn serve(listener: TcpListener, node: Arc<Node>, token: &str) -> std::io::Result<()> {
-    let routes = api::routes(Api::new(node.clone(), token)).merge(page::routes(node));
+    let routes = Api::new(node.clone(), token).routes().merge(page::routes(node));
     axum::serve(listener, routes).await
 }

@@ -125,10 +125,7 @@ impl Desk<'_> {
     }
 
     /// Changes the record of this desk's tenant.
-    fn change_record<T>(
-        &self,
-        change: impl FnOnce(&mut TenantRecord) -> Result<T, DeskError>,
-    ) -> Result<T, DeskError> {
+    fn change_record<T>(&self, change: impl FnOnce(&mut TenantRecord) -> Result<T, DeskError>) -> Result<T, DeskError> {
         let _alone = alone();
         let mut record = self.record()?;
         let changed = change(&mut record)?;

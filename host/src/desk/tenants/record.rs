@@ -57,9 +57,10 @@ impl TenantRecord {
     /// The tenant as batches are bound to it: what `anomd.yaml` says goes before this record,
     /// and the node's limits stand behind both, for a hosted tenant.
     pub fn over_file(&self, name: &str, file: &Tenant, limits: &Limits) -> Tenant {
-        let secrets = self.secrets.iter().map(|(slot, secret)| {
-            (slot.clone(), (Secret::new(secret.value.clone()), secret.origins.clone()))
-        });
+        let secrets = self
+            .secrets
+            .iter()
+            .map(|(slot, secret)| (slot.clone(), (Secret::new(secret.value.clone()), secret.origins.clone())));
         let node = if name == DEFAULT_TENANT { Quotas::default() } else { Quotas::of_node(limits) };
         let policy = if file.policy == TenantPolicy::default() { &self.policy } else { &file.policy };
         Tenant {

@@ -32,7 +32,8 @@ fn fill(db: &Database, tenant: &str) {
     let deliveries = vec![delivery(&told, "d1", "queued"), delivery(&told, "d2", "sent")];
     db.commit(Commit { deliveries, ..Commit::of(run(&told, Job::Notify, T0)) }).unwrap();
     db.kv_put(tenant, "prometheus", "cursor", vec![1], 100).unwrap();
-    db.write_documents(tenant, vec![DocumentWrite::of(DocumentKind::Batch, "orders", &"metric_batch: orders")]).unwrap();
+    db.write_documents(tenant, vec![DocumentWrite::of(DocumentKind::Batch, "orders", &"metric_batch: orders")])
+        .unwrap();
 }
 
 /// Everything that an engine holds, as text.
@@ -87,8 +88,7 @@ fn what_comes_late_for_a_deleted_tenant_is_refused_until_it_is_made_again() {
 #[test]
 fn a_tenant_is_held_to_its_series_its_samples_and_what_its_plugins_keep() {
     let db = Database::in_memory(&small_limits()).unwrap();
-    let quotas =
-        Quotas { series: Some(2), samples_per_day: Some(3), kv_bytes: Some(10), ..Quotas::default() };
+    let quotas = Quotas { series: Some(2), samples_per_day: Some(3), kv_bytes: Some(10), ..Quotas::default() };
     db.set_quotas("shop", quotas);
     let (one, two) = (of("shop", "one"), of("shop", "two"));
     db.commit(ingest(&one, T0, &[("a", &[(T0, 1.0)])])).unwrap();

@@ -61,9 +61,9 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let named = params.ok().and_then(|params| {
-        params.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value.to_owned())
-    });
+    let named = params
+        .ok()
+        .and_then(|params| params.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value.to_owned()));
     match admit(&guarded, request.headers(), named) {
         Ok(tenant) => {
             request.extensions_mut().insert(Asked(tenant));

@@ -133,11 +133,9 @@ pub(super) fn register(routes: &mut Routes) {
     let removed =
         route(Verb::Delete, own("/batches/{id}"), admin, "Deletes a batch with all that it has", None, None, gone);
     routes.add(removed, delete(remove), false);
-    let checked =
-        route(Verb::Post, own("/validate"), read, "Checks a batch", None, body, json_reply(200, validation));
+    let checked = route(Verb::Post, own("/validate"), read, "Checks a batch", None, body, json_reply(200, validation));
     routes.add(checked, post(validate).layer(text), false);
-    let paused =
-        route(Verb::Post, own("/batches/{id}/pause"), operate, "Pauses a batch", None, None, one.clone());
+    let paused = route(Verb::Post, own("/batches/{id}/pause"), operate, "Pauses a batch", None, None, one.clone());
     routes.add(paused, post(pause), false);
     let resumed = route(Verb::Post, own("/batches/{id}/resume"), operate, "Lets a batch go on", None, None, one);
     routes.add(resumed, post(resume), false);

@@ -55,10 +55,8 @@ impl Document {
         let Described { verb, path, right, summary, query, body, reply } = route;
         let mut operation =
             OperationBuilder::new().summary(Some(summary)).operation_id(Some(operation_id(verb, &path)));
-        let named: Vec<String> = path
-            .split('/')
-            .filter_map(|part| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned()))
-            .collect();
+        let named: Vec<String> =
+            path.split('/').filter_map(|part| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned())).collect();
         let mut parameters: Vec<Parameter> = named
             .iter()
             .map(|name| {
@@ -127,7 +125,8 @@ impl Document {
 
 /// What can go wrong.
 fn errors(right: Right, named: bool, bodied: bool, verb: Verb) -> Vec<(u16, &'static str)> {
-    let mut errors = vec![(500, "a fault in anomd"), (503, "the store cannot be used"), (507, "the disk is nearly full")];
+    let mut errors =
+        vec![(500, "a fault in anomd"), (503, "the store cannot be used"), (507, "the disk is nearly full")];
     if right == Right::Open {
         errors.truncate(1);
         return errors;
@@ -141,7 +140,11 @@ fn errors(right: Right, named: bool, bodied: bool, verb: Verb) -> Vec<(u16, &'st
         errors.push((409, "it cannot be done in the present state"));
     }
     if bodied {
-        errors.extend([(413, "the body is too long"), (415, "the body is of another type"), (422, "the body is wrong")]);
+        errors.extend([
+            (413, "the body is too long"),
+            (415, "the body is of another type"),
+            (422, "the body is wrong"),
+        ]);
     }
     errors.sort_unstable();
     errors

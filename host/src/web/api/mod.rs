@@ -16,10 +16,10 @@ mod tenants;
 
 use std::sync::Arc;
 
+use axum::Router;
 pub use bulk::{BackupRequest, ExportRequest};
-pub use endpoint::{Endpoint, Right, Verb};
+pub use endpoint::{Endpoint, Verb};
 pub use problem::Problem;
-pub(super) use routes::all as routes;
 
 use crate::desk::tenants::hash_of;
 use crate::node::Node;
@@ -35,5 +35,10 @@ pub(super) struct Api {
 impl Api {
     pub fn new(node: Arc<Node>, token: &str) -> Self {
         Self { node, token: hash_of(token) }
+    }
+
+    /// All routes below `/api`, and `/healthz`.
+    pub fn routes(self) -> Router {
+        routes::all(self)
     }
 }

@@ -54,9 +54,10 @@ impl Routes {
             reply: (200, "application/json", None),
         });
         let document: Arc<str> = self.document.json().into();
-        let described = get(move || async move {
-            ([(axum::http::header::CONTENT_TYPE, "application/json")], document.to_string())
-        });
+        let described =
+            get(
+                move || async move { ([(axum::http::header::CONTENT_TYPE, "application/json")], document.to_string()) },
+            );
         let most = self.api.node.config.limits.api_request_bytes;
         self.router
             .route("/api/v1/openapi.json", described)
@@ -135,11 +136,7 @@ async fn changed<R: Endpoint>(
     }
 }
 
-async fn removed<R: Endpoint>(
-    State(api): State<Api>,
-    Extension(Asked(tenant)): Extension<Asked>,
-    id: Id,
-) -> Response {
+async fn removed<R: Endpoint>(State(api): State<Api>, Extension(Asked(tenant)): Extension<Asked>, id: Id) -> Response {
     // Such a request has nothing but its path.
     let parts = serde_json::Map::new();
     match serde_json::from_value::<R>(parts.into()) {
@@ -156,7 +153,9 @@ async fn change<R: Endpoint>(api: Api, tenant: String, request: R) -> Response {
     let node = api.node.clone();
     let response = answer(api, tenant.clone(), request).await;
     if response.status().is_success() {
-        if R::RESHAPES && let Err(error) = node.refresh().await {
+        if R::RESHAPES
+            && let Err(error) = node.refresh().await
+        {
             return Problem::from(crate::desk::DeskError::from(error)).into_response();
         }
         node.look_again(&tenant);

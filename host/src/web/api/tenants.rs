@@ -103,7 +103,9 @@ async fn remove(State(api): State<Api>, Extension(Asked(tenant)): Extension<Aske
     if tenant == DEFAULT_TENANT || api.node.config.tenants.contains_key(&tenant) {
         let detail = match tenant == DEFAULT_TENANT {
             true => "the tenant default is the node's own and stays".to_owned(),
-            false => format!("the tenant {tenant} stands in anomd.yaml; take it out there first, and start anomd again"),
+            false => {
+                format!("the tenant {tenant} stands in anomd.yaml; take it out there first, and start anomd again")
+            }
         };
         return Problem::new(StatusCode::CONFLICT, detail).into_response();
     }
@@ -149,7 +151,9 @@ async fn inspect(
             let config_schema = Some(plugin.config_schema().clone());
             Json(PluginView { config_schema, ..view(&api.node, &tenant, &plugin) }).into_response()
         }
-        Err(fault) => Problem::new(StatusCode::NOT_FOUND, format!("{}; {}", fault.message, fault.remedy)).into_response(),
+        Err(fault) => {
+            Problem::new(StatusCode::NOT_FOUND, format!("{}; {}", fault.message, fault.remedy)).into_response()
+        }
     }
 }
 
