@@ -64,7 +64,8 @@ pub(super) struct RestoreArgs {
 
 pub(super) async fn export(global: &Global, args: ExportArgs) -> Result<(), CliError> {
     let ExportArgs { batch, what, format, from, to, output } = args;
-    let request = ExportRequest { batch, runs: what == What::Runs, jsonl: format == FormatName::Jsonl, from, to };
+    let request =
+        ExportRequest { batch, runs: what == What::Runs, samples: false, jsonl: format == FormatName::Jsonl, from, to };
     let door = Door::open(global)?;
     let sink = || -> Result<Box<dyn Write>, CliError> {
         Ok(match &output {

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where anomd speaks to a terminal")]
 
 mod alert;
+mod backtest;
 mod bench;
 mod check;
 mod demo;
@@ -105,6 +106,8 @@ enum Command {
     Plugin(plugin::PluginArgs),
     /// Shows anomd at work on a made-up system with seven incidents.
     Demo(demo::DemoArgs),
+    /// Says what a batch would have told people, with its configuration and with another.
+    Backtest(backtest::BacktestArgs),
     /// Says how good detectors are on labelled series.
     Eval(eval::EvalArgs),
     /// Measures the store and the sandbox on this machine.
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
             Command::Plot(args) => plot::plot(&cli.global, &args),
             Command::Plugin(args) => plugin::plugin(&cli.global, args).await,
             Command::Demo(args) => demo::demo(&cli.global, args).await,
+            Command::Backtest(args) => backtest::backtest(&cli.global, args).await,
             Command::Eval(args) => eval::eval(&cli.global, args).await,
             Command::Bench(args) => bench::bench(&cli.global, args).await,
         }

@@ -54,6 +54,19 @@ pub(super) fn read_anyway(mut document: Document, source: &Path, environment: &E
     read_laid(document, source, environment, problems)
 }
 
+/// Reads a batch, disabled or not, with keys of the command line laid over it and over the
+/// environment's.
+pub(super) fn read_changed(
+    mut document: Document,
+    source: &Path,
+    environment: &Environment,
+    changes: &[overrides::Change],
+) -> (BatchFile, Problems) {
+    let mut problems = overrides::apply(&mut document, environment);
+    problems.extend(overrides::lay(&mut document, changes));
+    read_laid(document, source, environment, problems)
+}
+
 fn read_laid(
     mut document: Document,
     source: &Path,

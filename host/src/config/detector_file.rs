@@ -12,12 +12,23 @@ use crate::series::{Aggregate, Millis};
 /// The components whose configuration takes `preprocess_params`.
 const PREPROCESSING: [&str; 3] = ["pca", "knn", "tabular"];
 
-/// PyOD's detectors that are algorithms of the one component `tabular`: `model_name: IForest`
-/// is `model_name: tabular` with `algorithm: iforest` among its `model_params`.
-const TABULAR: [&str; 8] = ["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad"];
+/// Detectors that are algorithms of one component: PyOD's of `tabular`, those of
+/// `windows` and `seasonal`.
+/// `model_name: IForest` is `model_name: tabular` with `algorithm: iforest` among its
+/// `model_params`.
+const ALGORITHMS: [(&str, &[&str]); 3] = [
+    ("seasonal", &["holt-winters"]),
+    ("tabular", &["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad"]),
+    ("windows", &["kmeans-win", "pca-win", "winknn-batch"]),
+];
 
 /// The widest grid that is judged.
 const WIDEST: Millis = 7 * 86_400_000;
+
+/// The component that has the detector of this name as one of its algorithms.
+pub(crate) fn component_with(algorithm: &str) -> Option<&'static str> {
+    ALGORITHMS.iter().find(|(_, names)| names.contains(&algorithm)).map(|(component, _)| *component)
+}
 
 /// `model_configs`, with the preprocessing for those that have it.
 pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<DetectorUse> {
@@ -50,11 +61,12 @@ pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<D
             );
         }
         let mut config = entry.object("model_params");
-        let plugin = if TABULAR.contains(&plugin.as_str()) {
-            config.insert("algorithm".to_owned(), plugin.into());
-            "tabular".to_owned()
-        } else {
-            plugin
+        let plugin = match component_with(&plugin) {
+            Some(component) => {
+                config.insert("algorithm".to_owned(), plugin.into());
+                component.to_owned()
+            }
+            None => plugin,
         };
         if let Some(preprocess) = preprocess.as_ref().filter(|_| PREPROCESSING.contains(&plugin.as_str())) {
             config.insert("preprocess".to_owned(), preprocess.clone());

@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
 use super::batch_file::{self, BatchFile};
 use super::document::Document;
 use super::environment::Environment;
+pub use super::overrides::Change;
 use super::problem::{Problem, Problems, unreadable};
 use super::{Batch, Node, overrides};
 
@@ -114,6 +116,62 @@ pub fn load_file(path: &Path, node: &Node, environment: &Environment) -> Loaded 
 pub fn load_batch(path: &Path, node: &Node, environment: &Environment) -> Result<Batch, Problems> {
     let document = read_over_defaults(path, root_of(path, node), node)?;
     batch_of(batch_file::read_anyway(document, path, environment))
+}
+
+/// Reads a batch file as [`load_batch`] does, with keys laid over it as the command line gives
+/// them: `alert_threshold` and `0.7`, as a YAML value. What a place in a mapping is for has its
+/// keys with points between them: `tholdalert_thresholds.load`.
+pub fn load_changed(
+    path: &Path,
+    node: &Node,
+    environment: &Environment,
+    changes: &[Change],
+) -> Result<Batch, Problems> {
+    let document = read_over_defaults(path, root_of(path, node), node)?;
+    batch_of(batch_file::read_changed(document, path, environment, changes))
+}
+
+/// The keys in which two batch files differ with what is laid over each, as they are written:
+/// no `${NAME}` is replaced, and what may hold a secret is left out. A key that one does not
+/// write is `None` there.
+pub fn changed_keys(
+    one: (&Path, &[Change]),
+    other: (&Path, &[Change]),
+    node: &Node,
+    environment: &Environment,
+) -> Result<Vec<ChangedKey>, Problems> {
+    let written = |(path, changes): (&Path, &[Change])| -> Result<BTreeMap<String, String>, Problems> {
+        let mut document = read_over_defaults(path, root_of(path, node), node)?;
+        overrides::apply(&mut document, environment);
+        overrides::lay(&mut document, changes);
+        let mut leaves = BTreeMap::new();
+        leaves_of("", &document.value, &mut leaves);
+        Ok(leaves)
+    };
+    let (one, other) = (written(one)?, written(other)?);
+    let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let differs = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
+    Ok(differs.map(|key| (key.clone(), one.get(key).cloned(), other.get(key).cloned())).collect())
+}
+
+/// A key and what two files say of it.
+pub type ChangedKey = (String, Option<String>, Option<String>);
+
+/// Keys that may hold a secret, or say nothing of what is an alert.
+fn is_private(key: &str) -> bool {
+    key == "secrets" || key == "metric_batch" || (key.ends_with("_params") && key != "preprocess_params")
+}
+
+fn leaves_of(at: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members.iter().filter(|(name, _)| !(at.is_empty() && is_private(name))) {
+                leaves_of(&if at.is_empty() { name.clone() } else { format!("{at}.{name}") }, value, leaves);
+            }
+        }
+        Value::String(text) => drop(leaves.insert(at.to_owned(), text.clone())),
+        other => drop(leaves.insert(at.to_owned(), other.to_string())),
+    }
 }
 
 /// Reads a batch from a text that is called `path`.

@@ -44,10 +44,14 @@ mod time_interval_file;
 
 pub use batch::{Batch, BatchSecrets, Combination, DetectorUse, IngestUse, JobSchedule, JudgedGrid, NotifierUse};
 pub use cron::{Cron, CronFault};
+pub(crate) use detector_file::component_with;
 pub use digest::config_digest;
 pub use document::Spans;
 pub use environment::Environment;
-pub use folder::{Loaded, fingerprint, load_batch, load_batch_text, load_batches, load_file, load_hosted_text};
+pub use folder::{
+    Change, ChangedKey, Loaded, changed_keys, fingerprint, load_batch, load_batch_text, load_batches, load_changed,
+    load_file, load_hosted_text,
+};
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes, named_origins, parse_origin};
 pub use key::{BatchKey, Job, Slot};
 pub use metric_set::{MetricSet, MetricSetFault};

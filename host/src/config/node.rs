@@ -196,6 +196,8 @@ pub struct Limits {
     pub chart_bytes: usize,
     /// Bytes of the picture of a batch.
     pub plot_bytes: usize,
+    /// Samples of a backtest, all series together.
+    pub backtest_samples: usize,
     /// Bytes of what a template of a message makes.
     pub message_bytes: usize,
     /// What a template of a message may cost: one is an instruction, or 64 bytes.
@@ -296,6 +298,7 @@ impl Default for Limits {
             retry_longest_ms: 300_000,
             chart_bytes: 60_000,
             plot_bytes: 1 << 20,
+            backtest_samples: 50_000_000,
             message_bytes: 16 << 10,
             template_fuel: 20_000,
             notifiers_at_once: 8,

@@ -50,6 +50,35 @@ pub(super) fn apply(document: &mut Document, environment: &Environment) -> Probl
     problems
 }
 
+/// A key of a batch and its value, as the command line has them.
+pub type Change = (String, String);
+
+/// Lays keys of the command line over a batch's file. A value is read as a variable's is; a key
+/// with points leads into mappings.
+pub(super) fn lay(document: &mut Document, changes: &[Change]) -> Problems {
+    let mut problems = Problems::default();
+    for (key, text) in changes {
+        let place = format!("--set {key}");
+        let read = value(Path::new(&place), text).and_then(|read| {
+            let mut path = key.split('.').rev().peekable();
+            let mut nested = read;
+            while let Some(name) = path.next() {
+                if path.peek().is_none() {
+                    return Ok((name.to_owned(), nested));
+                }
+                let member = serde_json::json!({ name: nested.value });
+                nested = Document::parse(Path::new(&place), &member.to_string())?;
+            }
+            Ok((key.clone(), nested))
+        });
+        match read {
+            Ok((name, value)) => document.overlay(&name, value, text),
+            Err(faults) => problems.extend(faults),
+        }
+    }
+    problems
+}
+
 /// `metric_batch` of a file, as it is after its variables are filled in.
 pub(super) fn batch_name(document: &Document, environment: &Environment) -> Option<String> {
     let name = document.value.get("metric_batch")?.as_str()?;

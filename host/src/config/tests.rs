@@ -158,17 +158,34 @@ fn a_batch_of_two_lines_has_every_default() {
 }
 
 #[test]
-fn the_names_of_pyods_detectors_are_algorithms_of_one_component() {
+fn the_names_of_some_detectors_are_algorithms_of_one_component() {
     let batch = batch(
         "model_configs:\n- {model_name: IForest, model_tag: forest, model_params: {n_estimators: 50}}\n\
-         - {model_name: LOF}\n- {model_name: KNN}\npreprocess_params: {lags_n: 3}\n",
+         - {model_name: LOF}\n- {model_name: KNN}\n- {model_name: winknn-batch}\npreprocess_params: {lags_n: 3}\n",
     );
     let found: Vec<_> = batch.detectors.iter().map(|d| (d.plugin.as_str(), d.tag.as_str(), &d.config)).collect();
     let preprocess = json!({"lags_n": 3});
     let forest = json!({"algorithm": "iforest", "n_estimators": 50, "preprocess": preprocess});
     let lof = json!({"algorithm": "lof", "preprocess": preprocess});
     let knn = json!({"preprocess": preprocess});
-    assert_eq!(found, [("tabular", "forest", &forest), ("tabular", "lof", &lof), ("knn", "knn", &knn)]);
+    let windows = json!({"algorithm": "winknn-batch"});
+    let expected = [
+        ("tabular", "forest", &forest),
+        ("tabular", "lof", &lof),
+        ("knn", "knn", &knn),
+        ("windows", "winknn-batch", &windows),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn holt_winters_is_an_algorithm_of_seasonal() {
+    let batch =
+        batch("model_configs:\n- {model_name: seasonal}\n- {model_name: Holt-Winters, model_params: {gamma: 0.2}}\n");
+    let found: Vec<_> = batch.detectors.iter().map(|d| (d.plugin.as_str(), d.tag.as_str(), &d.config)).collect();
+    let (none, faster) = (json!({}), json!({"gamma": 0.2, "algorithm": "holt-winters"}));
+    let expected = [("seasonal", "seasonal", &none), ("seasonal", "holt-winters", &faster)];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::EvalError;
 use crate::capability::kv::InMemory;
-use crate::config::{Grants, config_digest};
+use crate::config::{Grants, component_with, config_digest};
 use crate::plugin::{Catalogue, Detect, Use};
 
 /// A contender as it is written: `robust`, `pca+knn`, `robust={"season": 3600}`,
@@ -38,13 +38,26 @@ impl FromStr for Spec {
         let mut spec = Self { name: text.to_owned(), detectors: Vec::new() };
         for plugin in &plugins {
             let own = if plugins.len() == 1 { Some(&config) } else { config.get(*plugin) };
-            spec.detectors.push(((*plugin).to_owned(), own.cloned().unwrap_or_else(|| Value::Object(Map::new()))));
+            let own = own.cloned().unwrap_or_else(|| Value::Object(Map::new()));
+            spec.detectors.push(named(plugin, own));
         }
         let stranger = config.as_object().into_iter().flat_map(Map::keys).find(|key| !plugins.contains(&key.as_str()));
         match stranger.filter(|_| plugins.len() > 1) {
             Some(key) => Err(format!("{key:?} is none of {names}: of several detectors each key is the name of one")),
             None => Ok(spec),
         }
+    }
+}
+
+/// The component and configuration that a batch with this `model_name` would have.
+fn named(name: &str, mut config: Value) -> (String, Value) {
+    let algorithm = name.to_lowercase();
+    match (component_with(&algorithm), config.as_object_mut()) {
+        (Some(component), Some(config)) => {
+            config.insert("algorithm".to_owned(), algorithm.into());
+            (component.to_owned(), Value::Object(std::mem::take(config)))
+        }
+        _ => (name.to_owned(), config),
     }
 }
 
@@ -112,6 +125,19 @@ impl Contender {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn an_algorithm_has_its_name_in_a_batch() {
+        let spec: Spec = r#"winknn-batch={"windows": [64]}"#.parse().unwrap();
+        let config = json!({"windows": [64], "algorithm": "winknn-batch"});
+        assert_eq!(
+            (spec.name.as_str(), spec.detectors),
+            (r#"winknn-batch={"windows": [64]}"#, vec![("windows".to_owned(), config)])
+        );
+        let spec: Spec = "IForest+pca".parse().unwrap();
+        let forest = ("tabular".to_owned(), json!({"algorithm": "iforest"}));
+        assert_eq!(spec.detectors, [forest, ("pca".to_owned(), json!({}))]);
+    }
 
     #[test]
     fn several_detectors_have_a_configuration_each() {

@@ -6,6 +6,7 @@
 //! same components give the same figures, but for times.
 
 mod alerting;
+pub mod backtest;
 mod contender;
 mod cpu;
 mod dataset;

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-pub use bind::{check, check_receivers};
+pub use bind::{bind, check, check_receivers};
 pub use ending::remove_folders;
 pub use hosted::{BatchText, Untaken};
 pub use presence::{Presence, Published};
@@ -153,7 +153,7 @@ impl Node {
     /// Binds a batch to its plugins and takes it up, in place of an earlier one of its name.
     pub async fn take_up(&self, batch: Batch) -> Result<Arc<BoundBatch>, Problems> {
         let config = self.config_now();
-        let bound = Arc::new(bind::bind(batch, &config, &self.catalogue, Arc::new(self.store.clone())).await?);
+        let bound = Arc::new(bind(batch, &config, &self.catalogue, Arc::new(self.store.clone())).await?);
         self.batches.write().unwrap_or_else(PoisonError::into_inner).insert(bound.batch.key.clone(), bound.clone());
         // Its routes may have changed, and alerts of its own wait for it.
         self.look_again(&bound.batch.key.tenant);

@@ -97,21 +97,32 @@ pub(super) fn page(raw: RawPage, limits: &Limits) -> Checked<Page> {
         let what = format!("it gave {} series, where {} are allowed", raw.keys.len(), limits.series_per_batch);
         return over("series_per_batch", what);
     }
-    let keys = raw.keys.into_iter().map(labels).collect::<Checked<Vec<_>>>()?;
     if let Some(time) = raw.timestamps.iter().find(|time| !(0..=LATEST).contains(*time)) {
         return wrong(format!("timestamp {time} is not within the years 1970 to 9999; the unit is milliseconds"));
     }
     if let Some(index) = raw.values.iter().position(|value| value.is_infinite()) {
         return wrong(format!("value {index} is infinite; NaN stands for a value that is missing"));
     }
-    let offsets = raw.offsets.into_iter().map(|offset| offset as usize).collect();
-    let samples = Samples::new(keys, raw.kinds, offsets, raw.timestamps, raw.values)
-        .map_err(|why| text(&why.to_string(), TEXT_BYTES))?;
     if raw.lost.len() > LOSSES {
         return wrong(format!("{} losses in one page, where {LOSSES} are allowed", raw.lost.len()));
     }
     let lost = raw.lost.into_iter();
-    let lost = lost.map(|loss| Loss { part: text(&loss.part, REASON_BYTES), error: error(loss.error) }).collect();
+    let mut lost: Vec<_> =
+        lost.map(|loss| Loss { part: text(&loss.part, REASON_BYTES), error: error(loss.error) }).collect();
+    // Labels are the remote side's: one series that we cannot keep is its own loss alone.
+    let mut keys: Vec<Option<Labels>> = Vec::with_capacity(raw.keys.len());
+    for (index, pairs) in raw.keys.into_iter().enumerate() {
+        let key = labels(pairs);
+        if let Err(why) = &key
+            && lost.len() < LOSSES
+        {
+            lost.push(Loss { part: format!("series {index}"), error: PluginError::Unsupported(why.what.clone()) });
+        }
+        keys.push(key.ok());
+    }
+    let offsets = raw.offsets.into_iter().map(|offset| offset as usize).collect();
+    let samples = Samples::new(keys, raw.kinds, offsets, raw.timestamps, raw.values)
+        .map_err(|why| text(&why.to_string(), TEXT_BYTES))?;
     if let Some(next) = &raw.next
         && next.len() > CURSOR_BYTES
     {
@@ -349,8 +360,6 @@ mod tests {
             RawPage { timestamps: vec![-1, 1], ..raw() },
             RawPage { values: vec![1.0, f64::INFINITY], ..raw() },
             RawPage { kinds: vec![Kind::Gauge; 2], ..raw() },
-            RawPage { keys: vec![label("a\u{7}", "b")], ..raw() },
-            RawPage { keys: vec![label("a", &"b".repeat(20_000))], ..raw() },
             RawPage { keys: vec![vec![]; 4], ..raw() },
             RawPage { keys: vec![label("a", "b"); 2], offsets: vec![0, 1, 2], ..raw() },
             RawPage { next: Some(vec![0; 70_000]), ..raw() },
@@ -365,11 +374,33 @@ mod tests {
         timestamp -1 is not within the years 1970 to 9999; the unit is milliseconds
         value 1 is infinite; NaN stands for a value that is missing
         1 series have 2 kinds, 2 offsets, 2 timestamps and 2 values
-        label "a�" has a control character
-        label "a" has a name of 1 bytes and a value of 20000, where 1024 and 16384 are allowed
         it gave 4 series, where 3 are allowed
         series {a="b"} stands twice
         a cursor of 70000 bytes, where 65536 are allowed
+        "#);
+    }
+
+    #[test]
+    fn a_series_whose_labels_cannot_be_kept_is_lost_alone() {
+        let label = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        let page = page(
+            RawPage {
+                keys: vec![label("a\u{7}", "b"), label("a", "b"), label("a", &"b".repeat(20_000))],
+                offsets: vec![0, 1, 3, 4],
+                timestamps: vec![1, 1, 2, 1],
+                values: vec![1.0, 2.0, 3.0, 4.0],
+                ..raw()
+            },
+            &limits(),
+        )
+        .unwrap();
+        let kept: Vec<_> =
+            page.samples.iter().map(|(key, _, times, values)| (key.to_string(), times, values)).collect();
+        assert_eq!(kept, [(r#"{a="b"}"#.to_owned(), &[1, 2][..], &[2.0, 3.0][..])]);
+        let lost: Vec<_> = page.lost.iter().map(|loss| format!("{}: {}", loss.part, loss.error)).collect();
+        insta::assert_snapshot!(lost.join("\n"), @r#"
+        series 0: not supported: label "a�" has a control character
+        series 2: not supported: label "a" has a name of 1 bytes and a value of 20000, where 1024 and 16384 are allowed
         "#);
     }
 

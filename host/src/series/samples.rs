@@ -61,8 +61,10 @@ pub enum SampleError {
 impl Samples {
     /// Checks what the contract promises: lengths that fit, offsets in order, timestamps
     /// that strictly ascend within a series, no two equal label sets.
-    pub fn new(
-        keys: Vec<Labels>,
+    ///
+    /// A series whose key is `None` is checked like the others, and left out.
+    pub fn new<K: Into<Option<Labels>>>(
+        keys: Vec<K>,
         kinds: Vec<Kind>,
         offsets: Vec<usize>,
         timestamps: Vec<Millis>,
@@ -83,6 +85,7 @@ impl Samples {
         if offsets.first() != Some(&0) || offsets.last() != Some(&values.len()) {
             return Err(SampleError::Offsets(0));
         }
+        let keys: Vec<Option<Labels>> = keys.into_iter().map(Into::into).collect();
         let mut seen = std::collections::HashSet::new();
         for (index, (key, bounds)) in keys.iter().zip(offsets.windows(2)).enumerate() {
             let range = match bounds {
@@ -91,13 +94,28 @@ impl Samples {
             };
             let times = timestamps.get(range).ok_or(SampleError::Offsets(index))?;
             if !times.is_sorted_by(|a, b| a < b) {
-                return Err(SampleError::Order(key.to_string()));
+                return Err(SampleError::Order(key.as_ref().map_or(format!("{index}"), ToString::to_string)));
             }
-            if !seen.insert(key) {
+            if let Some(key) = key
+                && !seen.insert(key)
+            {
                 return Err(SampleError::Twice(key.to_string()));
             }
         }
-        Ok(Self { keys, kinds, offsets, timestamps, values })
+        if keys.iter().all(Option::is_some) {
+            let keys = keys.into_iter().flatten().collect();
+            return Ok(Self { keys, kinds, offsets, timestamps, values });
+        }
+        let mut kept = Self { offsets: vec![0], ..Self::default() };
+        for (index, (key, bounds)) in keys.into_iter().zip(offsets.windows(2)).enumerate() {
+            let (Some(key), [from, to]) = (key, bounds) else { continue };
+            kept.keys.push(key);
+            kept.kinds.extend(kinds.get(index));
+            kept.timestamps.extend(timestamps.get(*from..*to).unwrap_or_default());
+            kept.values.extend(values.get(*from..*to).unwrap_or_default());
+            kept.offsets.push(kept.values.len());
+        }
+        Ok(kept)
     }
 
     /// How many series.

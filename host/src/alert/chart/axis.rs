@@ -21,13 +21,15 @@ const MARKS: usize = 64;
 
 /// A mark on an axis.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Mark<T> {
+pub struct Mark<T> {
+    /// Where.
     pub at: T,
+    /// What is written there.
     pub label: String,
 }
 
 /// Marks of values within `low..=high`, about so many.
-pub(super) fn values(low: f64, high: f64, unit: Unit, most: usize) -> Vec<Mark<f64>> {
+pub fn values(low: f64, high: f64, unit: Unit, most: usize) -> Vec<Mark<f64>> {
     let scale = unit.scale(low.abs().max(high.abs()));
     let (low, high) = (low / scale.factor, high / scale.factor);
     let rough = (high - low) / most.max(1) as f64;
@@ -103,7 +105,7 @@ impl Pace {
 }
 
 /// Marks of time within a span, so many at most.
-pub(super) fn times(span: &Range<Millis>, zone: Tz, most: usize) -> Vec<Mark<Millis>> {
+pub fn times(span: &Range<Millis>, zone: Tz, most: usize) -> Vec<Mark<Millis>> {
     let length = span.end.saturating_sub(span.start);
     let most = most.clamp(1, MARKS);
     let fits = |pace: &Pace| length / pace.millis() < most as Millis;

@@ -17,6 +17,7 @@ mod tests;
 
 use std::ops::Range;
 
+pub use axis::{Mark, times, values};
 use chrono_tz::Tz;
 
 use crate::message::Unit;

@@ -23,7 +23,7 @@ use super::{Api, Problem};
 use crate::desk::tenants::Scope;
 use crate::desk::{self, DeskError};
 use crate::series::Millis;
-use crate::store::{Database, Export, ExportFilter, ExportFormat, StoreError};
+use crate::store::{Database, Export, ExportFilter, ExportFormat, MetricType, StoreError};
 
 /// Bytes of a part of a stream, and how many parts may wait for a slow reader.
 const PART_BYTES: usize = 64 << 10;
@@ -37,6 +37,8 @@ pub struct ExportRequest {
     pub batch: Option<String>,
     /// The runs instead of samples, scores and alerts.
     pub runs: bool,
+    /// The samples alone, without scores and alerts.
+    pub samples: bool,
     /// A JSON object a line, instead of comma-separated values.
     pub jsonl: bool,
     /// From this instant on.
@@ -58,7 +60,8 @@ impl ExportRequest {
     pub fn filter(&self, store: &Database, tenant: &str) -> Result<ExportFilter, DeskError> {
         let key = self.batch.as_deref().map(|named| desk::batch(store, tenant, named)).transpose()?;
         let times = Some(self.from.unwrap_or(Millis::MIN)..self.to.unwrap_or(Millis::MAX));
-        Ok(ExportFilter { key, tenant: Some(tenant.to_owned()), types: None, times })
+        let types = self.samples.then(|| vec![MetricType::Metric]);
+        Ok(ExportFilter { key, tenant: Some(tenant.to_owned()), types, times })
     }
 
     /// Writes what was asked for.
