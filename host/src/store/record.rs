@@ -259,11 +259,17 @@ pub enum DocumentKind {
     Budget,
     /// What a job keeps for itself between two runs.
     State,
+    /// The batch of a hosted tenant, as it was written.
+    Batch,
+    /// A tenant itself: all of them are documents of a tenant without a name.
+    Tenant,
+    /// What a tenant has used of a quota that begins anew each day.
+    Usage,
 }
 
 impl DocumentKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Act,
         Self::Silence,
         Self::Event,
@@ -273,6 +279,9 @@ impl DocumentKind {
         Self::Policy,
         Self::Budget,
         Self::State,
+        Self::Batch,
+        Self::Tenant,
+        Self::Usage,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -286,6 +295,9 @@ impl DocumentKind {
             Self::Policy => "policy",
             Self::Budget => "budget",
             Self::State => "state",
+            Self::Batch => "batch",
+            Self::Tenant => "tenant",
+            Self::Usage => "usage",
         }
     }
 }

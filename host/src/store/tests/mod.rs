@@ -5,6 +5,7 @@ mod conformance;
 mod database;
 mod export;
 mod sealing;
+mod tenant;
 mod together;
 mod trouble;
 
