@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::*;
-use crate::capability::http::Resolve;
+use crate::capability::http::{LoopbackConnector, Resolve};
 use crate::config::Secret;
 use crate::fault::{Fault, PluginError};
 
@@ -58,7 +58,7 @@ fn net() -> Net {
         ("metadata.example.com", "169.254.169.254"),
     ];
     let names = names.map(|(name, address)| (name, vec![address.parse().unwrap()]));
-    Net { resolver: Arc::new(Names(HashMap::from(names))) }
+    Net::new(Arc::new(Names(HashMap::from(names))), Arc::new(LoopbackConnector))
 }
 
 struct Probe {
