@@ -499,7 +499,13 @@ mod tests {
             let Err(Fault::Denied(why)) = sent else { panic!("{host}: {sent:?}") };
             texts.push(why);
         }
-        insta::assert_snapshot!(texts.join("\n"), @r"");
+        insta::assert_snapshot!(texts.join("\n"), @r#"
+        mail server mail.example.com is 169.254.169.254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        mail server 169.254.169.254 is 169.254.169.254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        mail server 0xa9fea9fe is 169.254.169.254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        mail server ::ffff:169.254.169.254 is ::ffff:169.254.169.254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        mail server [fd00:ec2::254] is fd00:ec2::254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        "#);
         assert_eq!(wire.tried(), [""; 0]);
     }
 

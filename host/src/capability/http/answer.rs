@@ -40,6 +40,9 @@ pub(super) async fn receive(
     if usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX) > most {
         return Err(Fault::TooLarge(most));
     }
+    if head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > HEADER_BYTES {
+        return Err(oversize());
+    }
     let mut body = Body::new(&head.headers, most)?;
     while let Some(frame) = incoming.frame().await {
         // Trailers have no place in the contract.
@@ -56,10 +59,13 @@ pub(super) async fn receive(
 /// Why an exchange broke off. Of what hyper says nothing is the server's own text.
 pub(super) fn failed(error: &hyper::Error) -> Fault {
     if error.is_parse_too_large() {
-        let text = format!("the answer has more than {HEADERS} headers, or {HEADER_BYTES} bytes of them");
-        return Fault::Transport(text);
+        return oversize();
     }
     Fault::Transport(format!("the exchange failed: {}", reason(error)))
+}
+
+fn oversize() -> Fault {
+    Fault::Transport(format!("the answer has more than {HEADERS} headers, or {HEADER_BYTES} bytes of them"))
 }
 
 /// The headers that are of use to a plugin.

@@ -131,7 +131,7 @@ impl Connection {
         T: Read + Write + Unpin + Send + 'static,
     {
         let mut http = http1::Builder::new();
-        http.max_headers(HEADERS).max_buf_size(HEADER_BYTES);
+        http.max_headers(HEADERS).max_header_size(HEADER_BYTES).max_buf_size(HEADER_BYTES);
         let (sender, driver) = http.handshake(stream).await.map_err(|e| Fault::Transport(reason(&e)))?;
         let driver = tokio::spawn(async move {
             // What goes wrong is told to whoever sent the request.

@@ -60,7 +60,9 @@ pub(in crate::capability) async fn addresses<S: AsRef<str>>(
     for address in found.into_iter().take(ADDRESSES) {
         match barrier(address, networks) {
             None => permitted.push(SocketAddr::new(address, port)),
-            Some(Barrier::Private) => refused = Unreachable::Private(address),
+            // The first is told: one is enough to see what the name means.
+            Some(_) if !matches!(refused, Unreachable::Nowhere) => {}
+            Some(Barrier::Private) => refused = Unreachable::Private(meant(address)),
             Some(Barrier::Never) => refused = Unreachable::Never(address),
         }
     }
@@ -80,14 +82,18 @@ enum Barrier {
 /// bad as the worse of the two.
 fn barrier(address: IpAddr, networks: &[IpNet]) -> Option<Barrier> {
     let within = |nets: &[IpNet], address: IpAddr| nets.iter().any(|net| net.contains(&address));
-    let hidden = hidden(address);
-    if within(&NEVER, address) || hidden.is_some_and(|hidden| within(&NEVER, hidden)) {
+    if within(&NEVER, address) || hidden(address).is_some_and(|hidden| within(&NEVER, hidden)) {
         return Some(Barrier::Never);
     }
-    // The hidden one is where the packets go, so it is the one that is granted, but for the
-    // ranges that are private whatever they hide.
-    let shown = hidden.filter(|_| !within(&PRIVATE, address)).unwrap_or(address);
-    (within(&PRIVATE, shown) && !within(networks, shown)).then_some(Barrier::Private)
+    let meant = meant(address);
+    (within(&PRIVATE, meant) && !within(networks, meant)).then_some(Barrier::Private)
+}
+
+/// The address that a grant has to name: the hidden one, where the packets go, but for ranges
+/// that are private whatever they hide.
+fn meant(address: IpAddr) -> IpAddr {
+    let private = PRIVATE.iter().any(|net| net.contains(&address));
+    hidden(address).filter(|_| !private).unwrap_or(address)
 }
 
 /// The IPv4 address inside an IPv6 one that a gateway or the kernel would unwrap.

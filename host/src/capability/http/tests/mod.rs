@@ -32,7 +32,8 @@ where
     let told = Arc::clone(&heard);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            told.lock().unwrap().push(request(&mut stream).await);
+            let got = request(&mut stream).await;
+            told.lock().unwrap().push(got);
             tokio::spawn(answer(stream));
         }
     });

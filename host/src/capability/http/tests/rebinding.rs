@@ -45,7 +45,10 @@ async fn a_name_that_moves_to_a_metadata_address_is_refused_though_a_connection_
         let Err(Fault::Denied(why)) = http.send(get(URL)).await else { panic!("reached") };
         texts.push(why);
     }
-    insta::assert_snapshot!(texts.join("\n"), @r#""#);
+    insta::assert_snapshot!(texts.join("\n"), @r#"
+    metrics.example.com is 169.254.169.254, a metadata, link-local or reserved address: no plugin may reach it
+    metrics.example.com is 10.0.0.1, a private address: add "10.0.0.1/32" to tenants.acme.grants.probe.networks in anomd.yaml, or run `anomd tenant policy acme --network 10.0.0.1/32`
+    "#);
     assert_eq!((world.wire.tried(), heard.lock().unwrap().len()), (vec!["93.184.216.34:80".to_owned()], 1));
 }
 
