@@ -6,13 +6,15 @@ DATA ?= ../shared/data
 CARGO ?= cargo
 export INSTA_UPDATE ?= no
 
-.PHONY: help demo test plugins bench eval lint
+.PHONY: help demo test plugins bench cost parity eval lint
 
 help:
 	@echo 'make demo [ARGS=--once]   two weeks of a made-up system, seven incidents, and what anomd finds'
 	@echo 'make test                 all tests'
 	@echo 'make plugins              builds the components into plugins/dist'
 	@echo 'make bench                store, sandbox and detectors, as ratios'
+	@echo 'make cost                 detection beside Anomstack on PyOD and beside native code, as ratios'
+	@echo 'make parity [DATA=FOLDER] the tabular detectors beside PyOD on ADBench'
 	@echo 'make eval [DATA=FOLDER]    how good the detectors are on labelled series'
 	@echo 'make lint                 formatting and clippy'
 
@@ -26,11 +28,20 @@ test: plugins
 	@tests/run
 
 # Our own crate is optimised here, and only here; its dependencies are those of every build.
+OPTIMISED = --config profile.dev.package.anomd.opt-level=3 --config profile.dev.package.anomd.debug-assertions=false
+NATIVE = plugins/target/release/examples/native
+
 bench: plugins
 	@cd plugins && $(CARGO) build --quiet --release -p robust --example native
-	@$(CARGO) run --quiet -p anomd --config profile.dev.package.anomd.opt-level=3 \
-		--config profile.dev.package.anomd.debug-assertions=false \
-		-- bench --native plugins/target/release/examples/native --data target $(ARGS)
+	@$(CARGO) run --quiet -p anomd $(OPTIMISED) -- bench --native $(NATIVE) --data target $(ARGS)
+
+cost: plugins
+	@cd plugins && $(CARGO) build --quiet --release -p robust --example native
+	@$(CARGO) build --quiet -p anomd $(OPTIMISED)
+	@python3 tests/cost/cost.py target/debug/anomd $(NATIVE) $(ARGS)
+
+parity: plugins
+	@$(CARGO) test --quiet -p anomd --test tabular -- --nocapture
 
 eval: plugins
 	@if [ -d "$(DATA)" ]; then $(CARGO) run --quiet -p anomd -- eval "$(DATA)" $(ARGS); \

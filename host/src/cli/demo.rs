@@ -20,11 +20,12 @@ use crate::config::{self, Environment, Job};
 use crate::demo::endpoint::{self, Endpoint};
 use crate::demo::history::History;
 use crate::demo::table::{Alert, Table, static_threshold};
+use crate::message::AlertKind;
 use crate::node::{Node, Ticker};
 use crate::pipeline::BoundBatch;
 use crate::schedule::{Clock, ManualClock, SystemClock};
 use crate::series::Millis;
-use crate::store::{AlertFilter, Database, Durability};
+use crate::store::{AlertFilter, AlertRecord, Database, Durability};
 
 const HOUR: Millis = 3_600_000;
 const DAY: Millis = 24 * HOUR;
@@ -173,9 +174,21 @@ impl Stage {
     fn judge(&self) -> Result<Table, CliError> {
         let filter = AlertFilter { key: Some(self.bound.batch.key.clone()), ..AlertFilter::default() };
         let alerts = self.node.store.alerts(&filter)?.into_iter();
-        let alerts: Vec<_> =
-            alerts.map(|a| Alert { labels: a.labels, began: a.started, score: a.worst.score }).collect();
+        // What is foretold is known when its column is whole, and told by the run after that.
+        let told = |fired: Millis| (fired + self.foreseen_ms()).div_euclid(HOUR) * HOUR + HOUR;
+        let alert = |a: AlertRecord| Alert {
+            began: a.started,
+            score: a.worst.score,
+            foretold: a.fired.filter(|_| a.kind == AlertKind::Capacity).map(told),
+            labels: a.labels,
+        };
+        let alerts: Vec<_> = alerts.map(alert).collect();
         Ok(Table::judge(self.history.incidents(), self.history.series(), &alerts, self.week_two()))
+    }
+
+    /// The columns on which limits are foretold, in milliseconds.
+    fn foreseen_ms(&self) -> Millis {
+        self.bound.batch.capacity.limits.iter().map(|limit| Millis::from(limit.step_ms)).max().unwrap_or(0)
     }
 
     /// What a threshold at the extremes of week one would have found.
@@ -241,6 +254,7 @@ fn show(global: &Global, seed: u64, judged: &Table, quiet: &Table, threshold: &T
                 "found": row.found.as_ref().map(|f| json!({
                     "delay_ms": f.delay_ms, "score": f.score, "series": f.labels.to_string(),
                 })),
+                "limit_foretold_ms": row.ahead_ms,
             })
         };
         return output::json(&json!({
@@ -263,6 +277,12 @@ fn show(global: &Global, seed: u64, judged: &Table, quiet: &Table, threshold: &T
         table.add_row([row.scenario.name(), row.title, &when, &after, &score, &series]);
     }
     output::line(table);
+    for ahead in judged.rows.iter().filter_map(|row| row.ahead_ms) {
+        output::line(format!(
+            "the limit of the disk: foretold {:.1} h before it was reached",
+            ahead as f64 / HOUR as f64
+        ));
+    }
     output::line(format!(
         "seed {seed}: {} of {} incidents found; {:.2} other alerts a day over all series",
         judged.found(),

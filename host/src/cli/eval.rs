@@ -36,12 +36,12 @@ pub(super) struct EvalArgs {
     detector: Spec,
     /// The detector's configuration, as JSON; of several detectors, by their names.
     #[arg(long, value_name = "JSON")]
-    config: Option<String>,
+    params: Option<String>,
     /// What a score may have seen.
     #[arg(long, value_enum, default_value_t)]
     track: Track,
     /// Evaluates two detectors on the same series and compares them pair by pair.
-    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["detector", "config"])]
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["detector", "params"])]
     compare: Vec<Spec>,
     /// Fails, with exit code 1, where a figure of a set is lower: vus_pr=0.4. Of two detectors, the
     /// first is held to it.
@@ -93,7 +93,7 @@ impl From<EvalError> for CliError {
 }
 
 pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError> {
-    let specs = match (&args.compare[..], &args.config) {
+    let specs = match (&args.compare[..], &args.params) {
         ([], None) => vec![args.detector.clone()],
         ([], Some(config)) => {
             let text = format!("{}={config}", args.detector.name);

@@ -13,6 +13,7 @@ use super::alert_file::alerts;
 use super::analysis_file::{change, llm};
 use super::anomstack::{source_plugin, warn_of_idle_keys};
 use super::batch::{Batch, BatchSecrets, Combination, IngestUse};
+use super::capacity_file::capacity;
 use super::detector_file::{detectors, preprocess};
 use super::document::Document;
 use super::environment::Environment;
@@ -23,7 +24,7 @@ use super::policy::{ScorePolicy, TrainPolicy};
 use super::problem::{Problems, nearest};
 use super::schedule_file::schedules;
 use super::section::Section;
-use super::{BatchKey, Secret, overrides, prometheus};
+use super::{BatchKey, Job, Secret, overrides, prometheus};
 use crate::series::{MetricName, Millis};
 
 /// What a file holds.
@@ -126,6 +127,9 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let (preprocess, judged) = preprocess(batch, step_ms);
     let (alert, threshold) = alerts(batch, environment);
     let (change, llm) = (change(batch), llm(batch, environment));
+    let entity_labels = batch.texts("entity_labels");
+    let capacity = capacity(batch, step_ms);
+    let asked = [(Job::Change, change.enabled), (Job::Capacity, capacity.enabled), (Job::LlmAlert, llm.detect)];
     let read = Batch {
         key: BatchKey { tenant: DEFAULT_TENANT.to_owned(), batch: name },
         source: source.to_owned(),
@@ -134,7 +138,8 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
         timezone: batch.parsed("timezone", zone).unwrap_or(Tz::UTC),
         metric_name: batch.parsed("metric_name", metric_name).unwrap_or_default(),
         ingest,
-        detectors: detectors(batch, preprocess),
+        detectors: detectors(batch, preprocess, !entity_labels.is_empty()),
+        entity_labels,
         combination: batch.choice("model_combination_method", &combinations).unwrap_or_default(),
         train: TrainPolicy {
             max_n: batch.count("train_max_n", 1..=10_000_000),
@@ -152,10 +157,11 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
         },
         summary_ms: batch.days("summary_metric_timestamp_max_days_ago").unwrap_or(DAY),
         delete_after_ms: batch.days("delete_after_n_days").unwrap_or(365 * DAY),
-        schedules: schedules(batch, chain, change.enabled, llm.detect),
+        schedules: schedules(batch, chain, &asked),
         alert,
         threshold,
         change,
+        capacity,
         llm,
         chain,
         secrets,

@@ -10,6 +10,7 @@ mod analysis_file;
 mod anomstack;
 mod batch;
 mod batch_file;
+mod capacity_file;
 mod cron;
 mod detector_file;
 mod digest;
@@ -57,8 +58,8 @@ pub use metric_tags::MetricTags;
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 pub use node_file::{NODE_FILE, load_node};
 pub use policy::{
-    AlertPolicy, AnalystUse, Bounds, ChangePolicy, Deviation, Direction, LlmPolicy, Methods, ScorePolicy,
-    ThresholdPolicy, TrainPolicy,
+    AlertPolicy, AnalystUse, Bounds, CapacityPolicy, CapacityUse, ChangePolicy, Deviation, Direction, LlmPolicy,
+    Methods, ScorePolicy, ThresholdPolicy, TrainPolicy,
 };
 pub use problem::{Place, Problem, Problems, Severity};
 pub use routing::{Grouping, InhibitRule, Receiver, Route, Routing};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::silences::active;
 use super::{Ask, Desk, DeskError, instant};
-use crate::alert::Silence;
+use crate::alert::{Outlook, Silence};
 use crate::message::{Act, AlertKind, AlertPhase};
 use crate::series::Millis;
 use crate::store::{AlertFilter, AlertRecord, DocumentKind, DocumentWrite};
@@ -125,6 +125,15 @@ pub struct AlertView {
     pub threshold: Option<f64>,
     /// The parts of the worst score, largest first.
     pub terms: Vec<(String, f64)>,
+    /// When its limit will be reached, as it is foreseen.
+    #[serde(with = "instant::option")]
+    pub limit_at: Option<Millis>,
+    /// Hardly before this.
+    #[serde(with = "instant::option")]
+    pub limit_earliest: Option<Millis>,
+    /// Hardly after this.
+    #[serde(with = "instant::option")]
+    pub limit_latest: Option<Millis>,
     /// Events that were on or had just been.
     pub events: Vec<String>,
     /// Why, in words, where something said so.
@@ -169,6 +178,7 @@ impl AlertView {
         let act = act(desk, &record)?;
         let known = |value: f64| value.is_finite().then_some(value);
         let labels = desk.labels(&record);
+        let outlook = Outlook::of(&record);
         let over = record.phase == AlertPhase::Resolved;
         let silences = silences.iter().filter(|silence| !over && silence.matchers.matches(&labels));
         Ok(Self {
@@ -193,6 +203,9 @@ impl AlertView {
             expected: (known(record.worst.lower), known(record.worst.upper)),
             score: known(record.worst.score),
             threshold: known(record.threshold),
+            limit_at: outlook.expected,
+            limit_earliest: outlook.earliest,
+            limit_latest: outlook.latest,
             terms: record.terms.into_iter().filter(|(_, part)| part.is_finite()).collect(),
             events: record.events,
             explanation: record.explanation,

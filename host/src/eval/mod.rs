@@ -18,7 +18,7 @@ mod run;
 mod summary;
 
 pub use alerting::default_threshold;
-pub use contender::{Contender, Spec};
+pub use contender::{Contender, Member, Spec};
 pub use cpu::cpu_seconds;
 pub use dataset::{Labelled, Source, find};
 pub use error::EvalError;

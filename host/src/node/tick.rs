@@ -175,7 +175,7 @@ impl Ticker {
             // The batch goes on, however long it takes to tell what came of this.
             drop(guard);
             told(&bound.batch.key.to_string(), result);
-            if chain || matches!(job, Job::Alert | Job::Change | Job::LlmAlert) {
+            if chain || matches!(job, Job::Alert | Job::Change | Job::Capacity | Job::LlmAlert) {
                 let tenant = &bound.batch.key.tenant;
                 told(tenant, node.run_tenant(tenant, node.clock.now(), "chain").await);
             }
@@ -212,7 +212,7 @@ impl Ticker {
 fn has_cron(batch: &Batch, job: Job) -> bool {
     match job {
         Job::Ingest | Job::Plot | Job::Delete => true,
-        Job::Train | Job::Score | Job::Change | Job::Alert | Job::LlmAlert => !batch.chain,
+        Job::Train | Job::Score | Job::Change | Job::Capacity | Job::Alert | Job::LlmAlert => !batch.chain,
         Job::Notify | Job::Deliver | Job::Summary => false,
     }
 }

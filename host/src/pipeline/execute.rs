@@ -6,8 +6,8 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::tenant::{BoundTenant, Errand, TenantContext};
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, notify,
-    plot, score, summary, train,
+    BoundBatch, JobContext, Outcome, RunLog, alert, capacity, change, delete, deliver, host_fault, ingest, llmalert,
+    notify, plot, score, summary, train,
 };
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Fault, Retry};
@@ -139,6 +139,7 @@ async fn run(work: &Work<'_>) -> Result<Outcome, Fault> {
         Job::Train => train::run(context).await,
         Job::Score => score::run(context).await,
         Job::Change => change::run(context),
+        Job::Capacity => capacity::run(context).await,
         Job::Alert => alert::run(context),
         Job::LlmAlert => llmalert::run(context).await,
         Job::Notify | Job::Deliver | Job::Summary => Ok(Outcome::skipped("it is the tenant's, and not a batch's")),

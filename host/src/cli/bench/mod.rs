@@ -1,10 +1,12 @@
 //! `anomd bench`: what the store and the sandbox cost on this machine.
 //!
-//! A figure is a median. Of what takes long it is CPU time, since others may use the machine. Where something comparable can be done without anomd, it is done in
-//! the same run, on the same disk and cores, and the figure stands beside the ratio: an
-//! absolute number says as much of the machine as of the program. Nothing here decides
+//! A figure is a median. Of what takes long it is CPU time, since others may use the machine.
+//! Where something comparable can be done without anomd, it is done in the same run, on the same
+//! disk and cores, and the figure stands beside the ratio: an absolute number says as much of the
+//! machine as of the program. Nothing here decides
 //! whether a number is good enough; what the design promises is printed beside it.
 
+mod fleet;
 mod plain;
 mod sandbox;
 mod storage;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{CliError, Global, output};
+use crate::eval::Spec;
 use crate::store;
 
 #[derive(Args)]
@@ -36,6 +39,13 @@ pub(super) struct BenchArgs {
     /// Points of each series in the store, a commit each.
     #[arg(long, value_name = "NUMBER")]
     ticks: Option<usize>,
+    /// Measures nothing but what a detector takes for the series in a folder, each a csv with the
+    /// columns `value` and `label`; answers with JSON. `make cost` puts it beside PyOD.
+    #[arg(long, value_name = "FOLDER")]
+    fleet: Option<PathBuf>,
+    /// The detector of --fleet: `robust`, `pca+knn`.
+    #[arg(long, default_value = "robust", value_name = "DETECTOR", requires = "fleet")]
+    detector: Spec,
 }
 
 /// How much is measured.
@@ -212,6 +222,9 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
         eprintln!(
             "anomd itself is compiled without optimisation here, and its store is slower for it: see `make bench`"
         );
+    }
+    if let Some(folder) = &args.fleet {
+        return output::json(&fleet::measure(global, folder, &args.detector).await?);
     }
     let mut size = if args.quick { Size::QUICK } else { Size::FULL };
     size.store.series = args.series.unwrap_or(size.store.series);
