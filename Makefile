@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 CARGO ?= cargo
 export INSTA_UPDATE ?= no
 
-.PHONY: help demo test plugins bench cost parity eval lint
+.PHONY: help demo demo-seeds test plugins bench cost parity eval generated lint
 
 help:
 	@echo 'make demo [ARGS=--once]   two weeks of a made-up system, seven incidents, and what anomd finds'
@@ -16,6 +16,8 @@ help:
 	@echo 'make cost                 detection beside Anomstack on PyOD and beside native code, as ratios'
 	@echo 'make parity [DATA=FOLDER] the tabular detectors beside PyOD on ADBench'
 	@echo 'make eval [DATA=FOLDER]    how good the detectors are on labelled series'
+	@echo 'make generated            the same on series that are made up: silence, incidents, seasons'
+	@echo 'make demo-seeds           the demo over ten histories'
 	@echo 'make lint                 formatting and clippy'
 
 plugins:
@@ -46,6 +48,20 @@ parity: plugins
 eval: plugins
 	@if [ -d "$(DATA)" ]; then $(CARGO) run --quiet -p anomd -- eval "$(DATA)" $(ARGS); \
 	else echo "skipped: there is no $(DATA)"; fi
+
+# What a user sees of a detector: that it is silent, finds incidents, and knows the day. Each fails
+# where the default detector is worse than we promise.
+SEED ?= 101
+generated: plugins
+	@$(CARGO) build --quiet -p anomd
+	@target/debug/anomd eval generated:silence --seed $(SEED) $(ARGS) \
+		--max alerts_a_day@0.7=0.05 --max alerts_a_day@0.8=0.03
+	@target/debug/anomd eval generated:incidents --seed $(SEED) $(ARGS) --min recall@0.7=0.8
+	@target/debug/anomd eval generated:season --seed $(SEED) $(ARGS) --min season_found=0.9 --max season_false=0.05
+
+demo-seeds: plugins
+	@$(CARGO) run --quiet -p anomd -- demo --seeds 1-10 --out target/demo-seeds \
+		--min-found 65 --max-others 1 --min-foretold 24 $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check

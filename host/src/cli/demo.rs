@@ -14,6 +14,8 @@ use clap::Args;
 use indicatif::{MultiProgress, ProgressBar};
 use serde_json::json;
 
+mod seeds;
+
 use super::serve::Front;
 use super::{CliError, Global, open, output};
 use crate::config::{self, Environment, Job};
@@ -43,6 +45,31 @@ pub(super) struct DemoArgs {
     /// Which history; taken from the clock where it is not given.
     #[arg(long)]
     seed: Option<u64>,
+    /// Runs several histories, 1-10 say, and prints a table of them; then it ends.
+    #[arg(long, conflicts_with = "seed")]
+    seeds: Option<seeds::Seeds>,
+    /// Keeps what each of --seeds gave; whoever starts again does only the rest.
+    #[arg(long, requires = "seeds", value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Fails, with exit code 1, where all of --seeds together have fewer incidents found.
+    #[arg(long, requires = "seeds", value_name = "INCIDENTS")]
+    min_found: Option<usize>,
+    /// Fails where one of --seeds has more other alerts a day.
+    #[arg(long, requires = "seeds", value_name = "ALERTS")]
+    max_others: Option<f64>,
+    /// Fails where one of --seeds did not foretell its limit so long before it was reached.
+    #[arg(long, requires = "seeds", value_name = "HOURS")]
+    min_foretold: Option<f64>,
+}
+
+/// What came of a history.
+struct Acts {
+    /// Alerts against its incidents.
+    judged: Table,
+    /// The same history without them.
+    quiet: Table,
+    /// What a static threshold would have found.
+    threshold: Table,
 }
 
 /// A clock that is moved by hand and later let go.
@@ -77,6 +104,9 @@ struct Stage {
 }
 
 pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError> {
+    if let Some(seeds) = &args.seeds {
+        return seeds::run(global, &args, seeds).await;
+    }
     let now = SystemClock.now();
     let seed = args.seed.unwrap_or_else(|| u64::try_from(now / 1_000).unwrap_or(0));
     let start = monday(now - ALL_DAYS * DAY);
@@ -93,9 +123,26 @@ pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError
         Some(kept) => kept.clone(),
         None => folder.path().join("data"),
     };
-    let with = Stage::open(global, &folder.path().join("with"), &data, seed, start, true).await?;
-    let quiet_data = folder.path().join("quiet");
-    let without = Stage::open(global, &folder.path().join("without"), &quiet_data, seed, start, false).await?;
+    let (acts, with) = perform(global, seed, start, folder.path(), &data).await?;
+    show(global, seed, &acts.judged, &acts.quiet, &acts.threshold)?;
+    if args.once {
+        return Ok(());
+    }
+    with.go_live(now, &data).await
+}
+
+/// Replays a history with its incidents and without; the stage of the first, whose store is in
+/// `data`.
+async fn perform(
+    global: &Global,
+    seed: u64,
+    start: Millis,
+    folder: &Path,
+    data: &Path,
+) -> Result<(Acts, Stage), CliError> {
+    let with = Stage::open(global, &folder.join("with"), data, seed, start, true).await?;
+    let quiet_data = folder.join("quiet");
+    let without = Stage::open(global, &folder.join("without"), &quiet_data, seed, start, false).await?;
     eprintln!("{} series; anomd sees week one, then lives through week two hour by hour", with.history.series().len());
     let bars = MultiProgress::new();
     let replay = |stage, name| Stage::replay(stage, bars.add(output::bar(168, name)));
@@ -103,15 +150,8 @@ pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError
     first?;
     second?;
 
-    let judged = with.judge()?;
-    let quiet = without.judge()?;
-    let threshold = with.judge_threshold()?;
-    show(global, seed, &judged, &quiet, &threshold)?;
-    drop(without);
-    if args.once {
-        return Ok(());
-    }
-    with.go_live(now, &data).await
+    let acts = Acts { judged: with.judge()?, quiet: without.judge()?, threshold: with.judge_threshold()? };
+    Ok((acts, with))
 }
 
 impl Stage {

@@ -17,7 +17,6 @@ use super::capacity_file::capacity;
 use super::detector_file::{detectors, preprocess};
 use super::document::Document;
 use super::environment::Environment;
-use super::grant::DEFAULT_TENANT;
 use super::name::name;
 use super::notifier_file::warn_of_credentials;
 use super::policy::{ScorePolicy, TrainPolicy};
@@ -107,6 +106,13 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let plugin = source_plugin(batch, &name);
     let mut config = batch.object("ingest_params");
     let mut secrets = secrets(batch);
+    if environment.is_hosted() && batch.has("secrets") {
+        let remedy = format!(
+            "set each with `anomd tenant secret {} SLOT --origin ORIGIN`; plugins find it by the name of their slot",
+            environment.tenant()
+        );
+        batch.fault("secrets", "stand in no batch of a hosted tenant, which others may read", remedy);
+    }
     let step_from_environment = match plugin.as_str() {
         prometheus::PLUGIN => prometheus::fill(batch, &mut config, &mut secrets, environment),
         _ => None,
@@ -131,7 +137,7 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let capacity = capacity(batch, step_ms);
     let asked = [(Job::Change, change.enabled), (Job::Capacity, capacity.enabled), (Job::LlmAlert, llm.detect)];
     let read = Batch {
-        key: BatchKey { tenant: DEFAULT_TENANT.to_owned(), batch: name },
+        key: BatchKey { tenant: environment.tenant().to_owned(), batch: name },
         source: source.to_owned(),
         step_ms,
         judged,

@@ -22,6 +22,15 @@ const ALGORITHMS: [(&str, &[&str]); 3] = [
     ("windows", &["kmeans-win", "pca-win", "winknn-batch"]),
 ];
 
+/// Members of `robust` that are detectors by themselves: `model_name: winknn` is
+/// `model_name: robust` with these `members` among its `model_params`.
+const MEMBERS: [(&str, &[&str]); 4] = [
+    ("winknn", &["winknn-short", "winknn-mid", "winknn-long", "winknn-longest", "winknn-level", "winknn-level-long"]),
+    ("ewma-resid", &["ewma-resid"]),
+    ("level-shift", &["level-shift"]),
+    ("point", &["winknn-short", "ewma-resid"]),
+];
+
 /// The widest grid that is judged.
 const WIDEST: Millis = 7 * 86_400_000;
 
@@ -66,7 +75,14 @@ pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>, entities
                 config.insert("algorithm".to_owned(), plugin.into());
                 component.to_owned()
             }
-            None => plugin,
+            None => match MEMBERS.iter().find(|(name, _)| *name == plugin) {
+                Some((_, members)) => {
+                    // Who names members anyway has the last word.
+                    config.entry("members").or_insert_with(|| members.to_vec().into());
+                    "robust".to_owned()
+                }
+                None => plugin,
+            },
         };
         if let Some(preprocess) = preprocess.as_ref().filter(|_| PREPROCESSING.contains(&plugin.as_str())) {
             config.insert("preprocess".to_owned(), preprocess.clone());

@@ -113,6 +113,14 @@ impl Job {
     }
 }
 
+impl std::str::FromStr for Job {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|job| job.name() == name).ok_or_else(|| format!("`{name}` is not a job"))
+    }
+}
+
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

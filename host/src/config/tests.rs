@@ -189,6 +189,16 @@ fn holt_winters_is_an_algorithm_of_seasonal() {
 }
 
 #[test]
+fn the_members_of_the_default_detector_are_detectors_by_name() {
+    let batch =
+        batch("model_configs:\n- {model_name: level-shift}\n- {model_name: point, model_params: {season: null}}\n");
+    let found: Vec<_> = batch.detectors.iter().map(|d| (d.plugin.as_str(), d.tag.as_str(), &d.config)).collect();
+    let (shift, point) =
+        (json!({"members": ["level-shift"]}), json!({"members": ["winknn-short", "ewma-resid"], "season": null}));
+    assert_eq!(found, [("robust", "level-shift", &shift), ("robust", "point", &point)]);
+}
+
+#[test]
 fn every_key_of_the_first_four_jobs_is_taken() {
     let batch = batch(
         r#"

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::tenant::Receivers;
 use crate::alert::methods;
 use crate::config::{
-    AnalystUse, Batch, BatchKey, CapacityUse, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem,
-    Problems, Receiver, Routing, Severity, Wishes, config_digest,
+    AnalystUse, Batch, BatchKey, CapacityUse, DEFAULT_TENANT, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse,
+    Problem, Problems, Receiver, Routing, Severity, Wishes, config_digest, named_origins,
 };
 use crate::fault::{Blame, Fault};
 use crate::pipeline::{BoundAnalyst, BoundBatch, BoundDetector, BoundNotifier, RunLog};
@@ -31,8 +31,9 @@ pub async fn check(batch: &Batch, known: &Problems, config: &NodeConfig, catalog
         if entry.plugin().is_empty() || is_known(entry.config_at()) || is_known(&entry.named_at()) {
             continue;
         }
-        if let Err(found) = find(batch, entry, config, catalogue).await {
-            problems.extend(found);
+        match find(batch, entry, config, catalogue).await {
+            Ok(plugin) => problems.extend(beyond_policy(batch, entry, &plugin, config)),
+            Err(found) => problems.extend(found),
         }
     }
     problems.extend(unrouted(batch, config));
@@ -189,7 +190,31 @@ async fn find(
     if let Some((message, remedy)) = without_mail(&plugin, config) {
         problems.push(batch.error_at(&entry.named_at(), message, remedy));
     }
+    problems.extend(beyond_policy(batch, entry, &plugin, config));
     if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+}
+
+/// What of a use a hosted tenant may not grant itself. A plugin is refused; an origin is told
+/// of, since an address in a configuration may be one that is only shown.
+fn beyond_policy(batch: &Batch, entry: Entry<'_>, plugin: &Plugin, config: &NodeConfig) -> Problems {
+    let mut problems = Problems::default();
+    let called = &batch.key.tenant;
+    let Some(tenant) = config.tenants.get(called).filter(|_| called != DEFAULT_TENANT) else { return problems };
+    let granted = tenant.grants.get(plugin.name());
+    if granted.is_none() && !tenant.policy.allows_plugin(plugin.name(), plugin.bundled()) {
+        let message = format!("the tenant {called} may not use the plugin {}", plugin.name());
+        let remedy = format!("`anomd tenant policy {called} --plugin {}` allows it", plugin.name());
+        problems.push(batch.error_at(&entry.named_at(), message, remedy));
+    }
+    for origin in named_origins(entry.config()) {
+        let listed = granted.is_some_and(|granted| granted.origins.contains(&origin));
+        if !listed && !tenant.policy.allows_origin(&origin) {
+            let message = format!("the tenant {called} may not reach {origin}");
+            let remedy = format!("`anomd tenant policy {called} --origin {origin}` allows it");
+            problems.push(batch.warning_at(entry.config_at(), message, remedy));
+        }
+    }
+    problems
 }
 
 /// What is missing for a plugin that sends mail.

@@ -162,6 +162,7 @@ async fn fit(
                 plugin_digest: detector.plugin_digest.clone(),
                 config_digest: entity.digest(detector),
                 data: (grid.start, grid.end()),
+                facts: Vec::new(),
                 bytes,
             });
         }

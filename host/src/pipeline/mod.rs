@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub use chain::{ChainReport, run_chain};
-pub use execute::{execute, execute_tenant};
+pub use execute::{execute, execute_tenant, refuse};
 pub use plot::{newest_span, plot_path, worst_first, write_whole};
 pub use tenant::{Address, BoundTenant, Errand, MakeLinks};
 

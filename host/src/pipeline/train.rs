@@ -81,7 +81,7 @@ async fn fit(
     for skip in fitted.skipped {
         skipped.insert(skip.row, skip.cause);
     }
-    for (index, ((series, _), bytes)) in rows.into_iter().zip(fitted.models).enumerate() {
+    for (index, (((series, _), bytes), facts)) in rows.into_iter().zip(fitted.models).zip(fitted.facts).enumerate() {
         match skipped.get(&index) {
             Some(Cause::Warming) => outcome.count("warming", 1),
             Some(Cause::Failed(why)) => {
@@ -98,6 +98,7 @@ async fn fit(
                     plugin_digest: detector.plugin_digest.clone(),
                     config_digest: detector.config_digest.clone(),
                     data: (grid.start, grid.end()),
+                    facts,
                     bytes,
                 });
             }

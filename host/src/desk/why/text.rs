@@ -136,7 +136,7 @@ fn verdict(verdict: Verdict) -> &'static str {
 fn model_text(model: &ModelStep) -> String {
     let Some(fit) = &model.fit else { return format!("{}: none", model.tag) };
     let short = |digest: &str| digest.chars().take(12).collect::<String>();
-    format!(
+    let mut text = format!(
         "{}: {} {}, model {}\nfit at {} on data from {} to {}",
         model.tag,
         fit.plugin,
@@ -145,7 +145,20 @@ fn model_text(model: &ModelStep) -> String {
         instant::text(fit.fitted),
         instant::text(fit.data.0),
         instant::text(fit.data.1)
-    )
+    );
+    if !fit.facts.is_empty() {
+        let _ = write!(text, "\nknows {}", fit.facts.iter().map(fact).collect::<Vec<_>>().join(", "));
+    }
+    text
+}
+
+fn fact((name, value): &(String, String)) -> String {
+    match (name.as_str(), value.parse()) {
+        ("season", Ok(seconds)) => {
+            format!("season {}", humantime::format_duration(std::time::Duration::from_secs(seconds)))
+        }
+        _ => format!("{name} {value}"),
+    }
 }
 
 fn alert_line(alert: &AlertView) -> String {

@@ -128,7 +128,7 @@ impl Detect for Mean {
             }
             models.push((values.iter().sum::<f64>() / values.len().max(1) as f64).to_le_bytes().to_vec());
         }
-        Ok(Fitted { models, skipped })
+        Ok(Fitted { facts: vec![Vec::new(); models.len()], models, skipped })
     }
 
     async fn score(
