@@ -153,6 +153,7 @@ async fn what_is_not_granted_is_denied_with_what_to_add() {
     transport: cannot resolve unknown.example.com: no such host
     invalid: a URL with a user name is refused: put credentials into a secret slot
     invalid: the scheme is http or https, not file
+    invalid: the URL does not parse: relative URL without a base
     "#);
 }
 
@@ -242,6 +243,7 @@ async fn secrets_are_added_for_their_origins_only() {
     denied: secret slot "tokn" is empty: add secrets.tokn to the batch, or tenants.acme.secrets.tokn to anomd.yaml
     invalid: header authorization is set twice, once as credentials
     invalid: header host belongs to the host
+    invalid: the value of header x has a character that no header may have
     "#);
 }
 
