@@ -8,12 +8,12 @@
 
 use std::f32::consts::LN_10;
 
-use crate::calibration::{Peaks, Tail, median, quantile};
 use crate::member::{self, COUNT, Columns, Member, moving_errors};
 use crate::model::{Head, Model, PHASES, RawScores};
-use crate::season;
-use crate::transform::Transform;
-use crate::window::{History, LENGTHS, Reach};
+use signal::calibration::{Peaks, Tail, median, quantile};
+use signal::season;
+use signal::transform::Transform;
+use signal::window::{History, LENGTHS, Reach};
 
 /// Columns of history that are learned from: ten days of minutes.
 pub const HISTORY: u32 = 14_400;
@@ -411,7 +411,7 @@ pub fn blank() -> Head {
         seen: 0,
         season: None,
         rival: (None, 0),
-        transform: Transform { power: crate::transform::Power::Plain, shift: 0.0, center: 0.0, scale: 1.0 },
+        transform: Transform { power: signal::transform::Power::Plain, shift: 0.0, center: 0.0, scale: 1.0 },
         spread: [1.0; PHASES],
         drift: [1.0; member::SPANS.len()],
         calm: 0.0,

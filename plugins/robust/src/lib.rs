@@ -7,14 +7,9 @@ use anomd_detector::{Cause, Descriptor, Detector, Error, Needs, Row, RowScores, 
 use anomd_inspect::{Fact, Inspect, export_inspect};
 use serde::{Deserialize, Deserializer};
 
-pub mod calibration;
 pub mod ensemble;
-pub mod forecast;
 pub mod member;
 pub mod model;
-pub mod season;
-pub mod transform;
-pub mod window;
 pub mod zone;
 
 #[cfg(test)]

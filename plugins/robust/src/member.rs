@@ -6,11 +6,11 @@
 
 use serde::Deserialize;
 
-use crate::calibration::median;
-use crate::forecast::Forecast;
 use crate::model::{Head, PHASES, RawScores};
-use crate::transform::Transform;
-use crate::window::{History, LONGEST, Reach, References};
+use signal::calibration::median;
+use signal::forecast::Forecast;
+use signal::transform::Transform;
+use signal::window::{History, LONGEST, Reach, References};
 
 /// Columns of one slot.
 const SLOT: i64 = 64;

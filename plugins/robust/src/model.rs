@@ -4,9 +4,9 @@
 //! scores that the past was given as `u16`. The last are for the next fit alone: scoring
 //! does not read them. At one minute a model is some 95 kB.
 
-use crate::calibration::{Peaks, Tail};
 use crate::member::{COUNT, SPANS};
-use crate::transform::{Power, Transform};
+use signal::calibration::{Peaks, Tail};
+use signal::transform::{Power, Transform};
 
 /// The layout; a model of another one is fit anew.
 const LAYOUT: f64 = 2.0;
