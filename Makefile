@@ -30,7 +30,7 @@ bench: plugins
 	@cd plugins && $(CARGO) build --quiet --release -p robust --example native
 	@$(CARGO) run --quiet -p anomd --config profile.dev.package.anomd.opt-level=3 \
 		--config profile.dev.package.anomd.debug-assertions=false \
-		-- bench --native plugins/target/release/examples/native --data target $(ARGS)
+		-- bench --native plugins/target/release/examples/native --evil plugins/dist/test --data target $(ARGS)
 
 eval: plugins
 	@if [ -d "$(DATA)" ]; then $(CARGO) run --quiet -p anomd -- eval "$(DATA)" $(ARGS); \

@@ -91,6 +91,11 @@ impl<T> Pool<T> {
         self.idle().retain(|idle| idle.key != key);
     }
 
+    /// Places that nobody has.
+    pub fn free(&self) -> usize {
+        self.places.available_permits()
+    }
+
     fn warm(&self, key: u64) -> Option<Alive<T>> {
         let mut idle = self.idle();
         let index = idle.iter().rposition(|idle| idle.key == key)?;

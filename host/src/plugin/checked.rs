@@ -394,7 +394,8 @@ mod tests {
             &limits(),
         )
         .unwrap();
-        let kept: Vec<_> = page.samples.iter().map(|(key, _, times, values)| (key.to_string(), times, values)).collect();
+        let kept: Vec<_> =
+            page.samples.iter().map(|(key, _, times, values)| (key.to_string(), times, values)).collect();
         assert_eq!(kept, [(r#"{a="b"}"#.to_owned(), &[1, 2][..], &[2.0, 3.0][..])]);
         let lost: Vec<_> = page.lost.iter().map(|loss| format!("{}: {}", loss.part, loss.error)).collect();
         insta::assert_snapshot!(lost.join("\n"), @r#"

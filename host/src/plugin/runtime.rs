@@ -15,7 +15,7 @@ use super::v0_1::{Guest, Prepared};
 use crate::capability::kv::{InMemory, KeyValue};
 use crate::capability::{Granted, Holder, LogSink, Open, Ungranted, http, kv, log, mail};
 use crate::config::{Grants, Limits, Mail, Secret};
-use crate::engine::{Alive, Cell, Engine, Pool, Taken, within};
+use crate::engine::{Alive, Cell, Engine, Lent, Pool, Taken, within};
 use crate::fault::{Blame, Fault, PluginError};
 use crate::series::Millis;
 
@@ -98,6 +98,16 @@ impl Runtime {
         }))
     }
 
+    /// What calls hold of the engine's pool; `None` where it has none.
+    pub fn lent(&self) -> Option<Lent> {
+        self.engine.lent()
+    }
+
+    /// Places for instances that nobody has.
+    pub fn free_places(&self) -> usize {
+        self.pool.free()
+    }
+
     /// A key for the warm instances of one binding.
     pub(super) fn binding(&self) -> u64 {
         self.bindings.fetch_add(1, Ordering::Relaxed)
@@ -161,7 +171,7 @@ impl Runtime {
             Wall::About => (self.limits.about_wall_ms, "about_wall_ms"),
         };
         let wall = Duration::from_millis(wall);
-        let result = within(wall, async {
+        let ours = async {
             let guest = match guest {
                 Some(guest) => guest,
                 // Start functions run here, so it is within the limits of the call.
@@ -169,8 +179,8 @@ impl Runtime {
             };
             let outcome = work(&guest, &mut store).await?;
             Ok((guest, outcome))
-        })
-        .await;
+        };
+        let result = within(wall, self.engine.turns().take(&site.tenant, ours)).await;
         // What is kept in an idle instance must not keep the sink of a finished run alive.
         let closed = granted.open(0, "", Arc::new(Silent));
         let log_tail = std::mem::replace(&mut store.data_mut().data, closed).log.close();
