@@ -6,7 +6,7 @@
 use super::*;
 
 /// A proposal, and a module or component that needs it.
-const PROPOSALS: [(&str, &str); 31] = [
+const PROPOSALS: [(&str, &str); 30] = [
     ("mutable-global", r#"(module (global (export "g") (mut i32) (i32.const 0)))"#),
     ("sign-extension", "(module (func (drop (i32.extend8_s (i32.const 0)))))"),
     ("saturating-float-to-int", "(module (func (drop (i32.trunc_sat_f64_s (f64.const 0)))))"),
@@ -25,7 +25,6 @@ const PROPOSALS: [(&str, &str); 31] = [
     ("table64", "(module (table i64 1 funcref))"),
     ("custom-page-sizes", "(module (memory 1 (pagesize 1)))"),
     ("exceptions", "(module (tag $t) (func (throw $t)))"),
-    ("legacy-exceptions", "(module (tag $t) (func (try (do) (catch_all))))"),
     ("function-references", "(module (type $t (func)) (func (param (ref $t)) (call_ref $t (local.get 0))))"),
     ("gc: structures", "(module (type (struct (field i32))))"),
     ("gc: i31", "(module (func (drop (ref.i31 (i32.const 0)))))"),

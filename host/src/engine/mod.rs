@@ -246,7 +246,8 @@ fn pooled(limits: &Limits) -> InstanceAllocationStrategy {
     pool.linear_memory_keep_resident(512 << 10);
     pool.table_keep_resident(64 << 10);
     pool.async_stack_keep_resident(64 << 10);
-    pool.decommit_batch_size(8);
+    // Slots of a batch that is on its way back would be missing for whoever has the place already.
+    pool.decommit_batch_size(1);
     InstanceAllocationStrategy::Pooling(pool)
 }
 

@@ -79,9 +79,12 @@ impl Turns {
             let woken = Arc::new(Woken { task: context.waker().clone(), yet: AtomicBool::new(false) });
             let begun = Instant::now();
             let polled = future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&woken))));
-            // Who only yielded wants its next turn; who waits for something else does not.
-            let again = polled.is_pending() && woken.yet.load(Ordering::Acquire);
-            call.end(begun.elapsed(), again.then(|| context.waker()));
+            let took = begun.elapsed();
+            // Who only yielded wants its next turn, and has its place among those that wait at
+            // once. A wake may come later than the yield, so who ran for a tick counts as well;
+            // if it waits for something else after all, it is polled once in vain.
+            let again = polled.is_pending() && (woken.yet.load(Ordering::Acquire) || took * 2 >= TICK);
+            call.end(took, again.then(|| context.waker()));
             polled
         })
         .await
@@ -220,7 +223,13 @@ mod tests {
                         std::hint::spin_loop();
                     }
                     order.lock().unwrap().push(owner);
-                    tokio::task::yield_now().await;
+                    // As a tick of the epoch, but at once.
+                    let mut yielded = false;
+                    poll_fn(|context| {
+                        context.waker().wake_by_ref();
+                        if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
+                    })
+                    .await;
                 }
             })
             .await;

@@ -189,6 +189,6 @@ mod tests {
         {
             assert!(Schema::new(text).is_err(), "{text}");
         }
-        assert!(Schema::new(r#"{"pattern": "\\w{1000}"}"#).is_err(), "a pattern of many megabytes");
+        assert!(Schema::new(r#"{"pattern": "(?:[a-z]{1000}){1000}"}"#).is_err(), "a pattern of many megabytes");
     }
 }

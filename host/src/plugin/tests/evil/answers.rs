@@ -86,6 +86,6 @@ shrugged_off! {
     a_giant_receipt: "deliver", "giant" => "thanks! …";
     a_receipt_that_moves_the_cursor: "deliver", "moving" => "\u{fffd}[2J\u{fffd}";
     receipts_that_complain_at_length: "deliver", "complain" => "woe! woe!";
-    a_giant_text: "analyse", "giant-text" => "word …";
+    a_giant_text: "analyse", "giant-text" => "word…";
     a_giant_author: "analyse", "giant-author" => "me me";
 }

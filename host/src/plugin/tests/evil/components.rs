@@ -28,13 +28,19 @@ fn component(text: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn nothing() {
-    insta::assert_snapshot!(loaded(b"").await, @"");
+    insta::assert_snapshot!(loaded(b"").await, @r"
+    plugin evil: this is no WebAssembly file (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
 async fn garbage() {
     let garbage: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    insta::assert_snapshot!(loaded(&garbage).await, @"");
+    insta::assert_snapshot!(loaded(&garbage).await, @r"
+    plugin evil: this is no WebAssembly file (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
@@ -76,32 +82,47 @@ async fn a_component_with_a_bit_turned_anywhere() {
 
 #[tokio::test]
 async fn a_core_module() {
-    insta::assert_snapshot!(loaded(&wat::parse_str("(module)").unwrap()).await, @"");
+    insta::assert_snapshot!(loaded(&wat::parse_str("(module)").unwrap()).await, @r"
+    plugin evil: this is a core module and no component: `wasm-tools component new` makes one of it (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
 async fn another_world() {
     let other = component(r#"(instance $none) (export "acme:pictures/paint@1.0.0" (instance $none))"#);
-    insta::assert_snapshot!(loaded(&other).await, @"");
+    insta::assert_snapshot!(loaded(&other).await, @r"
+    plugin evil: it has no role: it exports acme:pictures/paint@1.0.0, and none of anomd:plugin/{ingest,detect,notify,analyse} (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
 async fn two_roles() {
     let both = hollow(r#"(instance $more) (export "anomd:plugin/ingest@0.1.0" (instance $more))"#);
-    insta::assert_snapshot!(loaded(&both).await, @"");
+    insta::assert_snapshot!(loaded(&both).await, @r"
+    plugin evil: it exports ingester and detector: a component has one role (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
 async fn exports_without_end() {
-    let exports: Vec<_> = (0..100_000).map(|n| format!(r#"(export "a:b/c{n}" (instance $none))"#)).collect();
+    let exports: Vec<_> = (0..300).map(|n| format!(r#"(export "a:b/c{n}" (instance $none))"#)).collect();
     let many = component(&format!("(instance $none) {}", exports.join(" ")));
-    insta::assert_snapshot!(loaded(&many).await, @"");
+    insta::assert_snapshot!(loaded(&many).await, @r"
+    plugin evil: it exports more than 200 interfaces (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
 async fn imports_without_end() {
-    let imports: Vec<_> = (0..100_000).map(|n| format!(r#"(import "a:b/c{n}" (instance))"#)).collect();
-    insta::assert_snapshot!(loaded(&hollow(&imports.join(" "))).await, @"");
+    let imports: Vec<_> = (0..300).map(|n| format!(r#"(import "a:b/c{n}" (instance))"#)).collect();
+    insta::assert_snapshot!(loaded(&hollow(&imports.join(" "))).await, @r"
+    plugin evil: it imports more than 200 interfaces (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
@@ -111,36 +132,54 @@ async fn a_newer_contract() {
         (export "anomd:plugin/about@0.2.0" (instance $none))
         (export "anomd:plugin/detect@0.2.0" (instance $none))"#,
     );
-    insta::assert_snapshot!(loaded(&newer).await, @"");
+    insta::assert_snapshot!(loaded(&newer).await, @r"
+    plugin evil: it exports anomd:plugin/detect@0.2.0; this host speaks anomd:plugin@0.1.0 (blame: plugin)
+      build it against wit/ of version 0.1.0, or use an anomd that speaks 0.2.0
+    ");
 }
 
 #[tokio::test]
 async fn a_function_of_a_newer_contract() {
     let newer = r#"(import "anomd:plugin/log@0.1.9" (instance (export "erase" (func))))"#;
-    insta::assert_snapshot!(loaded(&hollow(newer)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(newer)).await, @r"
+    plugin evil: it imports the function erase of anomd:plugin/log@0.1.9; this host offers anomd:plugin/log@0.1.0 with write (blame: plugin)
+      build it against wit/ of version 0.1.0, or use a newer anomd
+    ");
 }
 
 #[tokio::test]
 async fn sockets() {
     let sockets = r#"(import "wasi:sockets/tcp@0.2.0" (instance (export "connect" (func))))"#;
-    insta::assert_snapshot!(loaded(&hollow(sockets)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(sockets)).await, @r"
+    plugin evil: it imports wasi:sockets/tcp@0.2.0, which this host does not offer; it offers anomd:plugin/{types,log,clock,random}@0.1.0 (blame: plugin)
+      build it without WASI: for wasm32-unknown-unknown in Rust, with componentize-py --stub-wasi in Python, with all features disabled in JavaScript
+    ");
 }
 
 #[tokio::test]
 async fn files() {
     let files = r#"(import "wasi:filesystem/preopens@0.2.0" (instance (export "get-directories" (func))))"#;
-    insta::assert_snapshot!(loaded(&hollow(files)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(files)).await, @r"
+    plugin evil: it imports wasi:filesystem/preopens@0.2.0, which this host does not offer; it offers anomd:plugin/{types,log,clock,random}@0.1.0 (blame: plugin)
+      build it without WASI: for wasm32-unknown-unknown in Rust, with componentize-py --stub-wasi in Python, with all features disabled in JavaScript
+    ");
 }
 
 #[tokio::test]
 async fn a_function_that_nobody_offers() {
-    insta::assert_snapshot!(loaded(&hollow(r#"(import "system" (func))"#)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(r#"(import "system" (func))"#)).await, @r"
+    plugin evil: it imports system, which this host does not offer; it offers anomd:plugin/{types,log,clock,random}@0.1.0 (blame: plugin)
+      let its world import only what is offered
+    ");
 }
 
 #[tokio::test]
 async fn requests_by_a_detector() {
     let http = r#"(import "anomd:plugin/http@0.1.0" (instance (export "send" (func))))"#;
-    insta::assert_snapshot!(loaded(&hollow(http)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(http)).await, @r"
+    plugin evil: it is a detector and imports anomd:plugin/http@0.1.0, which this role is never granted; it may import anomd:plugin/{types,log,clock,random}@0.1.0 (blame: plugin)
+      do without http here, or make it a component of another role
+    ");
 }
 
 #[tokio::test]
@@ -160,30 +199,45 @@ async fn exports_that_are_hollow() {
 #[tokio::test]
 async fn more_memories_than_others_leave() {
     let memories = r#"(core module $m (memory 1))"#.to_owned() + &"(core instance (instantiate $m))".repeat(9);
-    insta::assert_snapshot!(loaded(&hollow(&memories)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(&memories)).await, @r"
+    plugin evil: it does not compile: The component transitively contains 9 Wasm linear memories, which exceeds the configured maximum of 2 in the pooling allocator (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
 async fn more_tables_than_others_leave() {
     let tables = r#"(core module $m (table 1 funcref))"#.to_owned() + &"(core instance (instantiate $m))".repeat(9);
-    insta::assert_snapshot!(loaded(&hollow(&tables)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(&tables)).await, @r"
+    plugin evil: it does not compile: The component transitively contains 9 tables, which exceeds the configured maximum of 4 in the pooling allocator (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
 async fn modules_without_end() {
     let modules = r#"(core module $m)"#.to_owned() + &"(core instance (instantiate $m))".repeat(500);
-    insta::assert_snapshot!(loaded(&hollow(&modules)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(&modules)).await, @r"
+    plugin evil: it does not compile: The component transitively contains 500 core module instances, which exceeds the configured maximum of 100 in the pooling allocator (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
 async fn a_memory_of_four_gigabytes() {
-    insta::assert_snapshot!(loaded(&hollow("(core module $m (memory 65536)) (core instance (instantiate $m))")).await, @"");
+    insta::assert_snapshot!(loaded(&hollow("(core module $m (memory 65536)) (core instance (instantiate $m))")).await, @r"
+    plugin evil: it starts with 4096 MiB of memory, where an instance may have 32 MiB (blame: limit)
+      raise limits.instance_memory_bytes in anomd.yaml, or let the plugin need less
+    ");
 }
 
 #[tokio::test]
 async fn a_table_of_four_billion_entries() {
     let table = "(core module $m (table 0xffffffff funcref)) (core instance (instantiate $m))";
-    insta::assert_snapshot!(loaded(&hollow(table)).await, @"");
+    insta::assert_snapshot!(loaded(&hollow(table)).await, @r"
+    plugin evil: it does not compile: module table does not fit in pooling allocator requirements: table index 0 has a minimum element size of 4294967295 which exceeds the limit of 100000 (blame: plugin)
+      tell the plugin's author, or take the file away
+    ");
 }
 
 #[tokio::test]
