@@ -15,6 +15,7 @@
 mod alertmanager;
 mod anomd;
 pub mod anomstack;
+mod api;
 mod exporter;
 mod model;
 mod prometheus;
@@ -29,6 +30,7 @@ mod wait;
 
 pub use alertmanager::Alertmanager;
 pub use anomd::{Anomd, Output};
+pub use api::{Api, Reply};
 pub use exporter::Exporter;
 pub use model::Model;
 pub use prometheus::{LOGIN, NodeExporter, Point, Prometheus, Starting};

@@ -16,8 +16,8 @@ fn ingest(source: &Source) -> String {
 /// The state of the newest ingest of a batch, as the node itself tells it.
 fn ingested(url: &str, batch: &str) -> Option<String> {
     let batches = get(&format!("{url}/api/v1/batches"))?;
-    let found = batches.as_array()?.iter().find(|found| found["batch"] == batch)?;
-    let run = found["last_runs"].as_array()?.iter().find(|run| run["slot"]["job"] == "ingest")?;
+    let found = batches["items"].as_array()?.iter().find(|found| found["batch"] == batch)?;
+    let run = found["last_runs"].as_array()?.iter().find(|run| run["job"] == "ingest")?;
     run["state"].as_str().map(str::to_owned)
 }
 

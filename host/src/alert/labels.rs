@@ -40,6 +40,7 @@ pub fn alert_name(kind: AlertKind) -> &'static str {
         AlertKind::Change => "Change",
         AlertKind::Llm => "Llm",
         AlertKind::NoData => "NoData",
+        AlertKind::Capacity => "Capacity",
     }
 }
 

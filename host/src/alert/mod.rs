@@ -16,6 +16,7 @@ mod marker;
 mod memory;
 mod mute;
 mod notice;
+mod outlook;
 mod policy;
 mod route;
 mod signal;
@@ -31,6 +32,7 @@ pub use labels::{alert_labels, alert_name, series_labels};
 pub use marker::{Effect, Marker, MarkerError, strongest};
 pub use memory::{Episode, Memory, Track};
 pub use notice::{Notice, Why};
+pub use outlook::Outlook;
 pub use policy::{Point, PolicyRecord};
 pub use route::{
     ALERTMANAGER, Target, batch_of, batch_receiver, handed, is_routed, methods, notifiers, receiver_of, targets, walk,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    AlertPolicy, Bounds, ChangePolicy, Deviation, Direction, LlmPolicy, ThresholdPolicy, config_digest,
+    AlertPolicy, Bounds, CapacityUse, ChangePolicy, Deviation, Direction, LlmPolicy, ThresholdPolicy, config_digest,
 };
 use crate::message::AlertKind;
 use crate::series::Millis;
@@ -159,6 +159,19 @@ impl PolicyRecord {
     /// What a language model found: `llmalert_*`. A finding scores 1, and everything else 0.
     pub fn llm(llm: &LlmPolicy, alert: &AlertPolicy) -> Self {
         Self { threshold: 0.5, recent_n: Some(llm.recent_n), ..Self::plain(AlertKind::Llm, alert) }
+    }
+
+    /// A trend on its way to a limit: `capacity_limits`. 0.8 is what the component promises.
+    pub fn capacity(limit: &CapacityUse, alert: &AlertPolicy) -> Self {
+        let Bounds { lower, upper } = limit.bounds;
+        let inputs = [("lower", lower), ("upper", upper), ("horizon_ms", Some(limit.horizon_ms as f64))];
+        let inputs = inputs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        Self { inputs, ..Self::capacity_without_limit(alert) }
+    }
+
+    /// The same of a series that has no limit any more.
+    pub fn capacity_without_limit(alert: &AlertPolicy) -> Self {
+        Self { threshold: 0.8, ..Self::plain(AlertKind::Capacity, alert) }
     }
 
     /// A series that stopped: `alert_no_data_after`. One new sample ends it.

@@ -55,8 +55,8 @@ impl KeyValue for Database {
         self.kv_get(&holder.tenant, &holder.plugin, key).map_err(Fault::from)
     }
 
-    fn put(&self, holder: &Holder, key: &str, value: &[u8], _quota: usize) -> Result<(), Fault> {
-        self.kv_put(&holder.tenant, &holder.plugin, key, value.to_vec()).map_err(Fault::from)
+    fn put(&self, holder: &Holder, key: &str, value: &[u8], quota: usize) -> Result<(), Fault> {
+        self.kv_put(&holder.tenant, &holder.plugin, key, value.to_vec(), quota).map_err(Fault::from)
     }
 
     fn swap(
@@ -65,9 +65,9 @@ impl KeyValue for Database {
         key: &str,
         expected: Option<&[u8]>,
         value: Option<&[u8]>,
-        _quota: usize,
+        quota: usize,
     ) -> Result<(), Fault> {
-        match self.kv_swap(&holder.tenant, &holder.plugin, key, expected, value.map(<[u8]>::to_vec)) {
+        match self.kv_swap(&holder.tenant, &holder.plugin, key, expected, value.map(<[u8]>::to_vec), quota) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Fault::Conflict),
             Err(error) => Err(error.into()),

@@ -71,7 +71,8 @@ pub(super) async fn alert(global: &Global, args: AlertArgs) -> Result<(), CliErr
     let door = Door::open(global)?;
     let view = match args.command {
         AlertCommand::List { batch, all, metric, last } => {
-            let alerts = door.ask(&AlertQuery { batch, metric, all, limit: Some(last) }).await?;
+            let query = AlertQuery { batch, metric, all, ..AlertQuery::default() };
+            let alerts = door.all(query, last).await?;
             return list(global, &alerts);
         }
         AlertCommand::Show { id } => door.ask(&AlertShow { id }).await?,

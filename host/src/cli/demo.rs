@@ -14,17 +14,20 @@ use clap::Args;
 use indicatif::{MultiProgress, ProgressBar};
 use serde_json::json;
 
+mod seeds;
+
 use super::serve::Front;
 use super::{CliError, Global, open, output};
 use crate::config::{self, Environment, Job};
 use crate::demo::endpoint::{self, Endpoint};
 use crate::demo::history::History;
 use crate::demo::table::{Alert, Table, static_threshold};
+use crate::message::AlertKind;
 use crate::node::{Node, Ticker};
 use crate::pipeline::BoundBatch;
 use crate::schedule::{Clock, ManualClock, SystemClock};
 use crate::series::Millis;
-use crate::store::{AlertFilter, Database, Durability};
+use crate::store::{AlertFilter, AlertRecord, Database, Durability};
 
 const HOUR: Millis = 3_600_000;
 const DAY: Millis = 24 * HOUR;
@@ -42,6 +45,31 @@ pub(super) struct DemoArgs {
     /// Which history; taken from the clock where it is not given.
     #[arg(long)]
     seed: Option<u64>,
+    /// Runs several histories, 1-10 say, and prints a table of them; then it ends.
+    #[arg(long, conflicts_with = "seed")]
+    seeds: Option<seeds::Seeds>,
+    /// Keeps what each of --seeds gave; whoever starts again does only the rest.
+    #[arg(long, requires = "seeds", value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Fails, with exit code 1, where all of --seeds together have fewer incidents found.
+    #[arg(long, requires = "seeds", value_name = "INCIDENTS")]
+    min_found: Option<usize>,
+    /// Fails where one of --seeds has more other alerts a day.
+    #[arg(long, requires = "seeds", value_name = "ALERTS")]
+    max_others: Option<f64>,
+    /// Fails where one of --seeds did not foretell its limit so long before it was reached.
+    #[arg(long, requires = "seeds", value_name = "HOURS")]
+    min_foretold: Option<f64>,
+}
+
+/// What came of a history.
+struct Acts {
+    /// Alerts against its incidents.
+    judged: Table,
+    /// The same history without them.
+    quiet: Table,
+    /// What a static threshold would have found.
+    threshold: Table,
 }
 
 /// A clock that is moved by hand and later let go.
@@ -76,6 +104,9 @@ struct Stage {
 }
 
 pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError> {
+    if let Some(seeds) = &args.seeds {
+        return seeds::run(global, &args, seeds).await;
+    }
     let now = SystemClock.now();
     let seed = args.seed.unwrap_or_else(|| u64::try_from(now / 1_000).unwrap_or(0));
     let start = monday(now - ALL_DAYS * DAY);
@@ -92,9 +123,26 @@ pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError
         Some(kept) => kept.clone(),
         None => folder.path().join("data"),
     };
-    let with = Stage::open(global, &folder.path().join("with"), &data, seed, start, true).await?;
-    let quiet_data = folder.path().join("quiet");
-    let without = Stage::open(global, &folder.path().join("without"), &quiet_data, seed, start, false).await?;
+    let (acts, with) = perform(global, seed, start, folder.path(), &data).await?;
+    show(global, seed, &acts.judged, &acts.quiet, &acts.threshold)?;
+    if args.once {
+        return Ok(());
+    }
+    with.go_live(now, &data).await
+}
+
+/// Replays a history with its incidents and without; the stage of the first, whose store is in
+/// `data`.
+async fn perform(
+    global: &Global,
+    seed: u64,
+    start: Millis,
+    folder: &Path,
+    data: &Path,
+) -> Result<(Acts, Stage), CliError> {
+    let with = Stage::open(global, &folder.join("with"), data, seed, start, true).await?;
+    let quiet_data = folder.join("quiet");
+    let without = Stage::open(global, &folder.join("without"), &quiet_data, seed, start, false).await?;
     eprintln!("{} series; anomd sees week one, then lives through week two hour by hour", with.history.series().len());
     let bars = MultiProgress::new();
     let replay = |stage, name| Stage::replay(stage, bars.add(output::bar(168, name)));
@@ -102,15 +150,8 @@ pub(super) async fn demo(global: &Global, args: DemoArgs) -> Result<(), CliError
     first?;
     second?;
 
-    let judged = with.judge()?;
-    let quiet = without.judge()?;
-    let threshold = with.judge_threshold()?;
-    show(global, seed, &judged, &quiet, &threshold)?;
-    drop(without);
-    if args.once {
-        return Ok(());
-    }
-    with.go_live(now, &data).await
+    let acts = Acts { judged: with.judge()?, quiet: without.judge()?, threshold: with.judge_threshold()? };
+    Ok((acts, with))
 }
 
 impl Stage {
@@ -173,9 +214,21 @@ impl Stage {
     fn judge(&self) -> Result<Table, CliError> {
         let filter = AlertFilter { key: Some(self.bound.batch.key.clone()), ..AlertFilter::default() };
         let alerts = self.node.store.alerts(&filter)?.into_iter();
-        let alerts: Vec<_> =
-            alerts.map(|a| Alert { labels: a.labels, began: a.started, score: a.worst.score }).collect();
+        // What is foretold is known when its column is whole, and told by the run after that.
+        let told = |fired: Millis| (fired + self.foreseen_ms()).div_euclid(HOUR) * HOUR + HOUR;
+        let alert = |a: AlertRecord| Alert {
+            began: a.started,
+            score: a.worst.score,
+            foretold: a.fired.filter(|_| a.kind == AlertKind::Capacity).map(told),
+            labels: a.labels,
+        };
+        let alerts: Vec<_> = alerts.map(alert).collect();
         Ok(Table::judge(self.history.incidents(), self.history.series(), &alerts, self.week_two()))
+    }
+
+    /// The columns on which limits are foretold, in milliseconds.
+    fn foreseen_ms(&self) -> Millis {
+        self.bound.batch.capacity.limits.iter().map(|limit| Millis::from(limit.step_ms)).max().unwrap_or(0)
     }
 
     /// What a threshold at the extremes of week one would have found.
@@ -241,6 +294,7 @@ fn show(global: &Global, seed: u64, judged: &Table, quiet: &Table, threshold: &T
                 "found": row.found.as_ref().map(|f| json!({
                     "delay_ms": f.delay_ms, "score": f.score, "series": f.labels.to_string(),
                 })),
+                "limit_foretold_ms": row.ahead_ms,
             })
         };
         return output::json(&json!({
@@ -263,6 +317,12 @@ fn show(global: &Global, seed: u64, judged: &Table, quiet: &Table, threshold: &T
         table.add_row([row.scenario.name(), row.title, &when, &after, &score, &series]);
     }
     output::line(table);
+    for ahead in judged.rows.iter().filter_map(|row| row.ahead_ms) {
+        output::line(format!(
+            "the limit of the disk: foretold {:.1} h before it was reached",
+            ahead as f64 / HOUR as f64
+        ));
+    }
     output::line(format!(
         "seed {seed}: {} of {} incidents found; {:.2} other alerts a day over all series",
         judged.found(),

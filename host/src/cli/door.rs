@@ -4,16 +4,20 @@ use std::io::Write;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{CliError, Global, open};
 use crate::capability::tls;
-use crate::config::{self, Batch, Environment};
-use crate::desk::{Desk, DeskError};
+use crate::config::{self, Batch, Environment, Node as NodeConfig};
+use crate::desk::{Desk, DeskError, Listing, Page};
 use crate::node::Presence;
 use crate::schedule::{Clock as _, SystemClock};
 use crate::store::{Database, StoreError};
 use crate::web::{Endpoint, Problem, Verb};
+
+/// Items that are asked for at once.
+const PAGE: usize = 1_000;
 
 /// What answers.
 pub enum Door {
@@ -23,6 +27,10 @@ pub enum Door {
         store: Database,
         /// The batches of the folder, those that can be read.
         batches: Vec<Batch>,
+        /// The node's file.
+        config: Box<NodeConfig>,
+        /// The tenant that is meant.
+        tenant: String,
     },
     /// The node that has it open.
     Node(Client),
@@ -31,22 +39,29 @@ pub enum Door {
 /// A running node, as a client sees it.
 pub struct Client {
     presence: Presence,
+    tenant: String,
     http: reqwest::Client,
 }
 
 impl Door {
-    /// Opens the store, or finds the node that has it open.
+    /// Opens the store, or finds the node that has it open, for the tenant that is meant.
     pub fn open(global: &Global) -> Result<Self, CliError> {
+        Self::open_for(global, &global.tenant)
+    }
+
+    /// The same, for another tenant.
+    pub fn open_for(global: &Global, tenant: &str) -> Result<Self, CliError> {
         let environment = Environment::of_process();
         let config = open::node_config(global, &environment)?;
         match open::store_of(&config) {
             Ok(store) => {
                 // A file that is wrong costs an answer only what it would have said.
                 let loaded = config::load_batches(&config.batches, &config, &environment);
-                Ok(Self::Store { store, batches: loaded.batches.into_values().chain(loaded.drafts).collect() })
+                let batches = loaded.batches.into_values().chain(loaded.drafts).collect();
+                Ok(Self::Store { store, batches, config: Box::new(config), tenant: tenant.to_owned() })
             }
             Err(CliError::Store(StoreError::InUse { dir, pid })) => match Presence::of(&config.data, pid) {
-                Some(presence) => Ok(Self::Node(Client::of(presence)?)),
+                Some(presence) => Ok(Self::Node(Client::of(presence, tenant)?)),
                 None => Err(StoreError::InUse { dir, pid }.into()),
             },
             Err(error) => Err(error),
@@ -56,17 +71,33 @@ impl Door {
     /// Asks.
     pub async fn ask<R: Endpoint>(&self, request: &R) -> Result<R::Reply, CliError> {
         match self {
-            Self::Store { store, batches } => {
+            Self::Store { store, batches, config, tenant } => {
                 let batches = batches.iter().map(|batch| (batch.key.clone(), batch)).collect();
-                Ok(request.ask(&Desk { store, batches: &batches, now: SystemClock.now() })?)
+                Ok(request.ask(&Desk { store, batches: &batches, config, tenant, now: SystemClock.now() })?)
             }
             Self::Node(client) => client.ask(request).await,
+        }
+    }
+
+    /// Asks for a list, page by page, for so many items at most.
+    pub async fn all<R: Endpoint + Listing>(&self, mut request: R, most: usize) -> Result<Vec<R::Item>, CliError> {
+        let mut items: Vec<R::Item> = Vec::new();
+        let mut cursor = None;
+        loop {
+            request.go_on(cursor, most.saturating_sub(items.len()).clamp(1, PAGE));
+            let Page { items: more, next } = self.ask(&request).await?;
+            items.extend(more);
+            if next.is_none() || items.len() >= most {
+                items.truncate(most);
+                return Ok(items);
+            }
+            cursor = next;
         }
     }
 }
 
 impl Client {
-    fn of(presence: Presence) -> Result<Self, CliError> {
+    fn of(presence: Presence, tenant: &str) -> Result<Self, CliError> {
         let tls = tls::client().ok_or_else(|| CliError::other("TLS cannot be used"))?;
         let http = reqwest::Client::builder()
             .user_agent(concat!("anomd/", env!("CARGO_PKG_VERSION")))
@@ -74,17 +105,35 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build();
-        Ok(Self { presence, http: http.map_err(|e| CliError::other(e.to_string()))? })
+        Ok(Self { presence, tenant: tenant.to_owned(), http: http.map_err(|e| CliError::other(e.to_string()))? })
     }
 
     async fn ask<R: Endpoint>(&self, request: &R) -> Result<R::Reply, CliError> {
-        let request = match R::VERB {
-            Verb::Get => self.get(&request.path(), request)?,
-            Verb::Post => {
-                let body = serde_json::to_vec(request).map_err(|e| CliError::other(e.to_string()))?;
-                self.http.post(self.url(&request.path())).header("content-type", "application/json").body(body)
-            }
+        let path = request.path_of(&self.tenant);
+        let with_body = |builder: RequestBuilder| {
+            let body = serde_json::to_vec(request).map_err(|e| CliError::other(e.to_string()))?;
+            Ok::<_, CliError>(builder.header("content-type", "application/json").body(body))
         };
+        let request = match R::VERB {
+            Verb::Get => self.get(&path, request)?,
+            Verb::Post => with_body(self.http.post(self.url(&path)))?,
+            Verb::Put => with_body(self.http.put(self.url(&path)))?,
+            Verb::Delete => self.http.delete(self.url(&path)),
+        };
+        self.answer(request).await
+    }
+
+    /// Asks for something that only a node knows.
+    pub async fn get_as<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.answer(self.http.get(self.url(path))).await
+    }
+
+    /// Deletes something that only a node can delete.
+    pub async fn delete(&self, path: &str) -> Result<(), CliError> {
+        self.send(self.http.delete(self.url(path))).await.map(drop)
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CliError> {
         let body = self.send(request).await?.bytes().await.map_err(|e| self.lost(&e))?;
         serde_json::from_slice(&body)
             .map_err(|e| CliError::other(format!("the node answered what this command does not understand: {e}")))

@@ -2,19 +2,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+mod bound;
+mod table;
+
 use super::{CliError, Global, open, output};
 use crate::config::Environment;
 use crate::eval::{
-    Comparison, Contender, EvalError, Options, Outcome, Spec, Summary, Track, comparisons, default_threshold, evaluate,
-    find, peak_memory_bytes, summaries,
+    Contender, EvalError, Options, Outcome, Set, Source, Spec, Track, comparisons, default_threshold, evaluate, find,
+    peak_memory_bytes, summaries,
 };
 use crate::node;
+use bound::{Bound, held, threshold};
 
 /// Replays labelled series through detectors, in the sandbox and with the limits of a node, and
 /// says what their scores are worth.
@@ -25,10 +28,14 @@ use crate::node;
 /// that a batch would have raised that says nothing of thresholds; NAB's profiles where a set
 /// has its windows. `docs/detection.md` defines them.
 ///
+/// Beside folders there are series that are made up: `generated:silence` has nothing wrong,
+/// `generated:incidents` one labelled incident a series, and `generated:season` tells how often
+/// the day is found in series that have one.
+///
 /// With --out, what was done is kept, and done once: an evaluation that was interrupted goes on.
 #[derive(Args)]
 pub(super) struct EvalArgs {
-    /// The folder of the series, or one file.
+    /// The folder of the series, or one file, or a generated set: `generated:silence`.
     #[arg(env = "DATA", default_value = "../shared/data", value_name = "FOLDER")]
     series: PathBuf,
     /// A detector: `robust`, `pca+knn` for the mean of two, `robust={"season": 3600}`.
@@ -36,17 +43,29 @@ pub(super) struct EvalArgs {
     detector: Spec,
     /// The detector's configuration, as JSON; of several detectors, by their names.
     #[arg(long, value_name = "JSON")]
-    config: Option<String>,
+    params: Option<String>,
     /// What a score may have seen.
     #[arg(long, value_enum, default_value_t)]
     track: Track,
     /// Evaluates two detectors on the same series and compares them pair by pair.
-    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["detector", "config"])]
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["detector", "params"])]
     compare: Vec<Spec>,
-    /// Fails, with exit code 1, where a figure of a set is lower: vus_pr=0.4. Of two detectors, the
-    /// first is held to it.
+    /// Which series are generated: equal seeds give equal series.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many series are generated.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    count: Option<u16>,
+    /// Thresholds at which alerts are counted, beside those of the default.
+    #[arg(long, default_value = "0.7,0.8", value_delimiter = ',', value_parser = threshold)]
+    threshold: Vec<f64>,
+    /// Fails, with exit code 1, where a figure of a set is lower: vus_pr=0.4, recall@0.7=0.8. Of two
+    /// detectors, the first is held to it.
     #[arg(long, value_name = "FIGURE=VALUE")]
-    min: Vec<Least>,
+    min: Vec<Bound>,
+    /// The same where a figure is higher: alerts_a_day@0.7=0.05.
+    #[arg(long, value_name = "FIGURE=VALUE")]
+    max: Vec<Bound>,
     /// Keeps outcomes there, and writes series.csv, series.json and summary.json.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -61,25 +80,13 @@ pub(super) struct EvalArgs {
     refit: u32,
 }
 
-/// A figure and what it must be at least.
-#[derive(Clone, Debug, PartialEq)]
-struct Least {
-    figure: String,
-    value: f64,
-}
-
-impl FromStr for Least {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = Summary::FIGURES.join(", ");
-        let (figure, value) = text.split_once('=').ok_or("write vus_pr=0.4")?;
-        if !Summary::FIGURES.contains(&figure) {
-            return Err(format!("{figure:?} is no figure: they are {known}"));
-        }
-        let value = value.parse().map_err(|_| format!("{value:?} is no number: write vus_pr=0.4"))?;
-        Ok(Self { figure: figure.to_owned(), value })
-    }
+/// What is a folder or file, or generated.
+fn sources(args: &EvalArgs) -> Result<Vec<Source>, CliError> {
+    let Some(name) = args.series.to_str().and_then(|text| text.strip_prefix("generated:")) else {
+        return Ok(find(&args.series)?);
+    };
+    let set: Set = name.parse().map_err(CliError::Usage)?;
+    Ok(set.sources(args.seed, args.count.map_or(set.usual_count(), usize::from)))
 }
 
 impl From<EvalError> for CliError {
@@ -93,7 +100,7 @@ impl From<EvalError> for CliError {
 }
 
 pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError> {
-    let specs = match (&args.compare[..], &args.config) {
+    let specs = match (&args.compare[..], &args.params) {
         ([], None) => vec![args.detector.clone()],
         ([], Some(config)) => {
             let text = format!("{}={config}", args.detector.name);
@@ -101,7 +108,7 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
         }
         (both, _) => both.to_vec(),
     };
-    let sources = find(&args.series)?;
+    let sources = sources(&args)?;
     let (catalogue, faults) = node::load_plugins(&open::node_config(global, &Environment::of_process())?).await?;
     let mut contenders = Vec::new();
     for spec in &specs {
@@ -117,6 +124,7 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
         step_ms: args.step * 1000,
         refit: args.refit as usize,
         jobs: usize::from(args.jobs),
+        thresholds: args.threshold.clone(),
         folder: args.out.as_ref().map(|folder| folder.join("outcomes")),
     };
     let bar = ProgressBar::new((sources.len() * contenders.len()) as u64);
@@ -135,6 +143,7 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
     let comparisons = comparisons(&outcomes);
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"), "track": args.track, "threshold": default_threshold(),
+        "seed": args.series.to_string_lossy().starts_with("generated:").then_some(args.seed),
         "summaries": summaries, "comparisons": comparisons, "peak_memory_bytes": peak_memory_bytes(),
     });
     if let Some(folder) = &args.out {
@@ -143,30 +152,13 @@ pub(super) async fn eval(global: &Global, args: EvalArgs) -> Result<(), CliError
     if global.json {
         output::json(&report)?;
     } else {
-        print(&summaries, &comparisons);
+        table::print(&summaries, &comparisons);
     }
-    held(&args.min, &summaries, specs.first().map_or("", |spec| &spec.name))
-}
-
-/// Whether all that was asked for is reached.
-fn held(least: &[Least], summaries: &[Summary], detector: &str) -> Result<(), CliError> {
-    let mut short = Vec::new();
-    for Least { figure, value } in least {
-        let own = summaries.iter().filter(|summary| summary.detector == detector);
-        let reached: Vec<(&str, f64)> = own.filter_map(|s| Some((s.set.as_str(), s.figure(figure)?))).collect();
-        if reached.is_empty() {
-            short.push(format!("no set has the figure {figure}"));
-        }
-        let low = reached.iter().filter(|(_, is)| is < value);
-        short.extend(
-            low.map(|(set, is)| format!("{figure} of {detector} on {set} is {is:.4}, where {value} was asked for")),
-        );
-    }
-    if short.is_empty() { Ok(()) } else { Err(CliError::Run(short.join("\n"))) }
+    held(&args.min, &args.max, &summaries, specs.first().map_or("", |spec| &spec.name))
 }
 
 /// The names and fields of a row in `series.csv`.
-fn columns(outcome: &Outcome) -> [(&'static str, String); 26] {
+fn columns(outcome: &Outcome) -> [(&'static str, String); 27] {
     let (figures, cost) = (&outcome.figures, &outcome.cost);
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let tally = figures.tally();
@@ -191,6 +183,7 @@ fn columns(outcome: &Outcome) -> [(&'static str, String); 26] {
         ("f1", number(tally.f1())),
         ("delay_rows", number(tally.delay())),
         ("alerts_a_day", number(Some(figures.alerts as f64 / figures.days.max(f64::MIN_POSITIVE)))),
+        ("season_s", figures.season.clone().unwrap_or_default()),
         ("fits", cost.fits.to_string()),
         ("model_bytes", cost.model_bytes.to_string()),
         ("cpu_s", number(cost.cpu_s)),
@@ -223,93 +216,4 @@ fn write(folder: &Path, outcomes: &[Outcome], report: &Value) -> Result<(), CliE
         fs::write(&path, text + "\n").map_err(|e| unwritten(&path, e.to_string()))?;
     }
     Ok(())
-}
-
-fn print(summaries: &[Summary], comparisons: &[Comparison]) {
-    let number =
-        |value: Option<f64>, decimals: usize| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.decimals$}"));
-    let mut table = output::table([
-        "set",
-        "detector",
-        "series",
-        "VUS-PR (95 %)",
-        "AUC-PR",
-        "AUC-ROC",
-        "top",
-        "precision",
-        "recall",
-        "F1",
-        "delay, rows",
-        "alerts a day",
-        "false",
-        "CPU, µs/row",
-        "model, kB",
-    ]);
-    for s in summaries {
-        let vus = s.vus_pr.map_or_else(|| "–".to_owned(), |i| format!("{:.3} ({:.3}–{:.3})", i.mean, i.low, i.high));
-        table.add_row([
-            s.set.clone(),
-            s.detector.clone(),
-            s.series.to_string(),
-            vus,
-            number(s.figure("auc_pr"), 3),
-            number(s.figure("auc_roc"), 3),
-            number(s.top, 2),
-            number(s.precision, 3),
-            number(s.recall, 3),
-            number(s.f1, 3),
-            number(s.delay_rows, 0),
-            format!("{:.3}", s.alerts_a_day),
-            format!("{:.3}", s.false_alerts_a_day),
-            number(s.cpu_s.map(|cpu| cpu * 1e6 / s.scored.max(1) as f64), 0),
-            format!("{:.1}", s.model_bytes as f64 / 1000.0),
-        ]);
-    }
-    output::line(table);
-    for s in summaries.iter().filter(|s| !s.nab.is_empty()) {
-        let mut table = output::table(["NAB profile", "points, swept", "alerts, swept", "at", "alerts at the default"]);
-        for nab in &s.nab {
-            table.add_row([
-                nab.profile.to_owned(),
-                format!("{:.1}", nab.points),
-                format!("{:.1}", nab.events),
-                format!("{:.2}", nab.events_threshold),
-                format!("{:.1}", nab.fixed),
-            ]);
-        }
-        output::line(format!("\n{} on {}:\n{table}", s.detector, s.set));
-    }
-    for s in summaries.iter().filter(|s| s.failed > 0) {
-        output::line(format!("\n{} on {}: {} calls failed, and their rows count as 0", s.detector, s.set, s.failed));
-    }
-    for c in comparisons {
-        let d = c.vus_pr.difference;
-        output::line(format!(
-            "\n{} against {} on {}: VUS-PR {:+.3} ({:+.3} to {:+.3}), better on {:.0} % of {} series",
-            c.a,
-            c.b,
-            c.set,
-            d.mean,
-            d.low,
-            d.high,
-            c.vus_pr.win_rate * 100.0,
-            c.vus_pr.series
-        ));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_figure_that_is_too_low_or_not_there_fails() {
-        assert_eq!("vus_pr=0.4".parse(), Ok(Least { figure: "vus_pr".into(), value: 0.4 }));
-        assert!("vus=0.4".parse::<Least>().unwrap_err().contains("they are vus_pr, auc_pr"));
-        assert!("f1=much".parse::<Least>().unwrap_err().contains("is no number"));
-        let least = ["nab_standard=50".parse().unwrap()];
-        let error = held(&least, &[], "robust").unwrap_err();
-        assert_eq!(error.to_string(), "no set has the figure nab_standard");
-        assert!(matches!(error, CliError::Run(_)));
-    }
 }

@@ -5,7 +5,6 @@ use clap::{Args, Subcommand};
 use super::door::Door;
 use super::output::{self, When};
 use super::{CliError, Global, author};
-use crate::config::DEFAULT_TENANT;
 use crate::desk::{EventAdd, EventEnd, EventQuery, EventView, instant};
 
 #[derive(Args)]
@@ -51,9 +50,6 @@ enum EventCommand {
         /// Who enters it, instead of $USER.
         #[arg(long)]
         by: Option<String>,
-        /// The tenant.
-        #[arg(long, default_value = DEFAULT_TENANT)]
-        tenant: String,
     },
     /// Ends an event now.
     End {
@@ -66,14 +62,14 @@ pub(super) async fn event(global: &Global, args: EventArgs) -> Result<(), CliErr
     let door = Door::open(global)?;
     let view = match args.command {
         EventCommand::List { all } => {
-            let events = door.ask(&EventQuery { all }).await?;
+            let events = door.all(EventQuery { all, ..EventQuery::default() }, usize::MAX).await?;
             return list(global, &events);
         }
-        EventCommand::Add { kind, text, matchers, start, end, span, mute, widen, by, tenant } => {
+        EventCommand::Add { kind, text, matchers, start, end, span, mute, widen, by } => {
             let now = output::now();
             let start = start.map(|start| start.at(now));
             let end = end.map(|end| end.at(now)).or(span.map(|span| start.unwrap_or(now) + span));
-            door.ask(&EventAdd { tenant, kind, text, matchers, start, end, mute, widen, by: author(by) }).await?
+            door.ask(&EventAdd { kind, text, matchers, start, end, mute, widen, by: author(by) }).await?
         }
         EventCommand::End { id } => door.ask(&EventEnd { id }).await?,
     };

@@ -31,7 +31,7 @@ enum What {
 
 #[derive(Args)]
 pub(super) struct ExportArgs {
-    /// Only this batch.
+    /// Only this batch of the tenant.
     batch: Option<String>,
     /// What to write.
     #[arg(long, short, value_enum, default_value = "metrics")]
@@ -75,12 +75,15 @@ pub(super) async fn export(global: &Global, args: ExportArgs) -> Result<(), CliE
     };
     match &door {
         Door::Store { store, .. } => {
-            let filter = request.filter(store)?;
+            let filter = request.filter(store, &global.tenant)?;
             let mut sink = sink()?;
             request.write(store, &filter, &mut sink)?;
             sink.flush()?;
         }
-        Door::Node(client) => client.stream("export", &request, &mut sink()?).await?,
+        Door::Node(client) => {
+            let path = format!("tenants/{}/export", global.tenant);
+            client.stream(&path, &request, &mut sink()?).await?;
+        }
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod query;
 mod run;
 mod serve;
 mod silence;
+mod tenant;
 mod why;
 
 use std::path::PathBuf;
@@ -62,6 +63,9 @@ pub(crate) struct Global {
     /// The folder of the batch files, instead of the one in the node's file.
     #[arg(long, global = true, env = "ANOMD_BATCHES", value_name = "FOLDER")]
     batches: Option<PathBuf>,
+    /// The tenant whose batches, alerts and silences are meant.
+    #[arg(long, global = true, env = "ANOMD_TENANT", value_name = "NAME", default_value = crate::config::DEFAULT_TENANT)]
+    tenant: String,
     /// Prints JSON, for programs.
     #[arg(long, global = true)]
     json: bool,
@@ -94,6 +98,8 @@ enum Command {
     Backup(export::BackupArgs),
     /// Makes a store of a backup.
     Restore(export::RestoreArgs),
+    /// Makes, lists and deletes tenants; sets what they may do; makes and revokes tokens.
+    Tenant(tenant::TenantArgs),
     /// Draws a batch, as a PNG: values, what was expected, scores, alerts and events.
     Plot(plot::PlotArgs),
     /// Lists plugins, and shows what one is and may do.
@@ -129,6 +135,7 @@ pub fn main() -> ExitCode {
             Command::Export(args) => export::export(&cli.global, args).await,
             Command::Backup(args) => export::backup(&cli.global, args).await,
             Command::Restore(args) => export::restore(&cli.global, args),
+            Command::Tenant(args) => tenant::tenant(&cli.global, args).await,
             Command::Plot(args) => plot::plot(&cli.global, &args),
             Command::Plugin(args) => plugin::plugin(&cli.global, args).await,
             Command::Demo(args) => demo::demo(&cli.global, args).await,

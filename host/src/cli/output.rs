@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, Row, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::schedule::{Clock as _, SystemClock};
 use crate::series::Millis;
 
 /// A table with these columns.
-pub fn table<const N: usize>(columns: [&str; N]) -> Table {
+pub fn table(columns: impl Into<Row>) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Dynamic).set_header(columns);
     table

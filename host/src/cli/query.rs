@@ -61,8 +61,15 @@ pub(super) struct QueryArgs {
 pub(super) async fn query(global: &Global, args: QueryArgs) -> Result<(), CliError> {
     let QueryArgs { batch, what, metric, from, to, last } = args;
     let listed = batch.is_none();
-    let query = Query { batch, what: what.into(), metric, from, to, last: Some(last) };
-    let Rows { columns, rows } = Door::open(global)?.ask(&query).await?;
+    let mut query = Query { batch, what: what.into(), metric, from, to, last: Some(last), ..Query::default() };
+    let door = Door::open(global)?;
+    let Rows { columns, mut rows, mut next } = door.ask(&query).await?;
+    while next.is_some() {
+        query.cursor = next;
+        let page = door.ask(&query).await?;
+        rows.extend(page.rows);
+        next = page.next;
+    }
     if listed {
         let batches: Vec<Value> = rows.into_iter().flatten().collect();
         if global.json {
@@ -75,7 +82,7 @@ pub(super) async fn query(global: &Global, args: QueryArgs) -> Result<(), CliErr
         let object = |row: Vec<Value>| columns.iter().cloned().zip(row).collect::<serde_json::Map<_, _>>();
         return output::json(&rows.into_iter().map(object).collect::<Vec<_>>());
     }
-    let mut table = output::table([]);
+    let mut table = output::table(Vec::<String>::new());
     table.set_header(columns);
     for row in rows {
         table.add_row(row.into_iter().map(|cell| match cell {

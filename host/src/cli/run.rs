@@ -110,7 +110,7 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> Result<(), CliError> 
 /// The chain at each instant from `from` to `to`, and the summaries whose crons pass, with a
 /// bar where somebody looks.
 async fn replay(
-    node: &Node,
+    node: &Arc<Node>,
     bound: &BoundBatch,
     from: Millis,
     to: Millis,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{CliError, Global, open};
-use crate::config::{self, BatchKey, Environment};
+use crate::config::{self, BatchKey, DEFAULT_TENANT, Environment};
 use crate::desk;
 use crate::node::{Node, Presence, Published, Ticker};
 use crate::schedule::SystemClock;
@@ -22,6 +22,9 @@ pub(super) struct ServeArgs {
     /// The address to listen on, instead of the one in the node's file.
     #[arg(long, env = "ANOMD_LISTEN")]
     listen: Option<SocketAddr>,
+    /// Listens beyond this machine although no token was made yet.
+    #[arg(long)]
+    allow_unauthenticated: bool,
 }
 
 pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliError> {
@@ -29,20 +32,32 @@ pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliErr
     let config = open::node_config(global, &environment)?;
     let listen = args.listen.unwrap_or(config.listen);
     let folder = config.batches.clone();
+    let unauthenticated = args.allow_unauthenticated || config.allow_unauthenticated;
     let node = open::node(config, Arc::new(SystemClock)).await?;
+    if !listen.ip().is_loopback() && !node.has_tokens() && !unauthenticated {
+        return Err(CliError::Usage(format!(
+            "{listen} can be reached from other machines, and nobody has a token yet: make one with `anomd tenant token \
+             default NAME --scope admin`, listen on 127.0.0.1, or say --allow-unauthenticated"
+        )));
+    }
+    node.take_up_hosted().await?;
 
-    let mut reload = Reload { node: node.clone(), environment, folder, seen: BTreeMap::new(), owned: BTreeMap::new() };
+    let mut reload = Reload::new(node.clone(), Whose::Operator(environment), folder);
+    let mut tenants: BTreeMap<String, Reload> = BTreeMap::new();
     reload.look().await;
+    look_at_tenants(&node, &mut tenants).await;
     let front = Front::open(listen, &node).await?;
     eprintln!("anomd serves {} batches on http://{}", node.batches().len(), front.address);
+    let serving = node.clone();
     let watch = tokio::spawn(async move {
         loop {
             tokio::time::sleep(RELOAD_POLL).await;
             reload.look().await;
+            look_at_tenants(&node, &mut tenants).await;
         }
     });
 
-    let cut_off = Ticker::new(node.clone()).run(stop_signal()).await;
+    let cut_off = Ticker::new(serving).run(stop_signal()).await;
     watch.abort();
     drop(front);
     match cut_off {
@@ -98,25 +113,55 @@ pub(super) async fn stop_signal() {
     let _ = interrupt.await;
 }
 
-/// Takes up what is new or changed in the batch folder. A file that is wrong changes
+/// Takes up what is new or changed in the folders of hosted tenants.
+async fn look_at_tenants(node: &Arc<Node>, known: &mut BTreeMap<String, Reload>) {
+    known.retain(|tenant, _| node.has_tenant(tenant));
+    for tenant in node.tenant_names().into_iter().filter(|tenant| tenant != DEFAULT_TENANT) {
+        let folder = node.folder_of(&tenant).join("batches");
+        let reload =
+            known.entry(tenant.clone()).or_insert_with(|| Reload::new(node.clone(), Whose::Tenant(tenant), folder));
+        reload.look().await;
+    }
+}
+
+/// Whose files are read, and so what they see of variables.
+enum Whose {
+    Operator(Environment),
+    Tenant(String),
+}
+
+/// Takes up what is new or changed in a batch folder. A file that is wrong changes
 /// nothing: the batch goes on as it was.
 struct Reload {
     node: Arc<Node>,
-    environment: Environment,
+    whose: Whose,
     folder: PathBuf,
     seen: BTreeMap<PathBuf, String>,
+    /// The tenants as they were then: a policy or a variable changes what a file says.
+    generation: u64,
     owned: BTreeMap<PathBuf, BatchKey>,
 }
 
 impl Reload {
+    fn new(node: Arc<Node>, whose: Whose, folder: PathBuf) -> Self {
+        let generation = node.generation();
+        Self { node, whose, folder, seen: BTreeMap::new(), generation, owned: BTreeMap::new() }
+    }
+
     async fn look(&mut self) {
         let found = config::fingerprint(&self.folder);
-        if found == self.seen {
+        let generation = self.node.generation();
+        let reshaped = matches!(self.whose, Whose::Tenant(_)) && generation != self.generation;
+        if found == self.seen && (!reshaped || found.is_empty()) {
             return;
         }
-        let changed = |path: &Path| found.get(path) != self.seen.get(path);
+        let changed = |path: &Path| reshaped || found.get(path) != self.seen.get(path);
         let defaults = found.keys().chain(self.seen.keys()).any(|p| p.ends_with("defaults.yaml") && changed(p));
-        let mut loaded = config::load_batches(&self.folder, &self.node.config, &self.environment);
+        let environment = match &self.whose {
+            Whose::Operator(environment) => environment.clone(),
+            Whose::Tenant(tenant) => self.node.environment_of(tenant),
+        };
+        let mut loaded = config::load_batches(&self.folder, &self.node.config, &environment);
         if !loaded.problems.is_empty() {
             eprintln!("{}", loaded.problems);
         }
@@ -137,6 +182,10 @@ impl Reload {
                 continue;
             }
             let key = batch.key.clone();
+            if matches!(self.node.batch_text(&key), Ok(Some(_))) {
+                eprintln!("{}: passed over, since the batch {key} came through the API", path.display());
+                continue;
+            }
             match self.node.take_up(batch).await {
                 Ok(_) => {
                     tracing::info!(batch = %key, "taken up");
@@ -148,5 +197,6 @@ impl Reload {
             }
         }
         self.seen = found;
+        self.generation = generation;
     }
 }

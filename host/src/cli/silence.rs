@@ -5,7 +5,6 @@ use clap::{Args, Subcommand};
 use super::door::Door;
 use super::output::{self, When};
 use super::{CliError, Global, author};
-use crate::config::DEFAULT_TENANT;
 use crate::desk::{SilenceAdd, SilenceExpire, SilenceQuery, SilenceState, SilenceView, instant};
 
 #[derive(Args)]
@@ -42,9 +41,6 @@ enum SilenceCommand {
         /// Who silences, instead of $USER.
         #[arg(long)]
         by: Option<String>,
-        /// The tenant whose alerts they are.
-        #[arg(long, default_value = DEFAULT_TENANT)]
-        tenant: String,
     },
     /// Ends a silence now.
     Expire {
@@ -57,14 +53,14 @@ pub(super) async fn silence(global: &Global, args: SilenceArgs) -> Result<(), Cl
     let door = Door::open(global)?;
     let view = match args.command {
         SilenceCommand::List { all } => {
-            let silences = door.ask(&SilenceQuery { all }).await?;
+            let silences = door.all(SilenceQuery { all, ..SilenceQuery::default() }, usize::MAX).await?;
             return list(global, &silences);
         }
-        SilenceCommand::Add { matchers, span, until, from, comment, by, tenant } => {
+        SilenceCommand::Add { matchers, span, until, from, comment, by } => {
             let now = output::now();
             let start = from.map(|from| from.at(now));
             let end = until.map_or(start.unwrap_or(now) + span.unwrap_or(0), |until| until.at(now));
-            door.ask(&SilenceAdd { tenant, matchers, author: author(by), comment, start, end }).await?
+            door.ask(&SilenceAdd { matchers, author: author(by), comment, start, end }).await?
         }
         SilenceCommand::Expire { id } => door.ask(&SilenceExpire { id }).await?,
     };

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cron::Cron;
 use super::document::Spans;
-use super::policy::{AlertPolicy, ChangePolicy, LlmPolicy, ScorePolicy, ThresholdPolicy, TrainPolicy};
+use super::policy::{AlertPolicy, CapacityPolicy, ChangePolicy, LlmPolicy, ScorePolicy, ThresholdPolicy, TrainPolicy};
 use super::problem::{Problem, Problems};
 use super::{BatchKey, Job, Secret};
 use crate::series::{Aggregate, MetricName, Millis};
@@ -30,6 +30,9 @@ pub struct Batch {
     pub metric_name: MetricName,
     /// Where the samples come from.
     pub ingest: IngestUse,
+    /// `entity_labels`: series that agree in these labels are judged together, as the features of
+    /// one entity; empty: each by itself.
+    pub entity_labels: Vec<String>,
     /// `model_configs`.
     pub detectors: Vec<DetectorUse>,
     /// `model_combination_method`.
@@ -44,6 +47,8 @@ pub struct Batch {
     pub threshold: ThresholdPolicy,
     /// What counts as a lasting change.
     pub change: ChangePolicy,
+    /// Limits that a trend must not be on its way to.
+    pub capacity: CapacityPolicy,
     /// What a language model is asked.
     pub llm: LlmPolicy,
     /// `summary_metric_timestamp_max_days_ago`: what the summary looks back on, in milliseconds.

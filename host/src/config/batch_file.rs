@@ -13,17 +13,17 @@ use super::alert_file::alerts;
 use super::analysis_file::{change, llm};
 use super::anomstack::{source_plugin, warn_of_idle_keys};
 use super::batch::{Batch, BatchSecrets, Combination, IngestUse};
+use super::capacity_file::capacity;
 use super::detector_file::{detectors, preprocess};
 use super::document::Document;
 use super::environment::Environment;
-use super::grant::DEFAULT_TENANT;
 use super::name::name;
 use super::notifier_file::warn_of_credentials;
 use super::policy::{ScorePolicy, TrainPolicy};
 use super::problem::{Problems, nearest};
 use super::schedule_file::schedules;
 use super::section::Section;
-use super::{BatchKey, Secret, overrides, prometheus};
+use super::{BatchKey, Job, Secret, overrides, prometheus};
 use crate::series::{MetricName, Millis};
 
 /// What a file holds.
@@ -106,6 +106,13 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let plugin = source_plugin(batch, &name);
     let mut config = batch.object("ingest_params");
     let mut secrets = secrets(batch);
+    if environment.is_hosted() && batch.has("secrets") {
+        let remedy = format!(
+            "set each with `anomd tenant secret {} SLOT --origin ORIGIN`; plugins find it by the name of their slot",
+            environment.tenant()
+        );
+        batch.fault("secrets", "stand in no batch of a hosted tenant, which others may read", remedy);
+    }
     let step_from_environment = match plugin.as_str() {
         prometheus::PLUGIN => prometheus::fill(batch, &mut config, &mut secrets, environment),
         _ => None,
@@ -126,15 +133,19 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
     let (preprocess, judged) = preprocess(batch, step_ms);
     let (alert, threshold) = alerts(batch, environment);
     let (change, llm) = (change(batch), llm(batch, environment));
+    let entity_labels = batch.texts("entity_labels");
+    let capacity = capacity(batch, step_ms);
+    let asked = [(Job::Change, change.enabled), (Job::Capacity, capacity.enabled), (Job::LlmAlert, llm.detect)];
     let read = Batch {
-        key: BatchKey { tenant: DEFAULT_TENANT.to_owned(), batch: name },
+        key: BatchKey { tenant: environment.tenant().to_owned(), batch: name },
         source: source.to_owned(),
         step_ms,
         judged,
         timezone: batch.parsed("timezone", zone).unwrap_or(Tz::UTC),
         metric_name: batch.parsed("metric_name", metric_name).unwrap_or_default(),
         ingest,
-        detectors: detectors(batch, preprocess),
+        detectors: detectors(batch, preprocess, !entity_labels.is_empty()),
+        entity_labels,
         combination: batch.choice("model_combination_method", &combinations).unwrap_or_default(),
         train: TrainPolicy {
             max_n: batch.count("train_max_n", 1..=10_000_000),
@@ -152,10 +163,11 @@ fn read_keys(batch: &Section<'_>, source: &Path, environment: &Environment) -> B
         },
         summary_ms: batch.days("summary_metric_timestamp_max_days_ago").unwrap_or(DAY),
         delete_after_ms: batch.days("delete_after_n_days").unwrap_or(365 * DAY),
-        schedules: schedules(batch, chain, change.enabled, llm.detect),
+        schedules: schedules(batch, chain, &asked),
         alert,
         threshold,
         change,
+        capacity,
         llm,
         chain,
         secrets,

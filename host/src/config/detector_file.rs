@@ -1,6 +1,6 @@
 //! `model_configs` and `preprocess_params` of a batch.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::batch_file::required;
 use super::duration::parse_offset;
@@ -12,12 +12,23 @@ use crate::series::{Aggregate, Millis};
 /// The components whose configuration takes `preprocess_params`.
 const PREPROCESSING: [&str; 3] = ["pca", "knn", "tabular"];
 
-/// Detectors that are algorithms of one component: PyOD's of `tabular`, and those of `windows`.
+/// Detectors that are algorithms of one component: PyOD's of `tabular`, those of
+/// `windows` and `seasonal`.
 /// `model_name: IForest` is `model_name: tabular` with `algorithm: iforest` among its
 /// `model_params`.
-const ALGORITHMS: [(&str, &[&str]); 2] = [
-    ("tabular", &["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad"]),
+const ALGORITHMS: [(&str, &[&str]); 3] = [
+    ("seasonal", &["holt-winters"]),
+    ("tabular", &["cblof", "copod", "ecod", "gmm", "hbos", "iforest", "lof", "mad", "ocsvm"]),
     ("windows", &["kmeans-win", "pca-win", "winknn-batch"]),
+];
+
+/// Members of `robust` that are detectors by themselves: `model_name: winknn` is
+/// `model_name: robust` with these `members` among its `model_params`.
+const MEMBERS: [(&str, &[&str]); 4] = [
+    ("winknn", &["winknn-short", "winknn-mid", "winknn-long", "winknn-longest", "winknn-level", "winknn-level-long"]),
+    ("ewma-resid", &["ewma-resid"]),
+    ("level-shift", &["level-shift"]),
+    ("point", &["winknn-short", "ewma-resid"]),
 ];
 
 /// The widest grid that is judged.
@@ -28,19 +39,17 @@ pub(crate) fn component_with(algorithm: &str) -> Option<&'static str> {
     ALGORITHMS.iter().find(|(_, names)| names.contains(&algorithm)).map(|(component, _)| *component)
 }
 
-/// `model_configs`, with the preprocessing for those that have it.
-pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<DetectorUse> {
+/// `model_configs`, with the preprocessing for those that have it; `entities`: for rows of
+/// features.
+pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>, entities: bool) -> Vec<DetectorUse> {
     let Some(entries) = batch.items("model_configs") else {
         if preprocess.is_some() {
             idle_preprocess(batch);
         }
         let pointer = batch.pointer("model_configs");
-        return vec![DetectorUse {
-            plugin: "robust".into(),
-            tag: "robust".into(),
-            config: Value::Object(Map::new()),
-            pointer,
-        }];
+        // `robust` judges series alone.
+        let (plugin, config) = if entities { ("tabular", json!({"algorithm": "ecod"})) } else { ("robust", json!({})) };
+        return vec![DetectorUse { plugin: plugin.into(), tag: plugin.into(), config, pointer }];
     };
     if entries.is_empty() {
         batch.fault("model_configs", "is empty", "name a detector, or leave the key out for `robust`");
@@ -59,12 +68,21 @@ pub(super) fn detectors(batch: &Section<'_>, preprocess: Option<Value>) -> Vec<D
             );
         }
         let mut config = entry.object("model_params");
-        let plugin = match component_with(&plugin) {
+        // The components of these names judge series alone.
+        let of_rows = ["pca", "knn"].contains(&plugin.as_str()).then_some("tabular").filter(|_| entities);
+        let plugin = match of_rows.or_else(|| component_with(&plugin)) {
             Some(component) => {
                 config.insert("algorithm".to_owned(), plugin.into());
                 component.to_owned()
             }
-            None => plugin,
+            None => match MEMBERS.iter().find(|(name, _)| *name == plugin) {
+                Some((_, members)) => {
+                    // Who names members anyway has the last word.
+                    config.entry("members").or_insert_with(|| members.to_vec().into());
+                    "robust".to_owned()
+                }
+                None => plugin,
+            },
         };
         if let Some(preprocess) = preprocess.as_ref().filter(|_| PREPROCESSING.contains(&plugin.as_str())) {
             config.insert("preprocess".to_owned(), preprocess.clone());

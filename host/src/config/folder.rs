@@ -179,6 +179,13 @@ pub fn load_batch_text(path: &Path, text: &str, environment: &Environment) -> Re
     batch_of(batch_file::read_anyway(Document::parse(path, text)?, path, environment))
 }
 
+/// Reads a batch of a hosted tenant from a text, disabled or not; `environment` is the
+/// tenant's own.
+pub fn load_hosted_text(name: &str, text: &str, environment: &Environment) -> Result<Batch, Problems> {
+    let path = PathBuf::from(format!("{}/{name}.yaml", environment.tenant()));
+    load_batch_text(&path, text, environment)
+}
+
 /// A digest of each YAML file of a folder: equal as long as nothing changes. Files that
 /// cannot be read are left out; loading tells why.
 pub fn fingerprint(folder: &Path) -> BTreeMap<PathBuf, String> {

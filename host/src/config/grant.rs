@@ -2,7 +2,8 @@
 //!
 //! Grants come from `anomd.yaml`. For the tenant `default`, whose operator is the person
 //! at the keyboard, what a batch's own configuration names is granted too, private
-//! addresses included; link-local and metadata addresses never are, whoever asks.
+//! addresses included; link-local and metadata addresses never are, whoever asks. For
+//! another tenant it is granted as far as the tenant's policy reaches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,8 +94,20 @@ fn grants(
         grants.origins = unique(grants.origins.into_iter().chain(named).chain(own));
         grants.networks.extend(PRIVATE.iter().filter_map(|network| network.parse::<IpNet>().ok()));
         grants.recipients = unique(grants.recipients.into_iter().chain(recipients(config)));
+    } else if let Some(policy) = tenant.map(|tenant| &tenant.policy) {
+        let listed = sent.values().flat_map(|(_, origins)| origins.iter().cloned());
+        let allowed = named.into_iter().chain(own).chain(listed).filter(|origin| policy.allows_origin(origin));
+        grants.origins = unique(grants.origins.into_iter().chain(allowed));
+        grants.networks.extend(policy.networks.iter().copied());
+        let told = recipients(config).into_iter().filter(|address| policy.allows_recipient(address));
+        grants.recipients = unique(grants.recipients.into_iter().chain(told));
     }
     (grants, sent)
+}
+
+/// The origins that a configuration names, sorted.
+pub fn named_origins(config: &Value) -> Vec<String> {
+    unique(urls(config).into_iter().filter_map(|(_, url)| origin_of(url.as_str())))
 }
 
 /// The `http` and `https` URLs in a configuration, each with its pointer.
@@ -125,8 +138,9 @@ pub(super) fn origin_of(url: &str) -> Option<String> {
     http_url(url).map(|url| url.origin().ascii_serialization())
 }
 
-/// An origin as it is granted: scheme, host or `*.` and a domain, and a port.
-pub(super) fn parse_origin(text: &str) -> Result<String, (String, String)> {
+/// An origin as it is granted: scheme, host or `*.` and a domain, and a port. The error says
+/// what is wrong, and what to do.
+pub fn parse_origin(text: &str) -> Result<String, (String, String)> {
     let remedy = || "write scheme, host and port only: https://hooks.slack.com, https://*.slack.com".to_owned();
     let Some(url) = http_url(text) else {
         return Err((format!("\"{text}\" is not an http or https origin"), remedy()));
@@ -180,7 +194,7 @@ fn unique(items: impl Iterator<Item = String>) -> Vec<String> {
 mod tests {
     use serde_json::json;
 
-    use super::super::{Environment, Tenant, load_batch_text, load_node};
+    use super::super::{Environment, Tenant, TenantPolicy, load_batch_text, load_node};
     use super::*;
 
     fn batch(text: &str) -> Batch {
@@ -233,6 +247,32 @@ mod tests {
         let wishes = Wishes { origins: &texts(&["https://slack.com"]), slots: &texts(&["token"]) };
         assert_eq!(batch.grants_for("prometheus", &config, wishes, &node).0, granted);
         assert_eq!(batch.grants_for("slack", &config, wishes, &node).0, Grants::default());
+    }
+
+    #[test]
+    fn another_tenant_grants_itself_what_its_policy_allows() {
+        let mut batch = batch("");
+        batch.key.tenant = "shop".to_owned();
+        let mut node = node();
+        let policy = TenantPolicy {
+            origins: texts(&["https://*.example.com", "http://10.1.2.3:9090"]),
+            networks: vec!["10.1.0.0/16".parse().unwrap()],
+            recipients: texts(&["*@example.com"]),
+            ..TenantPolicy::default()
+        };
+        let listed = (Secret::new("t"), texts(&["https://hooks.example.com", "https://elsewhere.org"]));
+        let tenant = Tenant { policy, secrets: [("token".to_owned(), listed)].into(), ..Tenant::default() };
+        node.tenants.insert("shop".to_owned(), tenant);
+        let config = json!({
+            "url": "http://10.1.2.3:9090/x", "others": ["https://a.example.com", "https://evil.org"],
+            "to": "ops@example.com, x@evil.org",
+        });
+        let wishes = Wishes { origins: &[], slots: &texts(&["token"]) };
+        let (grants, _) = batch.grants_for("prometheus", &config, wishes, &node);
+        let allowed = ["http://10.1.2.3:9090", "https://a.example.com", "https://hooks.example.com"];
+        assert_eq!(grants.origins, allowed);
+        assert_eq!(grants.recipients, ["ops@example.com"]);
+        assert_eq!(grants.networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.1.0.0/16"]);
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub enum Job {
     Score,
     /// Finds what changed for good.
     Change,
+    /// Finds trends that are on their way to a limit.
+    Capacity,
     /// Raises and resolves alerts.
     Alert,
     /// Lets a language model read the series.
@@ -67,11 +69,12 @@ pub enum Job {
 
 impl Job {
     /// All jobs, in the order of the chain.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ingest,
         Self::Train,
         Self::Score,
         Self::Change,
+        Self::Capacity,
         Self::Alert,
         Self::LlmAlert,
         Self::Notify,
@@ -88,7 +91,7 @@ impl Job {
 
     /// Whether it follows the job before it where a batch has `chain: true`.
     pub fn is_chained(self) -> bool {
-        matches!(self, Self::Train | Self::Score | Self::Change | Self::Alert)
+        matches!(self, Self::Train | Self::Score | Self::Change | Self::Capacity | Self::Alert)
     }
 
     /// Its name in configurations and on the command line.
@@ -98,6 +101,7 @@ impl Job {
             Self::Train => "train",
             Self::Score => "score",
             Self::Change => "change",
+            Self::Capacity => "capacity",
             Self::Alert => "alert",
             Self::LlmAlert => "llmalert",
             Self::Notify => "notify",
@@ -106,6 +110,14 @@ impl Job {
             Self::Summary => "summary",
             Self::Delete => "delete",
         }
+    }
+}
+
+impl std::str::FromStr for Job {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|job| job.name() == name).ok_or_else(|| format!("`{name}` is not a job"))
     }
 }
 

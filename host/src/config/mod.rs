@@ -10,6 +10,7 @@ mod analysis_file;
 mod anomstack;
 mod batch;
 mod batch_file;
+mod capacity_file;
 mod cron;
 mod detector_file;
 mod digest;
@@ -32,9 +33,11 @@ mod pointer;
 mod policy;
 mod problem;
 mod prometheus;
+mod quota;
 mod routing;
 mod schedule_file;
 mod section;
+mod tenant_policy;
 #[cfg(test)]
 mod tests;
 mod time_interval;
@@ -48,18 +51,21 @@ pub use document::Spans;
 pub use environment::Environment;
 pub use folder::{
     Change, ChangedKey, Loaded, changed_keys, fingerprint, load_batch, load_batch_text, load_batches, load_changed,
-    load_file,
+    load_file, load_hosted_text,
 };
-pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes};
+pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes, named_origins, parse_origin};
 pub use key::{BatchKey, Job, Slot};
 pub use metric_set::{MetricSet, MetricSetFault};
 pub use metric_tags::MetricTags;
+pub use name::name as checked_name;
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 pub use node_file::{NODE_FILE, load_node};
 pub use policy::{
-    AlertPolicy, AnalystUse, Bounds, ChangePolicy, Deviation, Direction, LlmPolicy, Methods, ScorePolicy,
-    ThresholdPolicy, TrainPolicy,
+    AlertPolicy, AnalystUse, Bounds, CapacityPolicy, CapacityUse, ChangePolicy, Deviation, Direction, LlmPolicy,
+    Methods, ScorePolicy, ThresholdPolicy, TrainPolicy,
 };
 pub use problem::{Place, Problem, Problems, Severity};
+pub use quota::Quotas;
 pub use routing::{Grouping, InhibitRule, Receiver, Route, Routing};
+pub use tenant_policy::TenantPolicy;
 pub use time_interval::TimeInterval;

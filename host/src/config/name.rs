@@ -1,9 +1,11 @@
 //! What may be a name: of a batch, of a model, of a component.
 
-type Checked = Result<String, (String, String)>;
+/// What is wrong with a name, and what to do.
+pub type Checked = Result<String, (String, String)>;
 
-/// A name that keys of the store and addresses are made of.
-pub(super) fn name(text: &str) -> Checked {
+/// A name that keys of the store and addresses are made of; the error says what is wrong, and
+/// what to do.
+pub fn name(text: &str) -> Checked {
     let sound = text.len() <= 100
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));

@@ -9,7 +9,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::quota::Quotas;
 use super::routing::Routing;
+use super::tenant_policy::TenantPolicy;
 
 /// The node.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct Node {
     pub mail: Option<Mail>,
     /// `tenants`; `default` is always there.
     pub tenants: BTreeMap<String, Tenant>,
+    /// `allow_unauthenticated`: listens beyond loopback although nobody has a token.
+    pub allow_unauthenticated: bool,
     /// `limits`.
     pub limits: Limits,
 }
@@ -90,6 +94,12 @@ pub struct Tenant {
     pub secrets: BTreeMap<String, (Secret, Vec<String>)>,
     /// `grants`: by plugin name.
     pub grants: BTreeMap<String, Grants>,
+    /// `policy`: what it may grant itself; the tenant `default` needs none.
+    pub policy: TenantPolicy,
+    /// `quotas`, as they are written.
+    pub quotas: Quotas,
+    /// `variables`: what `${NAME}` means in its batches.
+    pub variables: BTreeMap<String, String>,
     /// `alerting`.
     pub routing: Routing,
 }
@@ -216,6 +226,34 @@ pub struct Limits {
     pub store_log_bytes: usize,
     /// The same, when so many points are in memory.
     pub store_log_points: usize,
+    /// Runs of batches under way at once, of all tenants.
+    pub runs_at_once: usize,
+    /// Bytes of the body of a request to the API; that of a batch may be `config_bytes`.
+    pub api_request_bytes: usize,
+    /// Items that one answer of the API lists at most.
+    pub api_page_items: usize,
+    /// Tokens that a tenant may have.
+    pub tenant_tokens: usize,
+    /// Variables, and secrets, that a tenant may have.
+    pub tenant_variables: usize,
+    /// How old the measure of what a tenant keeps may be, in milliseconds.
+    pub tenant_measure_ms: u64,
+    /// Batches of a hosted tenant whose own quota says nothing; so with the following.
+    pub tenant_batches: u64,
+    /// Its series.
+    pub tenant_series: u64,
+    /// Its samples a day.
+    pub tenant_samples_per_day: u64,
+    /// Bytes of everything that it keeps.
+    pub tenant_store_bytes: u64,
+    /// Bytes that its plugins keep.
+    pub tenant_kv_bytes: u64,
+    /// Memory of its instances, in bytes.
+    pub tenant_memory_bytes: u64,
+    /// CPU of its plugins in a minute, in milliseconds.
+    pub tenant_cpu_ms_per_minute: u64,
+    /// Its runs under way at once.
+    pub tenant_runs_at_once: u64,
     /// How long a stop waits for running jobs, in milliseconds.
     pub shutdown_grace_ms: u64,
 }
@@ -275,6 +313,20 @@ impl Default for Limits {
             store_cache_bytes: 128 << 20,
             store_log_bytes: 64 << 20,
             store_log_points: 2_000_000,
+            runs_at_once: 64,
+            api_request_bytes: 64 << 10,
+            api_page_items: 1_000,
+            tenant_tokens: 100,
+            tenant_variables: 200,
+            tenant_measure_ms: 600_000,
+            tenant_batches: 100,
+            tenant_series: 10_000,
+            tenant_samples_per_day: 20_000_000,
+            tenant_store_bytes: 5 << 30,
+            tenant_kv_bytes: 16 << 20,
+            tenant_memory_bytes: 1 << 30,
+            tenant_cpu_ms_per_minute: 30_000,
+            tenant_runs_at_once: 4,
             shutdown_grace_ms: 30_000,
         }
     }

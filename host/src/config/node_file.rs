@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -15,7 +16,9 @@ use super::grant::{DEFAULT_TENANT, parse_network, parse_origin};
 use super::name::{component, name};
 use super::node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 use super::problem::{Problems, nearest};
+use super::quota::Quotas;
 use super::section::Section;
+use super::tenant_policy::TenantPolicy;
 use super::{llm_environment, mail_environment};
 
 /// The file that is read when none is named and it is there.
@@ -53,6 +56,7 @@ fn read(mut document: Document, folder: &Path, environment: &Environment) -> Res
             .into_iter()
             .map(|(name, section)| (name.to_owned(), tenant(name, section, environment)))
             .collect(),
+        allow_unauthenticated: top.flag("allow_unauthenticated").unwrap_or(false),
         limits: limits(top.section("limits")),
     };
     if node.mail.is_none() && !top.has("smtp") {
@@ -171,8 +175,29 @@ fn tenant(called: &str, section: Section<'_>, environment: &Environment) -> Tena
     // The environment is the operator's, who is the tenant `default`.
     let environment = (called == DEFAULT_TENANT).then_some(environment);
     let routing = section.optional("alerting").map(|alerting| routing(alerting, environment)).unwrap_or_default();
+    let policy = as_written::<TenantPolicy>(&section, "policy", TenantPolicy::checked);
+    let quotas = as_written::<Quotas>(&section, "quotas", Ok);
+    let variables = section.section("variables");
+    let text = |(name, value): (&str, _)| Some((name.to_owned(), variables.member_text(name, value)?.to_owned()));
+    let variables = variables.members().filter_map(text).collect();
     section.finish();
-    Tenant { secrets, grants, routing }
+    Tenant { secrets, grants, policy, quotas, variables, routing }
+}
+
+/// A mapping whose keys are those of a type, as the API takes it too.
+fn as_written<T: Default + DeserializeOwned>(
+    section: &Section<'_>,
+    key: &'static str,
+    check: fn(T) -> Result<T, String>,
+) -> T {
+    let written = Value::Object(section.object(key));
+    match serde_json::from_value(written).map_err(|e| e.to_string()).and_then(check) {
+        Ok(value) => value,
+        Err(why) => {
+            section.fault(key, why, "docs/tenants.md lists what may stand here");
+            T::default()
+        }
+    }
 }
 
 fn origins(section: &Section<'_>) -> Vec<String> {
@@ -190,7 +215,7 @@ fn checked<T>(section: &Section<'_>, key: &'static str, check: fn(&str) -> Resul
     sound
 }
 
-fn recipient(text: &str) -> Result<String, (String, String)> {
+pub(super) fn recipient(text: &str) -> Result<String, (String, String)> {
     let sound = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty()
             && !domain.is_empty()

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::NotifierUse;
 use super::metric_set::{MetricSet, selects};
 use super::metric_tags::MetricTags;
 use super::routing::Grouping;
+use super::{DetectorUse, NotifierUse};
 use crate::series::{Labels, Millis};
 
 /// How models are fit.
@@ -243,6 +243,45 @@ impl Default for ChangePolicy {
             include: MetricSet::default(),
             exclude: MetricSet::default(),
         }
+    }
+}
+
+/// `capacity_*`: limits that a trend must not be on its way to.
+#[derive(Clone, Debug, Default)]
+pub struct CapacityPolicy {
+    /// Limits have been given, and `disable_capacity` is not true.
+    pub enabled: bool,
+    /// `capacity_limits`, entries by name first. For that of one series see
+    /// [`CapacityPolicy::limit`].
+    pub limits: Vec<CapacityUse>,
+}
+
+/// An entry of `capacity_limits`.
+#[derive(Clone, Debug)]
+pub struct CapacityUse {
+    /// The metrics that it is for.
+    pub metrics: MetricSet,
+    /// `upper` or `lower`, one of the two.
+    pub bounds: Bounds,
+    /// `of`: the limit is so many times what the series with this metric name, and otherwise
+    /// the same labels, is at the time.
+    pub of: Option<String>,
+    /// `horizon`, else `capacity_horizon`: how far ahead is looked, in milliseconds.
+    pub horizon_ms: Millis,
+    /// The resolution that is judged, in milliseconds: about a thousandth of the horizon, and
+    /// a multiple of the batch's step.
+    pub step_ms: u32,
+    /// `capacity_fn` with `capacity_params`, the limit and the horizon.
+    pub detector: DetectorUse,
+}
+
+impl CapacityPolicy {
+    /// What models of capacity are kept under.
+    pub const TAG: &str = "capacity_limits";
+
+    /// The entry that is for a series, by its place: the first that it is in.
+    pub fn limit(&self, metric_name: &str, labels: &Labels) -> Option<usize> {
+        self.limits.iter().position(|limit| self.enabled && limit.metrics.contains(metric_name, labels))
     }
 }
 

@@ -151,7 +151,7 @@ fn a_batch_of_two_lines_has_every_default() {
     assert!(batch.alert.notifiers.is_empty());
     assert!(batch.alert.routed && batch.chain);
     let idle: Vec<_> = Job::ALL.into_iter().filter(|job| !batch.runs(*job)).collect();
-    assert_eq!(idle, [Job::Change, Job::LlmAlert, Job::Plot]);
+    assert_eq!(idle, [Job::Change, Job::Capacity, Job::LlmAlert, Job::Plot]);
     assert_eq!(batch.judged, JudgedGrid { step_ms: 60_000, aggregate: Aggregate::Last });
     assert_eq!((batch.summary_ms, batch.delete_after_ms), (86_400_000, 365 * 86_400_000));
     assert!(!batch.threshold.enabled && !batch.change.enabled && batch.llm.analyst.is_none());
@@ -176,6 +176,26 @@ fn the_names_of_some_detectors_are_algorithms_of_one_component() {
         ("windows", "winknn-batch", &windows),
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn holt_winters_is_an_algorithm_of_seasonal() {
+    let batch =
+        batch("model_configs:\n- {model_name: seasonal}\n- {model_name: Holt-Winters, model_params: {gamma: 0.2}}\n");
+    let found: Vec<_> = batch.detectors.iter().map(|d| (d.plugin.as_str(), d.tag.as_str(), &d.config)).collect();
+    let (none, faster) = (json!({}), json!({"gamma": 0.2, "algorithm": "holt-winters"}));
+    let expected = [("seasonal", "seasonal", &none), ("seasonal", "holt-winters", &faster)];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_members_of_the_default_detector_are_detectors_by_name() {
+    let batch =
+        batch("model_configs:\n- {model_name: level-shift}\n- {model_name: point, model_params: {season: null}}\n");
+    let found: Vec<_> = batch.detectors.iter().map(|d| (d.plugin.as_str(), d.tag.as_str(), &d.config)).collect();
+    let (shift, point) =
+        (json!({"members": ["level-shift"]}), json!({"members": ["winknn-short", "ewma-resid"], "season": null}));
+    assert_eq!(found, [("robust", "level-shift", &shift), ("robust", "point", &point)]);
 }
 
 #[test]

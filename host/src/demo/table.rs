@@ -21,6 +21,8 @@ pub struct Alert {
     pub began: Millis,
     /// Its score there; NaN for a threshold.
     pub score: f64,
+    /// When it said that a limit will be reached, if it did.
+    pub foretold: Option<Millis>,
 }
 
 /// How an incident was found.
@@ -45,6 +47,8 @@ pub struct Row {
     pub span: Range<Millis>,
     /// The first alert in it; `None` if it was missed.
     pub found: Option<Find>,
+    /// How long before its limit was reached that was first foretold, in milliseconds.
+    pub ahead_ms: Option<Millis>,
 }
 
 /// The judgement of one replay.
@@ -70,6 +74,7 @@ impl Table {
         };
         let row = |incident: &Incident| {
             let first = others.iter().find(|a| concerns(incident, a));
+            let foretold = others.iter().filter(|a| concerns(incident, a)).filter_map(|a| a.foretold).min();
             Row {
                 scenario: incident.scenario,
                 title: incident.title,
@@ -79,6 +84,7 @@ impl Table {
                     score: a.score,
                     labels: a.labels.clone(),
                 }),
+                ahead_ms: incident.limit.zip(foretold).map(|(limit, foretold)| limit - foretold),
             }
         };
         let rows = incidents.iter().map(row).collect();
@@ -102,9 +108,13 @@ impl fmt::Display for Row {
         write!(f, "{}: {}", self.scenario.name(), self.title)?;
         match &self.found {
             Some(found) => {
-                write!(f, ": found after {} min, score {:.2}, {}", found.delay_ms / 60_000, found.score, found.labels)
+                write!(f, ": found after {} min, score {:.2}, {}", found.delay_ms / 60_000, found.score, found.labels)?;
             }
-            None => f.write_str(": missed"),
+            None => f.write_str(": missed")?,
+        }
+        match self.ahead_ms {
+            Some(ahead) => write!(f, ", its limit foretold {:.1} h ahead", ahead as f64 / 3_600_000.0),
+            None => Ok(()),
         }
     }
 }
@@ -129,7 +139,7 @@ pub fn static_threshold(
         let beyond = value < low || value > high;
         let snoozed = alerts.last().is_some_and(|a| time - a.began < snooze_ms);
         if beyond && !was_beyond && !snoozed {
-            alerts.push(Alert { labels: labels.clone(), began: time, score: f64::NAN });
+            alerts.push(Alert { labels: labels.clone(), began: time, score: f64::NAN, foretold: None });
         }
         was_beyond = beyond;
     }
@@ -147,12 +157,18 @@ mod tests {
     }
 
     fn alert(name: &str, minute: Millis) -> Alert {
-        Alert { labels: labels(name), began: minute * MINUTE, score: 0.9 }
+        Alert { labels: labels(name), began: minute * MINUTE, score: 0.9, foretold: None }
     }
 
     fn incident() -> Incident {
         let span = 100 * MINUTE..130 * MINUTE;
-        Incident { scenario: Scenario::NetworkIssues, title: "a cable", series: vec![1], span }
+        Incident {
+            scenario: Scenario::NetworkIssues,
+            title: "a cable",
+            series: vec![1],
+            span,
+            limit: Some(200 * MINUTE),
+        }
     }
 
     fn judge(alerts: &[Alert]) -> Table {
@@ -166,6 +182,14 @@ mod tests {
         assert_eq!((found.delay_ms, found.labels), (4 * MINUTE, labels("b")));
         assert_eq!(table.others, [alert("a", 7)]);
         assert_eq!((table.found(), table.others_a_day()), (1, 1.0));
+    }
+
+    #[test]
+    fn a_limit_is_foretold_by_the_first_alert_that_does() {
+        let foretold = |minute| Alert { foretold: Some((minute + 5) * MINUTE), ..alert("b", minute) };
+        let table = judge(&[alert("b", 102), foretold(110), foretold(120)]);
+        assert_eq!(table.rows[0].ahead_ms, Some(85 * MINUTE));
+        assert_eq!(judge(&[alert("b", 102)]).rows[0].ahead_ms, None);
     }
 
     #[test]

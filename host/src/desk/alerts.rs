@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::page::{Listing, newest_first};
 use super::silences::active;
-use super::{Ask, Desk, DeskError, instant};
-use crate::alert::Silence;
+use super::{Ask, Desk, DeskError, Page, instant};
+use crate::alert::{Outlook, Silence};
 use crate::message::{Act, AlertKind, AlertPhase};
 use crate::series::Millis;
 use crate::store::{AlertFilter, AlertRecord, DocumentKind, DocumentWrite};
@@ -22,7 +24,7 @@ const COMMENT_BYTES: usize = 4 << 10;
 static ACTS: Mutex<()> = Mutex::new(());
 
 /// Which alerts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlertQuery {
     /// Of this batch; `None`: of all.
@@ -33,10 +35,12 @@ pub struct AlertQuery {
     pub all: bool,
     /// At most so many, the last started first.
     pub limit: Option<usize>,
+    /// The `next` of an earlier answer.
+    pub cursor: Option<String>,
 }
 
 /// One alert.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AlertShow {
     /// Its identity, or a beginning of it that no other has.
     #[serde(default)]
@@ -44,7 +48,7 @@ pub struct AlertShow {
 }
 
 /// Says that somebody looks after an alert: it is not repeated until it is over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Acknowledge {
     /// Its identity, or a beginning of it.
@@ -58,7 +62,7 @@ pub struct Acknowledge {
 }
 
 /// Takes an acknowledgement back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unacknowledge {
     /// Its identity, or a beginning of it.
@@ -67,7 +71,7 @@ pub struct Unacknowledge {
 }
 
 /// Tells nobody of an alert until an instant; one that has passed ends a snooze.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Snooze {
     /// Its identity, or a beginning of it.
@@ -77,11 +81,12 @@ pub struct Snooze {
     pub by: String,
     /// Until when.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub until: Millis,
 }
 
 /// An alert as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AlertView {
     /// Its identity.
     pub id: String,
@@ -90,12 +95,14 @@ pub struct AlertView {
     /// The batch.
     pub batch: String,
     /// What raised it.
+    #[schema(value_type = String)]
     pub kind: AlertKind,
     /// The series' `metric_name`.
     pub metric: String,
     /// The series' labels.
     pub labels: BTreeMap<String, String>,
     /// Where it is in its life.
+    #[schema(value_type = String)]
     pub phase: AlertPhase,
     /// That somebody looks after it.
     pub acknowledged: Option<Acknowledged>,
@@ -105,26 +112,44 @@ pub struct AlertView {
     pub silenced_by: Vec<String>,
     /// The first point over the threshold.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub started: Millis,
     /// The point at which it began to fire.
     #[serde(with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub fired: Option<Millis>,
     /// The point at which it was over.
     #[serde(with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub ended: Option<Millis>,
     /// When its worst point was.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub worst_at: Millis,
     /// What came there.
     pub value: Option<f64>,
     /// The edges of what was expected there; `None` where there is none.
+    #[schema(value_type = Vec<Option<f64>>)]
     pub expected: (Option<f64>, Option<f64>),
     /// 0 to 1; for a kind without scores how far over its limit, 1 being at it.
     pub score: Option<f64>,
     /// The threshold that was crossed.
     pub threshold: Option<f64>,
     /// The parts of the worst score, largest first.
+    #[schema(value_type = Vec<Vec<Object>>)]
     pub terms: Vec<(String, f64)>,
+    /// When its limit will be reached, as it is foreseen.
+    #[serde(with = "instant::option")]
+    #[schema(value_type = Option<String>)]
+    pub limit_at: Option<Millis>,
+    /// Hardly before this.
+    #[serde(with = "instant::option")]
+    #[schema(value_type = Option<String>)]
+    pub limit_earliest: Option<Millis>,
+    /// Hardly after this.
+    #[serde(with = "instant::option")]
+    #[schema(value_type = Option<String>)]
+    pub limit_latest: Option<Millis>,
     /// Events that were on or had just been.
     pub events: Vec<String>,
     /// Why, in words, where something said so.
@@ -132,22 +157,24 @@ pub struct AlertView {
 }
 
 /// That somebody looks after an alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Acknowledged {
     /// Who.
     pub by: String,
     /// Since when.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub at: Millis,
     /// What they wrote.
     pub comment: String,
 }
 
 /// That nobody is told of an alert for a while.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Snoozed {
     /// Until when.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub until: Millis,
     /// Who said so.
     pub by: String,
@@ -169,6 +196,7 @@ impl AlertView {
         let act = act(desk, &record)?;
         let known = |value: f64| value.is_finite().then_some(value);
         let labels = desk.labels(&record);
+        let outlook = Outlook::of(&record);
         let over = record.phase == AlertPhase::Resolved;
         let silences = silences.iter().filter(|silence| !over && silence.matchers.matches(&labels));
         Ok(Self {
@@ -193,6 +221,9 @@ impl AlertView {
             expected: (known(record.worst.lower), known(record.worst.upper)),
             score: known(record.worst.score),
             threshold: known(record.threshold),
+            limit_at: outlook.expected,
+            limit_earliest: outlook.earliest,
+            limit_latest: outlook.latest,
             terms: record.terms.into_iter().filter(|(_, part)| part.is_finite()).collect(),
             events: record.events,
             explanation: record.explanation,
@@ -201,21 +232,26 @@ impl AlertView {
 }
 
 impl Ask for AlertQuery {
-    type Reply = Vec<AlertView>;
+    type Reply = Page<AlertView>;
 
-    fn ask(&self, desk: &Desk<'_>) -> Result<Vec<AlertView>, DeskError> {
+    fn ask(&self, desk: &Desk<'_>) -> Result<Page<AlertView>, DeskError> {
         let key = self.batch.as_deref().map(|named| desk.batch(named)).transpose()?;
-        let mut records = desk.store.alerts(&AlertFilter { key, open: !self.all, ..AlertFilter::default() })?;
+        let mut records = desk.alerts(&AlertFilter { key, open: !self.all, ..AlertFilter::default() })?;
         if let Some(text) = &self.metric {
             records.retain(|record| record.name.contains(text.as_str()));
         }
-        records.truncate(self.limit.unwrap_or(usize::MAX));
-        let silences = desk.active_silences()?;
-        let view = |record: AlertRecord| {
-            let own = silences.get(&record.key.tenant).map(Vec::as_slice).unwrap_or_default();
-            AlertView::of(desk, record, own)
-        };
-        records.into_iter().map(view).collect()
+        let key = |record: &AlertRecord| format!("{} {} {}", newest_first(record.started), record.key, record.id);
+        let page = Page::of(records, key, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
+        let silences = active(desk, desk.tenant)?;
+        page.map(|record| AlertView::of(desk, record, &silences))
+    }
+}
+
+impl Listing for AlertQuery {
+    type Item = AlertView;
+
+    fn go_on(&mut self, cursor: Option<String>, limit: usize) {
+        (self.cursor, self.limit) = (cursor, Some(limit));
     }
 }
 
@@ -276,7 +312,7 @@ impl Desk<'_> {
             )));
         }
         for open in [true, false] {
-            let mut found = self.store.alerts(&AlertFilter { open, ..AlertFilter::default() })?;
+            let mut found = self.alerts(&AlertFilter { open, ..AlertFilter::default() })?;
             found.retain(|record| record.id.starts_with(id));
             if let [_, _, ..] = found.as_slice() {
                 let ids: Vec<_> = found.iter().take(20).map(|a| format!("\n  {}  {}", a.id, a.name)).collect();

@@ -1,10 +1,12 @@
 //! Events: deploys and maintenances, as people and their pipelines enter them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::alerts::{author, comment};
+use super::page::{Listing, newest_first};
 use super::silences::matchers;
-use super::{Ask, Desk, DeskError, default_tenant, hex, instant, random};
+use super::{Ask, Desk, DeskError, Page, hex, instant, random};
 use crate::alert::{Effect, Marker};
 use crate::series::{Matchers, Millis};
 use crate::store::{DocumentKind, DocumentWrite};
@@ -13,20 +15,21 @@ use crate::store::{DocumentKind, DocumentWrite};
 const LISTED_MS: Millis = 7 * 86_400_000;
 
 /// Which events.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventQuery {
     /// Also those that ended more than a week ago.
     pub all: bool,
+    /// At most so many, the newest first.
+    pub limit: Option<usize>,
+    /// The `next` of an earlier answer.
+    pub cursor: Option<String>,
 }
 
 /// A new event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventAdd {
-    /// The tenant.
-    #[serde(default = "default_tenant")]
-    pub tenant: String,
     /// In one word: `deploy`, `maintenance`.
     pub kind: String,
     /// For people: `checkout v2.3`.
@@ -37,9 +40,11 @@ pub struct EventAdd {
     pub matchers: String,
     /// When it began; `None`: now.
     #[serde(default, with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub start: Option<Millis>,
     /// When it ends; `None`: it is one instant.
     #[serde(default, with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub end: Option<Millis>,
     /// No alert that matches begins while it lasts.
     #[serde(default)]
@@ -52,7 +57,7 @@ pub struct EventAdd {
 }
 
 /// Ends an event now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventEnd {
     /// Its name, or a beginning of it that no other has.
@@ -61,7 +66,7 @@ pub struct EventEnd {
 }
 
 /// An event as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
     /// Its name.
     pub id: String,
@@ -75,9 +80,11 @@ pub struct EventView {
     pub matchers: String,
     /// When it began.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub start: Millis,
     /// When it ends; `None`: it is one instant.
     #[serde(with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub end: Option<Millis>,
     /// No alert begins while it lasts.
     pub mute: bool,
@@ -108,18 +115,24 @@ impl EventView {
 }
 
 impl Ask for EventQuery {
-    type Reply = Vec<EventView>;
+    type Reply = Page<EventView>;
 
-    fn ask(&self, desk: &Desk<'_>) -> Result<Vec<EventView>, DeskError> {
-        let mut views = Vec::new();
-        for tenant in desk.tenants() {
-            let events = desk.store.documents::<Marker>(&tenant, DocumentKind::Event, "")?;
-            let listed = |marker: &Marker| self.all || marker.end.unwrap_or(marker.start) > desk.now - LISTED_MS;
-            let events = events.into_iter().map(|(_, marker)| marker).filter(listed);
-            views.extend(events.map(|marker| EventView::of(&tenant, marker)));
-        }
-        views.sort_by(|a, b| (b.start, &b.id).cmp(&(a.start, &a.id)));
-        Ok(views)
+    fn ask(&self, desk: &Desk<'_>) -> Result<Page<EventView>, DeskError> {
+        let events = desk.store.documents::<Marker>(desk.tenant, DocumentKind::Event, "")?;
+        let listed = |marker: &Marker| self.all || marker.end.unwrap_or(marker.start) > desk.now - LISTED_MS;
+        let events = events.into_iter().map(|(_, marker)| marker).filter(listed);
+        let mut views: Vec<EventView> = events.map(|marker| EventView::of(desk.tenant, marker)).collect();
+        views.sort_by(|a, b| b.start.cmp(&a.start).then_with(|| a.id.cmp(&b.id)));
+        let key = |view: &EventView| format!("{} {}", newest_first(view.start), view.id);
+        Page::of(views, key, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)
+    }
+}
+
+impl Listing for EventQuery {
+    type Item = EventView;
+
+    fn go_on(&mut self, cursor: Option<String>, limit: usize) {
+        (self.cursor, self.limit) = (cursor, Some(limit));
     }
 }
 
@@ -151,7 +164,7 @@ impl Ask for EventAdd {
             by: author(&self.by)?,
         };
         marker.check().map_err(|e| DeskError::invalid(e.to_string()))?;
-        desk.write_event(&self.tenant, marker)
+        desk.write_event(desk.tenant, marker)
     }
 }
 

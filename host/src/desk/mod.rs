@@ -13,18 +13,27 @@ mod error;
 mod events;
 pub mod instant;
 mod link;
+mod page;
+mod points;
 mod query;
 mod random;
+mod runs;
 mod series;
+mod series_list;
 mod silences;
+pub mod tenants;
 pub mod why;
 
 pub use alerts::{Acknowledge, Acknowledged, AlertQuery, AlertShow, AlertView, Snooze, Snoozed, Unacknowledge};
 pub use error::DeskError;
 pub use events::{EventAdd, EventEnd, EventQuery, EventView};
 pub use link::{Action, Claim, LinkError, Links, MessageLinks};
+pub use page::{Listing, Page};
+pub use points::{PointQuery, PointView};
 pub use query::{Query, QueryWhat, Rows, counts};
 pub use random::{hex, random};
+pub use runs::{RunQuery, RunView};
+pub use series_list::{SeriesQuery, SeriesView};
 pub use silences::{SilenceAdd, SilenceExpire, SilenceQuery, SilenceState, SilenceView};
 pub use why::{Trace, Why};
 
@@ -32,11 +41,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use crate::alert::{alert_labels, alert_name};
-use crate::config::{Batch, BatchKey, DEFAULT_TENANT};
+use crate::config::{Batch, BatchKey, Node as NodeConfig};
 use crate::series::{Labels, Millis};
-use crate::store::{AlertRecord, Database};
+use crate::store::{AlertFilter, AlertRecord, Database};
 
 /// The batches as they are configured now; one whose file is gone or wrong is not there.
 pub type Batches<'a> = BTreeMap<BatchKey, &'a Batch>;
@@ -48,6 +58,10 @@ pub struct Desk<'a> {
     pub store: &'a Database,
     /// How the batches are configured.
     pub batches: &'a Batches<'a>,
+    /// The node's file.
+    pub config: &'a NodeConfig,
+    /// The tenant that asks: nothing of another is answered, and nothing of another changed.
+    pub tenant: &'a str,
     /// The time.
     pub now: Millis,
 }
@@ -55,7 +69,7 @@ pub struct Desk<'a> {
 /// A request.
 pub trait Ask: Serialize + DeserializeOwned + Send + 'static {
     /// What is answered.
-    type Reply: Serialize + DeserializeOwned + Send + 'static;
+    type Reply: Serialize + DeserializeOwned + ToSchema + Send + 'static;
 
     /// Does what is asked.
     fn ask(&self, desk: &Desk<'_>) -> Result<Self::Reply, DeskError>;
@@ -63,7 +77,7 @@ pub trait Ask: Serialize + DeserializeOwned + Send + 'static {
 
 impl Desk<'_> {
     fn batch(&self, named: &str) -> Result<BatchKey, DeskError> {
-        batch(self.store, named)
+        batch(self.store, self.tenant, named)
     }
 
     /// What routes and silences look at.
@@ -81,25 +95,31 @@ impl Desk<'_> {
         Labels::new(labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap_or_default()
     }
 
-    /// The tenants that have anything.
-    fn tenants(&self) -> Vec<String> {
-        let mut tenants: Vec<String> = self.store.batches().into_iter().map(|key| key.tenant).collect();
-        tenants.push(DEFAULT_TENANT.to_owned());
-        tenants.sort();
-        tenants.dedup();
-        tenants
+    /// The alerts of this desk's tenant that a filter chooses, the last started first.
+    fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertRecord>, DeskError> {
+        let mut alerts = Vec::new();
+        let own = match &filter.key {
+            Some(key) => vec![key.clone()],
+            None => self.store.batches_of(self.tenant),
+        };
+        for key in own {
+            alerts.extend(self.store.alerts(&AlertFilter { key: Some(key), ..filter.clone() })?);
+        }
+        alerts.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| (&a.key, &a.id).cmp(&(&b.key, &b.id))));
+        Ok(alerts)
     }
 }
 
-fn default_tenant() -> String {
-    DEFAULT_TENANT.to_owned()
-}
-
-/// The batch of this name in the store: `orders`, or `tenant/orders`.
-pub fn batch(store: &Database, named: &str) -> Result<BatchKey, DeskError> {
-    let (tenant, name) = named.split_once('/').unwrap_or((DEFAULT_TENANT, named));
+/// The batch of this name among those of a tenant in the store: `orders`, or `tenant/orders`.
+pub fn batch(store: &Database, tenant: &str, named: &str) -> Result<BatchKey, DeskError> {
+    let (of, name) = named.split_once('/').unwrap_or((tenant, named));
+    if of != tenant {
+        return Err(DeskError::unknown(format!(
+            "`{named}` is no batch of the tenant {tenant}; a command asks for another with --tenant"
+        )));
+    }
     let key = BatchKey { tenant: tenant.to_owned(), batch: name.to_owned() };
-    let known = store.batches();
+    let known = store.batches_of(tenant);
     // What is the tenant's stands under `*`.
     if known.contains(&key) || key.is_tenant() {
         return Ok(key);

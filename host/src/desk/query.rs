@@ -4,14 +4,15 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::{Ask, Desk, DeskError, instant};
+use super::{Ask, Desk, DeskError, instant, page};
 use crate::config::BatchKey;
 use crate::series::Millis;
 use crate::store::{AlertFilter, DeliveryFilter, Peak, RunFilter, RunRecord, RunState, SeriesRecord};
 
 /// What to show of a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum QueryWhat {
     /// The series of the batch.
@@ -30,7 +31,7 @@ pub enum QueryWhat {
 }
 
 /// Asks for rows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Query {
     /// The batch; all are listed where none is named.
@@ -41,45 +42,75 @@ pub struct Query {
     pub metric: Option<String>,
     /// From this instant on.
     #[serde(with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub from: Option<Millis>,
     /// To before this instant.
     #[serde(with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub to: Option<Millis>,
     /// The newest so many rows of each series, or so many runs.
     pub last: Option<usize>,
+    /// At most so many rows in an answer.
+    pub limit: Option<usize>,
+    /// The `next` of an earlier answer.
+    pub cursor: Option<String>,
 }
 
 /// A table.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rows {
     /// The names of its columns.
     pub columns: Vec<String>,
     /// Its rows, a cell a column.
+    #[schema(value_type = Vec<Vec<Object>>)]
     pub rows: Vec<Vec<Value>>,
+    /// What to pass as `cursor` for the rows after these; `None`: there are none.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 impl Rows {
     fn of(columns: &[&str], rows: Vec<Vec<Value>>) -> Self {
-        Self { columns: columns.iter().map(|name| (*name).to_owned()).collect(), rows }
+        Self { columns: columns.iter().map(|name| (*name).to_owned()).collect(), rows, next: None }
     }
 }
 
 /// Rows where none are asked for by number.
 const LAST: usize = 20;
+/// Rows of one answer.
+const ROWS: usize = 10_000;
 
 impl Ask for Query {
     type Reply = Rows;
 
     fn ask(&self, desk: &Desk<'_>) -> Result<Rows, DeskError> {
+        let from = match &self.cursor {
+            Some(cursor) => {
+                page::read(cursor)?.parse().map_err(|_| DeskError::invalid("the cursor is not one of ours"))?
+            }
+            None => 0,
+        };
+        let to = self.limit.unwrap_or(ROWS).clamp(1, ROWS).saturating_add(from);
+        let mut rows = self.rows_up_to(desk, to.saturating_add(1))?;
+        rows.next = (rows.rows.len() > to).then(|| page::cursor(&to.to_string()));
+        rows.rows.truncate(to);
+        rows.rows.drain(..from.min(rows.rows.len()));
+        Ok(rows)
+    }
+}
+
+impl Query {
+    /// The rows, or at least the first `most` of them.
+    fn rows_up_to(&self, desk: &Desk<'_>, most: usize) -> Result<Rows, DeskError> {
         let Some(named) = &self.batch else {
-            let batches = desk.store.batches().into_iter().map(|key| vec![key.to_string().into()]);
+            let batches = desk.store.batches_of(desk.tenant).into_iter().map(|key| vec![key.to_string().into()]);
             return Ok(Rows::of(&["batch"], batches.collect()));
         };
         let key = desk.batch(named)?;
         match self.what {
             QueryWhat::Series => Ok(self.series(desk, &key)),
-            QueryWhat::Values => self.values(desk, &key),
-            QueryWhat::Scores => self.scores(desk, &key),
+            QueryWhat::Values => self.values(desk, &key, most),
+            QueryWhat::Scores => self.scores(desk, &key, most),
             QueryWhat::Alerts => self.alerts(desk, &key),
             QueryWhat::Runs => self.runs(desk, &key),
             QueryWhat::Deliveries => self.deliveries(desk, &key),
@@ -116,9 +147,12 @@ impl Query {
         Rows::of(&["metric_name", "first", "last", "scored_to"], rows)
     }
 
-    fn values(&self, desk: &Desk<'_>, key: &BatchKey) -> Result<Rows, DeskError> {
+    fn values(&self, desk: &Desk<'_>, key: &BatchKey, most: usize) -> Result<Rows, DeskError> {
         let mut rows = Vec::new();
         for s in self.selected(desk, key) {
+            if rows.len() >= most {
+                break;
+            }
             for column in desk.store.values(key, &[s.id], self.span())? {
                 let from = column.values.len().saturating_sub(self.last());
                 let points = column.timestamps.iter().zip(&column.values).skip(from);
@@ -128,9 +162,12 @@ impl Query {
         Ok(Rows::of(&["metric_timestamp", "metric_name", "metric_value"], rows))
     }
 
-    fn scores(&self, desk: &Desk<'_>, key: &BatchKey) -> Result<Rows, DeskError> {
+    fn scores(&self, desk: &Desk<'_>, key: &BatchKey, most: usize) -> Result<Rows, DeskError> {
         let mut rows = Vec::new();
         for s in self.selected(desk, key) {
+            if rows.len() >= most {
+                break;
+            }
             for column in desk.store.scores(key, &[s.id], self.span())? {
                 let from = column.rows.len().saturating_sub(self.last());
                 rows.extend(column.rows.into_iter().skip(from).map(|row| {

@@ -1,30 +1,31 @@
 //! Silences: alerts that match are told to nobody for a while.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::alerts::{author, comment};
-use super::{Ask, Desk, DeskError, default_tenant, hex, instant, random};
+use super::page::{Listing, newest_first};
+use super::{Ask, Desk, DeskError, Page, hex, instant, random};
 use crate::alert::Silence;
 use crate::series::{Matchers, Millis};
 use crate::store::{AlertFilter, DocumentKind, DocumentWrite};
 
 /// Which silences.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SilenceQuery {
     /// Also those that are over.
     pub all: bool,
+    /// At most so many, the first to end first.
+    pub limit: Option<usize>,
+    /// The `next` of an earlier answer.
+    pub cursor: Option<String>,
 }
 
 /// A new silence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SilenceAdd {
-    /// The tenant.
-    #[serde(default = "default_tenant")]
-    pub tenant: String,
     /// What an alert must match, as `job="api", instance=~"a.*"`.
     pub matchers: String,
     /// Who.
@@ -34,14 +35,16 @@ pub struct SilenceAdd {
     pub comment: String,
     /// From when on; `None`: from now on.
     #[serde(default, with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub start: Option<Millis>,
     /// To before when.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub end: Millis,
 }
 
 /// Ends a silence now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SilenceExpire {
     /// Its identity, or a beginning of it that no other has.
@@ -50,7 +53,7 @@ pub struct SilenceExpire {
 }
 
 /// Whether a silence holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SilenceState {
     /// It begins later.
@@ -62,7 +65,7 @@ pub enum SilenceState {
 }
 
 /// A silence as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SilenceView {
     /// Its identity.
     pub id: String,
@@ -78,28 +81,35 @@ pub struct SilenceView {
     pub comment: String,
     /// From when on.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub start: Millis,
     /// To before when.
     #[serde(with = "instant")]
+    #[schema(value_type = String)]
     pub end: Millis,
     /// How many alerts that are not over match it.
     pub alerts: usize,
 }
 
 impl Ask for SilenceQuery {
-    type Reply = Vec<SilenceView>;
+    type Reply = Page<SilenceView>;
 
-    fn ask(&self, desk: &Desk<'_>) -> Result<Vec<SilenceView>, DeskError> {
-        let mut views = Vec::new();
-        for tenant in desk.tenants() {
-            for (_, silence) in desk.store.documents::<Silence>(&tenant, DocumentKind::Silence, "")? {
-                if self.all || silence.end > desk.now {
-                    views.push(desk.silence_view(&tenant, silence)?);
-                }
-            }
-        }
-        views.sort_by(|a, b| (a.end, &a.id).cmp(&(b.end, &b.id)));
-        Ok(views)
+    fn ask(&self, desk: &Desk<'_>) -> Result<Page<SilenceView>, DeskError> {
+        let all = desk.store.documents::<Silence>(desk.tenant, DocumentKind::Silence, "")?.into_iter();
+        let mut all: Vec<Silence> =
+            all.map(|(_, silence)| silence).filter(|silence| self.all || silence.end > desk.now).collect();
+        all.sort_by(|a, b| (a.end, &a.id).cmp(&(b.end, &b.id)));
+        let key = |silence: &Silence| format!("{} {}", newest_first(!silence.end), silence.id);
+        let page = Page::of(all, key, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
+        page.map(|silence| desk.silence_view(desk.tenant, silence))
+    }
+}
+
+impl Listing for SilenceQuery {
+    type Item = SilenceView;
+
+    fn go_on(&mut self, cursor: Option<String>, limit: usize) {
+        (self.cursor, self.limit) = (cursor, Some(limit));
     }
 }
 
@@ -117,10 +127,10 @@ impl Ask for SilenceAdd {
             )));
         }
         let (author, comment) = (author(&self.author)?, comment(&self.comment)?);
-        let id = desk.free_id(&self.tenant, DocumentKind::Silence)?;
+        let id = desk.free_id(desk.tenant, DocumentKind::Silence)?;
         let silence = Silence { id, matchers, author, comment, start, end: self.end };
-        desk.write_silence(&self.tenant, &silence)?;
-        desk.silence_view(&self.tenant, silence)
+        desk.write_silence(desk.tenant, &silence)?;
+        desk.silence_view(desk.tenant, silence)
     }
 }
 
@@ -152,9 +162,8 @@ impl Desk<'_> {
             Silence { start, .. } if start > self.now => SilenceState::Pending,
             _ => SilenceState::Active,
         };
-        let alerts = self.store.alerts(&AlertFilter { open: true, ..AlertFilter::default() })?;
-        let matches = alerts.iter().filter(|alert| alert.key.tenant == tenant);
-        let matches = matches.filter(|alert| silence.matchers.matches(&self.labels(alert)));
+        let alerts = self.alerts(&AlertFilter { open: true, ..AlertFilter::default() })?;
+        let matches = alerts.iter().filter(|alert| silence.matchers.matches(&self.labels(alert)));
         Ok(SilenceView {
             alerts: matches.count(),
             tenant: tenant.to_owned(),
@@ -168,12 +177,6 @@ impl Desk<'_> {
         })
     }
 
-    /// The silences that hold now, a tenant each.
-    pub(super) fn active_silences(&self) -> Result<BTreeMap<String, Vec<Silence>>, DeskError> {
-        let own = |tenant: String| Ok((tenant.clone(), active(self, &tenant)?));
-        self.tenants().into_iter().map(own).collect()
-    }
-
     /// A name that no document of this kind has, short enough to type.
     pub(super) fn free_id(&self, tenant: &str, kind: DocumentKind) -> Result<String, DeskError> {
         loop {
@@ -184,19 +187,16 @@ impl Desk<'_> {
         }
     }
 
-    /// The document of any tenant whose name begins so, with its tenant.
+    /// The document of this desk's tenant whose name begins so, with its tenant.
     pub(super) fn one_of<T: serde::de::DeserializeOwned>(
         &self,
         kind: DocumentKind,
         what: &str,
         id: &str,
     ) -> Result<(String, T), DeskError> {
-        let mut found = Vec::new();
-        for tenant in self.tenants() {
-            let own = self.store.documents::<T>(&tenant, kind, "")?.into_iter();
-            let own = own.filter(|(name, _)| begins(name, id));
-            found.extend(own.map(|(name, value)| (name, tenant.clone(), value)));
-        }
+        let own = self.store.documents::<T>(self.tenant, kind, "")?.into_iter();
+        let own = own.filter(|(name, _)| begins(name, id));
+        let mut found: Vec<_> = own.map(|(name, value)| (name, self.tenant.to_owned(), value)).collect();
         if let Some(at) = found.iter().position(|(name, ..)| name == id) {
             let (_, tenant, value) = found.swap_remove(at);
             return Ok((tenant, value));

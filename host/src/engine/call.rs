@@ -13,6 +13,8 @@ use super::{Cell, epoch};
 pub enum Stop {
     /// It wanted more memory than the limit, in bytes.
     Memory(usize),
+    /// All that its owner runs wanted more memory than the owner may have, in bytes.
+    OwnerMemory(usize),
     /// It ran longer than the limit.
     Cpu(Duration),
     /// It ran and waited longer than the limit.
@@ -74,6 +76,9 @@ impl Failure {
         }
         if error.is::<PoolConcurrencyLimitError>() {
             return Stop::Busy;
+        }
+        if let Some(limit) = cell.memory.account_refused() {
+            return Stop::OwnerMemory(limit);
         }
         // A guest that is refused memory aborts: "unreachable" would hide why.
         if cell.memory.refused() {

@@ -7,6 +7,8 @@
 //! store that trapped is never used again. It does not hold against a fault in the
 //! compiler: a tenant who must be kept apart by law gets a process of their own.
 
+mod account;
+mod budget;
 mod cache;
 mod call;
 mod epoch;
@@ -27,6 +29,8 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Stor
 
 use crate::config::Limits;
 
+pub use account::Account;
+pub use budget::{Budget, Load};
 pub use cache::{Cache, Source};
 pub use call::{Failure, Refusal, Stop, within};
 pub use executor::{Executor, Lost};
@@ -144,10 +148,10 @@ impl Engine {
         self.executor.block(compile).await.map_err(|lost| lost.to_string())?
     }
 
-    /// A store whose limits act.
-    pub fn store<T: Send + 'static>(&self, data: T) -> Store<Cell<T>> {
+    /// A store whose limits act, and whose memory an owner is charged with.
+    pub fn store<T: Send + 'static>(&self, data: T, account: Arc<Account>) -> Store<Cell<T>> {
         let cell = Cell {
-            memory: limiter::Memory::new(self.limits.instance_memory_bytes),
+            memory: limiter::Memory::new(self.limits.instance_memory_bytes, account),
             cpu: epoch::Cpu::new(Duration::from_millis(self.limits.call_cpu_ms)),
             data,
         };

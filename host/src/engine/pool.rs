@@ -96,6 +96,11 @@ impl<T> Pool<T> {
         self.places.available_permits()
     }
 
+    /// Drops the idle instances that are chosen: of an owner that needs their memory.
+    pub fn forget_those(&self, chosen: impl Fn(&T) -> bool) {
+        self.idle().retain(|idle| !chosen(&idle.alive.instance));
+    }
+
     fn warm(&self, key: u64) -> Option<Alive<T>> {
         let mut idle = self.idle();
         let index = idle.iter().rposition(|idle| idle.key == key)?;

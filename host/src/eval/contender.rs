@@ -65,15 +65,18 @@ fn named(name: &str, mut config: Value) -> (String, Value) {
 pub struct Contender {
     /// As it was written.
     pub name: String,
-    /// Its detectors; the mean of their scores is the score.
     pub(super) members: Vec<Member>,
 }
 
 /// A bound detector.
-pub(super) struct Member {
+pub struct Member {
+    /// The component's name.
     pub plugin: String,
+    /// Sha-256 of the component, in hex.
     pub digest: String,
+    /// The component.
     pub detect: Arc<dyn Detect>,
+    /// The configuration as it is passed.
     pub config: String,
     config_digest: String,
 }
@@ -109,6 +112,11 @@ impl Contender {
             });
         }
         Ok(Self { name: spec.name.clone(), members })
+    }
+
+    /// Its detectors; the mean of their scores is the score.
+    pub fn members(&self) -> &[Member] {
+        &self.members
     }
 
     /// Equal for equal components with equal configurations.

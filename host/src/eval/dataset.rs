@@ -4,6 +4,7 @@
 //! windows. Else each csv in it is a series that has a column for the value and one for the
 //! label (`label`, `anomaly` or `is_anomaly`; any number above 0.5, or `true`). A csv without
 //! them is none of ours and is passed over. What lies in subfolders is a set of its own.
+//! Beside files there are the series of [`super::generated`].
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::EvalError;
+use super::generated::{Recipe, Truth};
 use crate::series::Millis;
 
 /// Midnight, so that slots of the grid begin with a series that has no time of its own.
@@ -21,16 +23,21 @@ const FILE_BYTES: u64 = 256 << 20;
 /// Columns that a grid may have for each row: more is no grid, but a wrong step.
 const COLUMNS_A_ROW: i64 = 50;
 
-/// A file that is a labelled series.
+/// Where a labelled series comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The set that it is in: the name of its folder.
+    /// The set that it is in: the name of its folder, or of what generates it.
     pub set: String,
     /// Its name in the set.
     pub file: String,
-    path: PathBuf,
-    /// NAB's windows, as they are written.
-    windows: Option<Vec<[String; 2]>>,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    /// A file; its labels may be NAB's windows, as they are written.
+    File(PathBuf, Option<Vec<[String; 2]>>),
+    Generated(Recipe),
 }
 
 /// A labelled series.
@@ -58,7 +65,7 @@ pub fn find(path: &Path) -> Result<Vec<Source>, EvalError> {
     let mut found = Vec::new();
     if path.is_file() {
         let set = path.parent().map(name).unwrap_or_default();
-        found.push(Source { set, file: name(path), path: path.to_owned(), windows: None });
+        found.push(Source { set, file: name(path), origin: Origin::File(path.to_owned(), None) });
     } else {
         let sets = if is_nab(path) || !own(path)?.is_empty() { vec![path.to_owned()] } else { folders(path)? };
         for set in sets {
@@ -94,7 +101,7 @@ fn own(folder: &Path) -> Result<Vec<Source>, EvalError> {
     let mut found = Vec::new();
     for path in entries(folder)? {
         if path.extension().is_some_and(|e| e == "csv") && header(&path)?.is_some() {
-            found.push(Source { set: name(folder), file: name(&path), path, windows: None });
+            found.push(Source { set: name(folder), file: name(&path), origin: Origin::File(path, None) });
         }
     }
     Ok(found)
@@ -108,9 +115,8 @@ fn nab(folder: &Path) -> Result<Vec<Source>, EvalError> {
     let set = name(folder);
     let source = |(file, windows): (String, Vec<[String; 2]>)| Source {
         set: set.clone(),
-        path: folder.join("data").join(&file),
+        origin: Origin::File(folder.join("data").join(&file), Some(windows)),
         file,
-        windows: Some(windows),
     };
     Ok(windows.into_iter().map(source).collect())
 }
@@ -139,66 +145,93 @@ fn header(path: &Path) -> Result<Option<Header>, EvalError> {
 }
 
 impl Source {
-    /// Whether it has NAB's windows.
-    pub fn has_windows(&self) -> bool {
-        self.windows.is_some()
+    pub(super) fn generated(recipe: Recipe) -> Self {
+        Self { set: recipe.set().to_owned(), file: recipe.name(), origin: Origin::Generated(recipe) }
     }
 
-    /// Reads the series. Rows without a time of their own are `step_ms` apart.
+    /// Whether it has NAB's windows.
+    pub fn has_windows(&self) -> bool {
+        matches!(self.origin, Origin::File(_, Some(_)))
+    }
+
+    /// The season that it has, where that is known.
+    pub fn season(&self) -> Option<Truth> {
+        match self.origin {
+            Origin::File(..) => None,
+            Origin::Generated(recipe) => recipe.truth(),
+        }
+    }
+
+    /// The kind of a series that is generated: its name without its number.
+    pub fn kind(&self) -> Option<&str> {
+        match self.origin {
+            Origin::File(..) => None,
+            Origin::Generated(_) => self.file.rsplit_once('-').map(|(kind, _)| kind),
+        }
+    }
+
+    /// Reads or makes the series. Rows of a file without a time of their own are `step_ms` apart.
     pub fn read(&self, step_ms: u32) -> Result<Labelled, EvalError> {
-        let wrong = |line: Option<u64>, why: String| EvalError::wrong(&self.path, line, why);
-        let unreadable = |e| EvalError::unreadable(&self.path, e);
-        let length = fs::metadata(&self.path).map_err(unreadable)?.len();
-        if length > FILE_BYTES {
-            return Err(wrong(None, format!("it has {length} bytes, where {FILE_BYTES} are read: cut it")));
+        match &self.origin {
+            Origin::File(path, windows) => read(path, windows.as_deref(), step_ms),
+            Origin::Generated(recipe) => Ok(recipe.series()),
         }
-        let bytes = fs::read(&self.path).map_err(unreadable)?;
-        let columns = match (header(&self.path)?, &self.windows) {
-            (_, Some(_)) => Header { time: Some(0), value: 1, label: None },
-            (Some(header), None) => header,
-            (None, None) => {
-                return Err(wrong(Some(1), "no labelled series: the first line names `value` and `label`".into()));
-            }
-        };
-        let mut series = Labelled {
-            timestamps: Vec::new(),
-            values: Vec::new(),
-            labels: Vec::new(),
-            windows: None,
-            step_ms: step_ms.max(1),
-            digest: digest(&bytes, self.windows.as_deref(), step_ms),
-        };
-        for record in csv::Reader::from_reader(&bytes[..]).records() {
-            let record = record.map_err(|e| wrong(e.position().map(csv::Position::line), e.to_string()))?;
-            let line = record.position().map(csv::Position::line);
-            let field = |column: usize| record.get(column).unwrap_or_default().trim();
-            let time = match columns.time {
-                Some(column) => instant(field(column)).ok_or_else(|| {
-                    wrong(line, format!("{:?} is no time: write 2014-04-01 00:00:00, or seconds", field(column)))
-                })?,
-                None => START + Millis::from(series.step_ms) * series.values.len() as Millis,
-            };
-            series.timestamps.push(time);
-            let value = field(columns.value);
-            let parsed = if value.is_empty() { Some(f64::NAN) } else { value.parse().ok() };
-            series.values.push(parsed.ok_or_else(|| wrong(line, format!("{value:?} is no number")))?);
-            series.labels.push(columns.label.is_some_and(|column| is_true(field(column))));
-        }
-        if columns.time.is_some() {
-            series.step_ms = step(&series.timestamps).map_err(|why| wrong(None, why))?;
-        }
-        if let Some(windows) = &self.windows {
-            let windows = rows(windows, &series.timestamps).map_err(|why| wrong(None, why))?;
-            for (first, last) in &windows {
-                series.labels.iter_mut().take(last + 1).skip(*first).for_each(|label| *label = true);
-            }
-            series.windows = Some(windows);
-        }
-        Ok(series)
     }
 }
 
-fn digest(bytes: &[u8], windows: Option<&[[String; 2]]>, step_ms: u32) -> String {
+fn read(path: &Path, windows: Option<&[[String; 2]]>, step_ms: u32) -> Result<Labelled, EvalError> {
+    let wrong = |line: Option<u64>, why: String| EvalError::wrong(path, line, why);
+    let unreadable = |e| EvalError::unreadable(path, e);
+    let length = fs::metadata(path).map_err(unreadable)?.len();
+    if length > FILE_BYTES {
+        return Err(wrong(None, format!("it has {length} bytes, where {FILE_BYTES} are read: cut it")));
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let columns = match (header(path)?, windows) {
+        (_, Some(_)) => Header { time: Some(0), value: 1, label: None },
+        (Some(header), None) => header,
+        (None, None) => {
+            return Err(wrong(Some(1), "no labelled series: the first line names `value` and `label`".into()));
+        }
+    };
+    let mut series = Labelled {
+        timestamps: Vec::new(),
+        values: Vec::new(),
+        labels: Vec::new(),
+        windows: None,
+        step_ms: step_ms.max(1),
+        digest: digest(&bytes, windows, step_ms),
+    };
+    for record in csv::Reader::from_reader(&bytes[..]).records() {
+        let record = record.map_err(|e| wrong(e.position().map(csv::Position::line), e.to_string()))?;
+        let line = record.position().map(csv::Position::line);
+        let field = |column: usize| record.get(column).unwrap_or_default().trim();
+        let time = match columns.time {
+            Some(column) => instant(field(column)).ok_or_else(|| {
+                wrong(line, format!("{:?} is no time: write 2014-04-01 00:00:00, or seconds", field(column)))
+            })?,
+            None => START + Millis::from(series.step_ms) * series.values.len() as Millis,
+        };
+        series.timestamps.push(time);
+        let value = field(columns.value);
+        let parsed = if value.is_empty() { Some(f64::NAN) } else { value.parse().ok() };
+        series.values.push(parsed.ok_or_else(|| wrong(line, format!("{value:?} is no number")))?);
+        series.labels.push(columns.label.is_some_and(|column| is_true(field(column))));
+    }
+    if columns.time.is_some() {
+        series.step_ms = step(&series.timestamps).map_err(|why| wrong(None, why))?;
+    }
+    if let Some(windows) = windows {
+        let windows = rows(windows, &series.timestamps).map_err(|why| wrong(None, why))?;
+        for (first, last) in &windows {
+            series.labels.iter_mut().take(last + 1).skip(*first).for_each(|label| *label = true);
+        }
+        series.windows = Some(windows);
+    }
+    Ok(series)
+}
+
+pub(super) fn digest(bytes: &[u8], windows: Option<&[[String; 2]]>, step_ms: u32) -> String {
     let mut hash = Sha256::new();
     hash.update(bytes);
     hash.update(serde_json::to_string(&windows).unwrap_or_default());

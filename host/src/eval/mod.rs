@@ -7,10 +7,12 @@
 
 mod alerting;
 pub mod backtest;
+mod breakdown;
 mod contender;
 mod cpu;
 mod dataset;
 mod error;
+mod generated;
 mod memory;
 pub mod metric;
 mod replay;
@@ -18,13 +20,15 @@ mod run;
 mod summary;
 
 pub use alerting::default_threshold;
-pub use contender::{Contender, Spec};
+pub use breakdown::{AtThreshold, OfKind, Seasons};
+pub use contender::{Contender, Member, Spec};
 pub use cpu::cpu_seconds;
 pub use dataset::{Labelled, Source, find};
 pub use error::EvalError;
+pub use generated::{Set, Truth};
 pub use memory::peak_memory_bytes;
 pub use replay::{Replayed, Track, replay};
-pub use run::{Cost, Figures, Options, Outcome, evaluate};
+pub use run::{At, Cost, Figures, Options, Outcome, evaluate};
 pub use summary::{Comparison, NabScore, Summary, comparisons, summaries};
 
 #[cfg(test)]

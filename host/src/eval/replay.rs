@@ -49,6 +49,8 @@ pub struct Replayed {
     pub failed: usize,
     /// Why, the first time.
     pub failure: Option<String>,
+    /// The season that the newest model knows, as the plugin tells: in seconds, or `none`.
+    pub season: Option<String>,
 }
 
 /// Hears nothing.
@@ -169,6 +171,8 @@ impl Row<'_> {
             return Ok(None);
         }
         self.replayed.fits += 1;
+        let season = fitted.facts.into_iter().flatten().find(|(name, _)| name == "season");
+        self.replayed.season = season.map(|(_, value)| value).or(self.replayed.season.take());
         let model = fitted.models.into_iter().next().map(Arc::<[u8]>::from);
         self.largest = self.largest.max(model.as_ref().map_or(0, |model| model.len()));
         Ok(model)

@@ -22,7 +22,7 @@ use super::{EvalError, alerting};
 use crate::config::config_digest;
 
 /// Counted up where a figure is computed otherwise than before: what was kept is done again.
-const EDITION: u32 = 1;
+const EDITION: u32 = 2;
 
 /// How an evaluation is made.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Options {
     pub refit: usize,
     /// Series that are replayed at once.
     pub jobs: usize,
+    /// Thresholds of the alerts that are counted beside those of the default.
+    pub thresholds: Vec<f64>,
     /// Where what was done is kept.
     pub folder: Option<PathBuf>,
 }
@@ -87,6 +89,26 @@ pub struct Figures {
     pub right: usize,
     /// Rows from the beginning of an event to its alert.
     pub delays: Vec<usize>,
+    /// The season that the newest model knew, as the plugin tells: in seconds, or `none`.
+    #[serde(default)]
+    pub season: Option<String>,
+    /// Alerts at the thresholds that were asked for. They follow from the scores, and are counted
+    /// anew where those were kept.
+    #[serde(default)]
+    pub at: Vec<At>,
+}
+
+/// Alerts at one threshold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct At {
+    /// The threshold.
+    pub threshold: f64,
+    /// Labelled events that were found.
+    pub found: usize,
+    /// Alerts.
+    pub alerts: usize,
+    /// Those that met an event.
+    pub right: usize,
 }
 
 /// What a replay cost. Time differs from run to run.
@@ -135,6 +157,8 @@ impl Figures {
             alerts,
             right,
             delays,
+            season: replayed.season.clone(),
+            at: Vec::new(),
         }
     }
 
@@ -145,7 +169,22 @@ impl Figures {
     }
 }
 
+impl At {
+    fn of(series: &Labelled, scores: &[f64], threshold: f64) -> Self {
+        let alerts = alerting::alerts(&series.timestamps, &series.values, scores, threshold);
+        let Tally { found, alerts, right, .. } = Tally::of(&series.labels, &alerts);
+        Self { threshold, found, alerts, right }
+    }
+}
+
 impl Outcome {
+    /// With the alerts at the thresholds that were asked for.
+    fn at(mut self, series: &Labelled, thresholds: &[f64]) -> Self {
+        let scores = self.filled();
+        self.figures.at = thresholds.iter().map(|threshold| At::of(series, &scores, *threshold)).collect();
+        self
+    }
+
     /// One a row; 0 where there is none.
     pub fn filled(&self) -> Vec<f64> {
         self.scores.iter().map(|score| score.unwrap_or(0.0)).collect()
@@ -188,7 +227,7 @@ async fn one(
     if let Some(outcome) = kept.as_ref().and_then(|path| read(path)).filter(|o| o.scores.len() == series.values.len()) {
         // The same series may be in another set, and the same contender be spelled otherwise.
         let (set, file, detector) = (source.set.clone(), source.file.clone(), contender.name.clone());
-        let outcome = Outcome { set, file, detector, ..outcome };
+        let outcome = Outcome { set, file, detector, ..outcome }.at(&series, &options.thresholds);
         done(&outcome, true);
         return Ok(outcome);
     }
@@ -214,6 +253,7 @@ async fn one(
     if let Some(path) = &kept {
         write(path, &outcome)?;
     }
+    let outcome = outcome.at(&series, &options.thresholds);
     done(&outcome, false);
     Ok(outcome)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::alerting::{alerts, default_threshold};
+use super::breakdown::{AtThreshold, Named, OfKind, Seasons, at_thresholds, days, kinds};
 use super::dataset::{Labelled, Source};
 use super::metric::bootstrap::{Interval, Paired};
 use super::metric::event::Tally;
@@ -46,6 +47,12 @@ pub struct Summary {
     pub alerts_a_day: f64,
     /// The same of alerts that met no event.
     pub false_alerts_a_day: f64,
+    /// Alerts at the thresholds that were asked for.
+    pub at: Vec<AtThreshold>,
+    /// The same for each kind of series, of a set that is generated.
+    pub kinds: Vec<OfKind>,
+    /// How often the season was found, of a set that says what it is.
+    pub season: Option<Seasons>,
     /// NAB's score of each profile, normalised; where the set has windows.
     pub nab: Vec<NabScore>,
     /// Rows with a score, in all series.
@@ -99,7 +106,12 @@ pub fn summaries(outcomes: &[Outcome], sources: &[Source], options: &Options) ->
         });
         groups.entry((&outcome.set, place)).or_default().push(outcome);
     }
-    groups.into_values().map(|group| Ok(Summary { nab: nab(&group, sources, options)?, ..plain(&group) })).collect()
+    let named: Named<'_> = sources.iter().map(|s| ((&*s.set, &*s.file), s)).collect();
+    let whole = |group: Vec<&Outcome>| {
+        let (nab, kinds) = (nab(&group, sources, options)?, kinds(&group, &named));
+        Ok(Summary { nab, kinds, season: Seasons::of(&group, &named), ..plain(&group) })
+    };
+    groups.into_values().map(whole).collect()
 }
 
 fn plain(group: &[&Outcome]) -> Summary {
@@ -108,7 +120,7 @@ fn plain(group: &[&Outcome]) -> Summary {
     let tops = values(|o| o.figures.top.map(|top| f64::from(u8::from(top))));
     let mut tally = Tally::default();
     group.iter().for_each(|o| tally.add(&o.figures.tally()));
-    let days = group.iter().map(|o| o.figures.days).sum::<f64>().max(f64::MIN_POSITIVE);
+    let days = days(group);
     let cpu = values(|o| o.cost.cpu_s);
     Summary {
         set: group.first().map(|o| o.set.clone()).unwrap_or_default(),
@@ -124,6 +136,9 @@ fn plain(group: &[&Outcome]) -> Summary {
         delay_rows: tally.delay(),
         alerts_a_day: tally.alerts as f64 / days,
         false_alerts_a_day: (tally.alerts - tally.right) as f64 / days,
+        at: at_thresholds(group),
+        kinds: Vec::new(),
+        season: None,
         nab: Vec::new(),
         scored: group.iter().map(|o| o.figures.scored).sum(),
         fits: group.iter().map(|o| o.cost.fits).sum(),
@@ -214,9 +229,20 @@ pub fn comparisons(outcomes: &[Outcome]) -> Vec<Comparison> {
 }
 
 impl Summary {
-    /// A figure by its name on the command line: `vus_pr`, `f1`, `nab_standard`, and so on;
-    /// `None` where the set does not have it.
+    /// A figure by its name on the command line: `vus_pr`, `f1`, `nab_standard`, `recall@0.7`, and
+    /// so on; `None` where the set does not have it.
     pub fn figure(&self, name: &str) -> Option<f64> {
+        if let Some((figure, threshold)) = name.split_once('@') {
+            let threshold: f64 = threshold.parse().ok()?;
+            let at = self.at.iter().find(|at| at.threshold == threshold)?;
+            return match figure {
+                "precision" => at.precision,
+                "recall" => at.recall,
+                "alerts_a_day" => Some(at.alerts_a_day),
+                "false_alerts_a_day" => Some(at.false_alerts_a_day),
+                _ => None,
+            };
+        }
         let nab = |at: usize| self.nab.get(at);
         match name {
             "vus_pr" => self.vus_pr.map(|i| i.mean),
@@ -225,6 +251,10 @@ impl Summary {
             "precision" => self.precision,
             "recall" => self.recall,
             "f1" => self.f1,
+            "season_found" => self.season?.found(),
+            "season_false" => self.season?.falsely(),
+            "alerts_a_day" => Some(self.alerts_a_day),
+            "false_alerts_a_day" => Some(self.false_alerts_a_day),
             "nab_standard" => nab(0).map(|n| n.events),
             "nab_low_fp" => nab(1).map(|n| n.events),
             "nab_low_fn" => nab(2).map(|n| n.events),
@@ -235,14 +265,23 @@ impl Summary {
         }
     }
 
-    /// The names that [`Summary::figure`] knows.
-    pub const FIGURES: [&str; 12] = [
+    /// The names that [`Summary::figure`] knows. Of the alerts at a threshold, which is named after
+    /// an `@`, there are four.
+    pub const FIGURES: [&str; 20] = [
         "vus_pr",
         "auc_pr",
         "auc_roc",
         "precision",
         "recall",
         "f1",
+        "alerts_a_day",
+        "false_alerts_a_day",
+        "precision@",
+        "recall@",
+        "alerts_a_day@",
+        "false_alerts_a_day@",
+        "season_found",
+        "season_false",
         "nab_standard",
         "nab_low_fp",
         "nab_low_fn",

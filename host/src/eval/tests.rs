@@ -22,7 +22,7 @@ async fn catalogue(folder: &std::path::Path) -> Catalogue {
 }
 
 fn options(folder: Option<std::path::PathBuf>) -> Options {
-    Options { track: Track::Causal, step_ms: 60_000, refit: 60, jobs: 1, folder }
+    Options { track: Track::Causal, step_ms: 60_000, refit: 60, jobs: 1, thresholds: vec![0.7], folder }
 }
 
 /// The outcome of `spec` on the one series of a folder, and whether it had been kept.

@@ -25,11 +25,13 @@ pub enum AlertKind {
     Llm,
     /// The series stopped.
     NoData,
+    /// A trend is on its way to a limit of `capacity_limits`.
+    Capacity,
 }
 
 impl AlertKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Anomaly, Self::Threshold, Self::Change, Self::Llm, Self::NoData];
+    pub const ALL: [Self; 6] = [Self::Anomaly, Self::Threshold, Self::Change, Self::Llm, Self::NoData, Self::Capacity];
 
     /// Its name in labels and on the command line.
     pub fn name(self) -> &'static str {
@@ -39,6 +41,7 @@ impl AlertKind {
             Self::Change => "change",
             Self::Llm => "llm",
             Self::NoData => "no-data",
+            Self::Capacity => "capacity",
         }
     }
 }
@@ -143,7 +146,7 @@ pub struct Alert {
     pub incident: String,
     /// Whether it begins or ends.
     pub state: AlertState,
-    /// What it is about: `anomaly`, `threshold`, `change`, `llm`, `no-data` or `summary`.
+    /// What it is about: `anomaly`, `threshold`, `change`, `llm`, `no-data`, `capacity` or `summary`.
     pub kind: String,
     /// What all of its series have in common: the batch, the tenant, tags.
     pub labels: Labels,

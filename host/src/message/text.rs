@@ -179,6 +179,23 @@ impl Wall {
         self.written(time, "")
     }
 
+    /// An instant that is days away: `Tue 24 Nov 14:00 CET`, with the year if that is another.
+    pub fn day(&self, time: Millis) -> String {
+        self.dated(time, " %Z")
+    }
+
+    /// The same without the zone, for what stands beside an instant that names it.
+    pub fn bare_day(&self, time: Millis) -> String {
+        self.dated(time, "")
+    }
+
+    fn dated(&self, time: Millis, zone: &str) -> String {
+        let local = |time| Some(DateTime::from_timestamp_millis(time)?.with_timezone(&self.zone));
+        let (Some(then), Some(now)) = (local(time), local(self.now)) else { return format!("{time} ms since 1970") };
+        let year = if then.year() == now.year() { "" } else { " %Y" };
+        then.format(&format!("%a %-d %b{year} %H:%M{zone}")).to_string()
+    }
+
     fn written(&self, time: Millis, zone: &str) -> String {
         let local = |time| Some(DateTime::from_timestamp_millis(time)?.with_timezone(&self.zone));
         let (Some(then), Some(now)) = (local(time), local(self.now)) else { return format!("{time} ms since 1970") };
@@ -301,6 +318,8 @@ mod tests {
         assert_eq!(wall.instant(wall.now), "15:03 CET");
         assert_eq!(wall.instant(wall.now - 86_400_000), "4 Jan 15:03 CET");
         assert_eq!(wall.bare(wall.now - 10 * 86_400_000 + 500), "26 Dec 2025 15:03:00");
+        assert_eq!(wall.day(wall.now + 2 * 86_400_000), "Wed 7 Jan 15:03 CET");
+        assert_eq!(wall.bare_day(wall.now - 10 * 86_400_000), "Fri 26 Dec 2025 15:03");
         assert_eq!(wall.instant(Millis::MAX), "9223372036854775807 ms since 1970");
     }
 

@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::tenant::Receivers;
 use crate::alert::methods;
 use crate::config::{
-    AnalystUse, Batch, BatchKey, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse, Problem, Problems, Receiver,
-    Routing, Severity, Wishes, config_digest,
+    AnalystUse, Batch, BatchKey, CapacityUse, DEFAULT_TENANT, DetectorUse, IngestUse, Node as NodeConfig, NotifierUse,
+    Problem, Problems, Receiver, Routing, Severity, Wishes, config_digest, named_origins,
 };
-use crate::fault::Fault;
+use crate::fault::{Blame, Fault};
 use crate::pipeline::{BoundAnalyst, BoundBatch, BoundDetector, BoundNotifier, RunLog};
 use crate::plugin::{Call, Catalogue, KeyValue, Plugin, Use};
 
@@ -31,8 +31,9 @@ pub async fn check(batch: &Batch, known: &Problems, config: &NodeConfig, catalog
         if entry.plugin().is_empty() || is_known(entry.config_at()) || is_known(&entry.named_at()) {
             continue;
         }
-        if let Err(found) = find(batch, entry, config, catalogue).await {
-            problems.extend(found);
+        match find(batch, entry, config, catalogue).await {
+            Ok(plugin) => problems.extend(beyond_policy(batch, entry, &plugin, config)),
+            Err(found) => problems.extend(found),
         }
     }
     problems.extend(unrouted(batch, config));
@@ -64,6 +65,7 @@ pub async fn bind(
 ) -> Result<BoundBatch, Problems> {
     let mut problems = Problems::default();
     let (mut ingester, mut detectors, mut notifiers, mut analyst) = (None, Vec::new(), Vec::new(), None);
+    let mut capacity = Vec::new();
     for entry in entries(&batch) {
         let plugin = match find(&batch, entry, config, catalogue).await {
             Ok(plugin) => plugin,
@@ -75,7 +77,12 @@ pub async fn bind(
         let grant = grant(&batch, entry, &plugin, config, kv.clone());
         let bound = match entry {
             Entry::Ingest(_) => plugin.ingester(grant).map(|bound| ingester = Some(bound)),
-            Entry::Detect(_, entry) => detector(&batch, entry, &plugin, grant).await.map(|bound| detectors.push(bound)),
+            Entry::Detect(_, entry) => {
+                detector(&batch, entry, batch.judged.step_ms, &plugin, grant).await.map(|bound| detectors.push(bound))
+            }
+            Entry::Foresee(limit) => {
+                detector(&batch, &limit.detector, limit.step_ms, &plugin, grant).await.map(|bound| capacity.push(bound))
+            }
             Entry::Analyse(entry) => plugin.analyst(grant).map(|analyse| {
                 analyst = Some(BoundAnalyst { entry: entry.clone(), analyse, config: entry.config.to_string() });
             }),
@@ -88,7 +95,9 @@ pub async fn bind(
         }
     }
     match ingester {
-        Some(ingester) if !problems.has_errors() => Ok(BoundBatch { batch, ingester, detectors, notifiers, analyst }),
+        Some(ingester) if !problems.has_errors() => {
+            Ok(BoundBatch { batch, ingester, detectors, capacity, notifiers, analyst })
+        }
         _ => Err(problems),
     }
 }
@@ -98,6 +107,8 @@ pub async fn bind(
 enum Entry<'a> {
     Ingest(&'a IngestUse),
     Detect(usize, &'a DetectorUse),
+    /// The detector of a limit.
+    Foresee(&'a CapacityUse),
     Notify(&'a NotifierUse),
     Analyse(&'a AnalystUse),
 }
@@ -105,6 +116,7 @@ enum Entry<'a> {
 fn entries(batch: &Batch) -> impl Iterator<Item = Entry<'_>> {
     std::iter::once(Entry::Ingest(&batch.ingest))
         .chain(batch.detectors.iter().enumerate().map(|(index, entry)| Entry::Detect(index, entry)))
+        .chain(batch.capacity.limits.iter().filter(|_| batch.capacity.enabled).map(Entry::Foresee))
         .chain(notifiers(batch).map(Entry::Notify))
         .chain(batch.llm.analyst.iter().map(Entry::Analyse))
 }
@@ -122,6 +134,7 @@ impl<'a> Entry<'a> {
         match self {
             Self::Ingest(entry) => &entry.plugin,
             Self::Detect(_, entry) => &entry.plugin,
+            Self::Foresee(limit) => &limit.detector.plugin,
             Self::Notify(entry) => &entry.plugin,
             Self::Analyse(entry) => &entry.plugin,
         }
@@ -131,6 +144,7 @@ impl<'a> Entry<'a> {
         match self {
             Self::Ingest(entry) => &entry.config,
             Self::Detect(_, entry) => &entry.config,
+            Self::Foresee(limit) => &limit.detector.config,
             Self::Notify(entry) => &entry.config,
             Self::Analyse(entry) => &entry.config,
         }
@@ -141,6 +155,7 @@ impl<'a> Entry<'a> {
         match self {
             Self::Ingest(entry) => &entry.pointer,
             Self::Detect(_, entry) => &entry.pointer,
+            Self::Foresee(limit) => &limit.detector.pointer,
             Self::Notify(entry) => &entry.pointer,
             Self::Analyse(entry) => &entry.pointer,
         }
@@ -151,6 +166,7 @@ impl<'a> Entry<'a> {
         match self {
             Self::Ingest(_) => "/ingest_fn".to_owned(),
             Self::Detect(index, _) => format!("/model_configs/{index}/model_name"),
+            Self::Foresee(limit) => limit.detector.pointer.clone(),
             Self::Notify(_) => "/alert_methods".to_owned(),
             Self::Analyse(_) => "/llmalert_fn".to_owned(),
         }
@@ -174,7 +190,31 @@ async fn find(
     if let Some((message, remedy)) = without_mail(&plugin, config) {
         problems.push(batch.error_at(&entry.named_at(), message, remedy));
     }
+    problems.extend(beyond_policy(batch, entry, &plugin, config));
     if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+}
+
+/// What of a use a hosted tenant may not grant itself. A plugin is refused; an origin is told
+/// of, since an address in a configuration may be one that is only shown.
+fn beyond_policy(batch: &Batch, entry: Entry<'_>, plugin: &Plugin, config: &NodeConfig) -> Problems {
+    let mut problems = Problems::default();
+    let called = &batch.key.tenant;
+    let Some(tenant) = config.tenants.get(called).filter(|_| called != DEFAULT_TENANT) else { return problems };
+    let granted = tenant.grants.get(plugin.name());
+    if granted.is_none() && !tenant.policy.allows_plugin(plugin.name(), plugin.bundled()) {
+        let message = format!("the tenant {called} may not use the plugin {}", plugin.name());
+        let remedy = format!("`anomd tenant policy {called} --plugin {}` allows it", plugin.name());
+        problems.push(batch.error_at(&entry.named_at(), message, remedy));
+    }
+    for origin in named_origins(entry.config()) {
+        let listed = granted.is_some_and(|granted| granted.origins.contains(&origin));
+        if !listed && !tenant.policy.allows_origin(&origin) {
+            let message = format!("the tenant {called} may not reach {origin}");
+            let remedy = format!("`anomd tenant policy {called} --origin {origin}` allows it");
+            problems.push(batch.warning_at(entry.config_at(), message, remedy));
+        }
+    }
+    problems
 }
 
 /// What is missing for a plugin that sends mail.
@@ -295,16 +335,32 @@ fn grant(batch: &Batch, entry: Entry<'_>, plugin: &Plugin, config: &NodeConfig, 
 async fn detector(
     batch: &Batch,
     entry: &DetectorUse,
+    step_ms: u32,
     plugin: &Arc<Plugin>,
     grant: Use,
 ) -> Result<BoundDetector, Fault> {
+    let judge = if batch.entity_labels.is_empty() { None } else { plugin.vectors(grant.clone())? };
+    if judge.is_none() && !batch.entity_labels.is_empty() {
+        return Err(Fault {
+            blame: Blame::Operator,
+            tenant: batch.key.tenant.clone(),
+            plugin: entry.plugin.clone(),
+            version: plugin.version().to_owned(),
+            export: "vectors".to_owned(),
+            message: format!("plugin {} judges series one by one, and no entities", entry.plugin),
+            remedy: "name one that does (ECOD, IForest, LOF), or remove entity_labels".to_owned(),
+            log_tail: Vec::new(),
+            answer: None,
+        });
+    }
     let detect = plugin.detector(grant)?;
     let call = Call { now: 0, subject: format!("{}/plan", batch.key), log: RunLog::new(0) };
     let config = entry.config.to_string();
-    let needs = detect.plan(&call, &config, batch.judged.step_ms).await?;
+    let needs = detect.plan(&call, &config, step_ms).await?;
     Ok(BoundDetector {
         entry: entry.clone(),
         detect,
+        judge,
         plugin_digest: plugin.digest().to_owned(),
         config_digest: config_digest(&entry.config),
         config,

@@ -2,20 +2,29 @@
 //!
 //! Whatever starts a run, the ticker, a command or a page, starts it here. A batch has one
 //! run at a time: what comes while it runs waits for the next tick. What its alerts lead to
-//! is the tenant's.
+//! is the tenant's. Tenants share the node by what they use of it, see [`crate::schedule::fair`].
 
 mod bind;
+mod ending;
+mod hosted;
 mod presence;
+mod registry;
 mod tenant;
 mod tick;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use bind::{bind, check, check_receivers};
+pub use ending::remove_folders;
+pub use hosted::{BatchText, Untaken};
 pub use presence::{Presence, Published};
+pub use registry::TokenHolder;
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
+pub use usage::UsageView;
 
 use crate::config::{Batch, BatchKey, DEFAULT_TENANT, Job, Node as NodeConfig, Problems, Slot};
 use crate::desk::Links;
@@ -43,6 +52,22 @@ pub struct Node {
     /// Makes the links of messages, where they can be reached.
     links: Option<Links>,
     busy: Mutex<BTreeSet<BatchKey>>,
+    /// The tenants and their tokens, as they were last read.
+    registry: registry::Shared,
+    /// Counts the changes after which batches of tenants have to be read again.
+    generation: AtomicU64,
+    /// Batches of which no run starts by itself.
+    paused: Mutex<BTreeSet<BatchKey>>,
+    /// What is wrong with batches that came through the API and are not taken up.
+    faulty: Mutex<BTreeMap<BatchKey, Problems>>,
+    /// How much runs for each tenant.
+    running: Mutex<BTreeMap<String, usize>>,
+    /// Tenants that are being deleted.
+    ending: tokio::sync::watch::Sender<BTreeSet<String>>,
+    /// Woken when something that ran for a tenant has ended.
+    ended: tokio::sync::Notify,
+    /// What each tenant keeps, in bytes, and when that was measured.
+    measured: Mutex<BTreeMap<String, (Millis, u64)>>,
     /// Held while it is decided who is told, by tenant.
     deciding: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Notifiers that are sending, by tenant.
@@ -59,12 +84,22 @@ pub struct Node {
 pub struct BusyGuard {
     node: Arc<Node>,
     key: BatchKey,
+    silent: bool,
+}
+
+impl BusyGuard {
+    /// Gives the batch back although nothing was run: nobody is woken.
+    fn give_back(mut self) {
+        self.silent = true;
+    }
 }
 
 impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.node.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-        self.node.changed.notify_one();
+        if !self.silent {
+            self.node.changed.notify_one();
+        }
     }
 }
 
@@ -96,18 +131,29 @@ impl Node {
             batches: RwLock::default(),
             receivers,
             busy: Mutex::default(),
+            registry: registry::Shared::default(),
+            generation: AtomicU64::new(0),
+            paused: Mutex::default(),
+            faulty: Mutex::default(),
+            running: Mutex::default(),
+            ending: tokio::sync::watch::Sender::new(BTreeSet::new()),
+            ended: tokio::sync::Notify::new(),
+            measured: Mutex::default(),
             deciding: Mutex::default(),
             sending: Mutex::default(),
             slots: Mutex::default(),
             planned: Mutex::default(),
             changed: tokio::sync::Notify::new(),
         };
+        let read = node.registry.write().unwrap_or_else(PoisonError::into_inner).read(&node);
+        read.map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
         Ok((Arc::new(node), faults))
     }
 
     /// Binds a batch to its plugins and takes it up, in place of an earlier one of its name.
     pub async fn take_up(&self, batch: Batch) -> Result<Arc<BoundBatch>, Problems> {
-        let bound = Arc::new(bind(batch, &self.config, &self.catalogue, Arc::new(self.store.clone())).await?);
+        let config = self.config_now();
+        let bound = Arc::new(bind(batch, &config, &self.catalogue, Arc::new(self.store.clone())).await?);
         self.batches.write().unwrap_or_else(PoisonError::into_inner).insert(bound.batch.key.clone(), bound.clone());
         // Its routes may have changed, and alerts of its own wait for it.
         self.look_again(&bound.batch.key.tenant);
@@ -130,20 +176,84 @@ impl Node {
         self.batches.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    /// Claims a batch for a run; `None` while another run of it is under way.
+    /// How often tenants have changed so that their batches have to be read again.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    fn paused(&self) -> MutexGuard<'_, BTreeSet<BatchKey>> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn faulty(&self) -> MutexGuard<'_, BTreeMap<BatchKey, Problems>> {
+        self.faulty.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a run of a batch at once, its chain or one job: `Ok` when it has begun, with its
+    /// logical now. A batch has one run at a time, and a tenant as many as it may.
+    pub fn start(self: &Arc<Self>, bound: &Arc<BoundBatch>, job: Option<Job>) -> Result<Millis, String> {
+        let key = bound.batch.key.clone();
+        let most = self.quotas(&key.tenant).runs_at_once;
+        let running = self.running_batches().get(&key.tenant).copied().unwrap_or(0);
+        if let Some(most) = most.filter(|most| running as u64 >= *most) {
+            return Err(format!(
+                "tenant {} has {running} runs under way, and may have {most} (its quota runs_at_once); try again when \
+                 one has ended",
+                key.tenant
+            ));
+        }
+        let guard = self.claim(&key);
+        let guard = guard.ok_or_else(|| format!("a run of {key} is under way; try again when it has ended"))?;
+        let (node, bound, now) = (self.clone(), bound.clone(), self.clock.now());
+        tokio::spawn(async move {
+            let work = async {
+                let result = match job {
+                    Some(job) => node.run_job(&bound, job, now, "manual").await.map(|run| vec![run]),
+                    None => node.run_untold(&bound, now, "manual").await,
+                };
+                drop(guard);
+                tick::told(&key.to_string(), result);
+                tick::told(&key.tenant, node.run_tenant(&key.tenant, node.clock.now(), "chain").await);
+            };
+            node.for_tenant(&key.tenant, work).await
+        });
+        Ok(now)
+    }
+
+    /// Claims a batch for a run; `None` while another run of it is under way, or its tenant is
+    /// being deleted.
     pub fn claim(self: &Arc<Self>, key: &BatchKey) -> Option<BusyGuard> {
+        if self.is_ending(&key.tenant) {
+            return None;
+        }
         let free = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
-        free.then(|| BusyGuard { node: self.clone(), key: key.clone() })
+        free.then(|| BusyGuard { node: self.clone(), key: key.clone(), silent: false })
     }
 
     /// Runs one job of a batch at a logical now.
-    pub async fn run_job(&self, bound: &BoundBatch, job: Job, now: Millis, reason: &str) -> Result<RunRecord, Fault> {
+    pub async fn run_job(
+        self: &Arc<Self>,
+        bound: &BoundBatch,
+        job: Job,
+        now: Millis,
+        reason: &str,
+    ) -> Result<RunRecord, Fault> {
         let slot = Slot { key: bound.batch.key.clone(), job, scheduled: now };
+        if matches!(job, Job::Ingest | Job::Train)
+            && let Some(why) = self.over_bytes(&slot.key.tenant).await
+        {
+            return pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why);
+        }
         pipeline::execute(bound, &self.store, &self.config.limits, self.clock.as_ref(), slot, reason).await
     }
 
     /// Runs the chain of a batch at a logical now, and tells what came of it.
-    pub async fn run_chain(&self, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
+    pub async fn run_chain(
+        self: &Arc<Self>,
+        bound: &BoundBatch,
+        now: Millis,
+        reason: &str,
+    ) -> Result<ChainReport, Fault> {
         let mut runs = self.run_untold(bound, now, reason).await?;
         runs.extend(self.run_tenant(&bound.batch.key.tenant, now, "chain").await?);
         Ok(runs)
@@ -151,7 +261,11 @@ impl Node {
 
     /// Runs the chain of a batch at a logical now; what comes of it is told by a run of its
     /// tenant.
-    async fn run_untold(&self, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
+    async fn run_untold(self: &Arc<Self>, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
+        let slot = Slot { key: bound.batch.key.clone(), job: Job::Ingest, scheduled: now };
+        if let Some(why) = self.over_bytes(&slot.key.tenant).await {
+            return Ok(vec![pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why)?]);
+        }
         pipeline::run_chain(bound, &self.store, &self.config.limits, self.clock.as_ref(), now, reason).await
     }
 }

@@ -46,7 +46,7 @@ impl<T: Ord> Drop for Held<'_, T> {
 impl Node {
     /// A tenant as its jobs see it now.
     pub fn tenant(&self, tenant: &str) -> BoundTenant {
-        let routing = self.config.tenants.get(tenant).map(|known| known.routing.clone()).unwrap_or_default();
+        let routing = self.config_now().tenants.get(tenant).map(|known| known.routing.clone()).unwrap_or_default();
         let mut batches = self.batches();
         batches.retain(|bound| bound.batch.key.tenant == tenant);
         let receivers = self.receivers.get(tenant).cloned().unwrap_or_default();
@@ -165,6 +165,12 @@ impl Node {
     /// Says that what was planned is being done: from here on something else is.
     pub(super) fn begin(&self, tenant: &str) {
         self.plans().insert(tenant.to_owned(), Planned::At(None));
+    }
+
+    /// Forgets what is planned for a tenant that is gone.
+    pub(super) fn forget_plans(&self, tenant: &str) {
+        self.plans().remove(tenant);
+        self.deciding.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
     }
 
     fn plans(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Planned>> {

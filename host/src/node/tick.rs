@@ -1,7 +1,8 @@
 //! The ticker: asks what is due, starts it, and says how long to wait.
 //!
 //! [`Ticker::tick`] never waits, so everything below it can be tested without a loop; only
-//! [`Ticker::run`] waits.
+//! [`Ticker::run`] waits. Of what is due it starts as much as there are places for, in the
+//! order of [`pick`]; the rest stays due, and the end of a run brings the next tick.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::{BusyGuard, Node, Planned};
 use crate::config::{Batch, BatchKey, Job};
 use crate::fault::Fault;
 use crate::pipeline::BoundBatch;
+use crate::schedule::fair::{Share, Waiting, pick};
 use crate::schedule::{Due, Instants};
 use crate::series::Millis;
 use crate::store::RunRecord;
@@ -65,13 +67,18 @@ impl Ticker {
         while self.runs.try_join_next().is_some() {}
         let now = self.node.clock.now();
         let mut next: Option<Millis> = None;
+        let mut due = Vec::new();
         for bound in self.node.batches() {
+            if self.node.is_paused(&bound.batch.key) {
+                continue;
+            }
             let (start, later) = self.look(&bound, now);
             next = [next, later].into_iter().flatten().min();
-            let Some(start) = start else { continue };
-            if let Some(guard) = self.node.claim(&bound.batch.key) {
-                self.start(start, guard);
-            }
+            let claim = start.and_then(|start| Some((start, self.node.claim(&bound.batch.key)?)));
+            due.extend(claim);
+        }
+        for (start, guard) in self.chosen(due) {
+            self.start(start, guard);
         }
         for tenant in self.node.tenants() {
             let (errands, later) = self.look_at_tenant(&tenant, now);
@@ -81,6 +88,39 @@ impl Ticker {
             }
         }
         next.map_or(TickOutcome::Idle, TickOutcome::Until)
+    }
+
+    /// Those of the runs that are due for which there are places, in the order in which they
+    /// start. The claims of the others are given back without waking anybody.
+    fn chosen(&self, due: Vec<(Start, BusyGuard)>) -> Vec<(Start, BusyGuard)> {
+        let running = self.node.running_batches();
+        let mut under_way: BTreeMap<&str, usize> =
+            running.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        for (start, _) in &due {
+            // Its claim is among those that run.
+            if let Some(count) = under_way.get_mut(start.bound.batch.key.tenant.as_str()) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        let places = self.node.config.limits.runs_at_once.saturating_sub(under_way.values().sum());
+        let runtime = self.node.catalogue.runtime();
+        let share = |tenant: &str| Share {
+            load: runtime.account(tenant).load(),
+            running: under_way.get(tenant).copied().unwrap_or(0),
+            at_once: self.node.quotas(tenant).runs_at_once.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+        };
+        let waiting: Vec<Waiting<'_>> = due
+            .iter()
+            .map(|(start, _)| Waiting { tenant: &start.bound.batch.key.tenant, scheduled: start.due.scheduled })
+            .collect();
+        let picked = pick(&waiting, places, share);
+        drop(waiting);
+        let mut due: Vec<_> = due.into_iter().map(Some).collect();
+        let chosen = picked.into_iter().filter_map(|number| due.get_mut(number)?.take()).collect();
+        for (_, guard) in due.into_iter().flatten() {
+            guard.give_back();
+        }
+        chosen
     }
 
     /// What of a tenant is due, and when the next of it will be.
@@ -118,13 +158,16 @@ impl Ticker {
         }
         let node = self.node.clone();
         self.runs.spawn(async move {
-            let result = match errands {
-                Errands::Summary(scheduled) => node.run_summary(&tenant, scheduled).await.map(|run| vec![run]),
-                Errands::Look => node.run_tenant_job(&tenant, Job::Notify, now, "change").await,
-                Errands::Due => Ok(Vec::new()),
+            let work = async {
+                let result = match errands {
+                    Errands::Summary(scheduled) => node.run_summary(&tenant, scheduled).await.map(|run| vec![run]),
+                    Errands::Look => node.run_tenant_job(&tenant, Job::Notify, now, "change").await,
+                    Errands::Due => Ok(Vec::new()),
+                };
+                told(&tenant, result);
+                told(&tenant, node.run_tenant(&tenant, now, "cron").await);
             };
-            told(&tenant, result);
-            told(&tenant, node.run_tenant(&tenant, now, "cron").await);
+            node.for_tenant(&tenant, work).await;
         });
     }
 
@@ -166,19 +209,22 @@ impl Ticker {
             tracing::info!(batch = %bound.batch.key, %job, missed = due.coalesced, "missed ticks became one run");
         }
         self.runs.spawn(async move {
-            let chain = bound.batch.chain && job == Job::Ingest;
-            let result = if chain {
-                node.run_untold(&bound, due.scheduled, "cron").await
-            } else {
-                node.run_job(&bound, job, due.scheduled, "cron").await.map(|run| vec![run])
+            let tenant = &bound.batch.key.tenant;
+            let work = async {
+                let chain = bound.batch.chain && job == Job::Ingest;
+                let result = if chain {
+                    node.run_untold(&bound, due.scheduled, "cron").await
+                } else {
+                    node.run_job(&bound, job, due.scheduled, "cron").await.map(|run| vec![run])
+                };
+                // The batch goes on, however long it takes to tell what came of this.
+                drop(guard);
+                told(&bound.batch.key.to_string(), result);
+                if chain || matches!(job, Job::Alert | Job::Change | Job::Capacity | Job::LlmAlert) {
+                    told(tenant, node.run_tenant(tenant, node.clock.now(), "chain").await);
+                }
             };
-            // The batch goes on, however long it takes to tell what came of this.
-            drop(guard);
-            told(&bound.batch.key.to_string(), result);
-            if chain || matches!(job, Job::Alert | Job::Change | Job::LlmAlert) {
-                let tenant = &bound.batch.key.tenant;
-                told(tenant, node.run_tenant(tenant, node.clock.now(), "chain").await);
-            }
+            node.for_tenant(tenant, work).await;
         });
     }
 
@@ -212,13 +258,13 @@ impl Ticker {
 fn has_cron(batch: &Batch, job: Job) -> bool {
     match job {
         Job::Ingest | Job::Plot | Job::Delete => true,
-        Job::Train | Job::Score | Job::Change | Job::Alert | Job::LlmAlert => !batch.chain,
+        Job::Train | Job::Score | Job::Change | Job::Capacity | Job::Alert | Job::LlmAlert => !batch.chain,
         Job::Notify | Job::Deliver | Job::Summary => false,
     }
 }
 
 /// Logs what went wrong in runs.
-fn told(place: &str, result: Result<Vec<RunRecord>, Fault>) {
+pub(super) fn told(place: &str, result: Result<Vec<RunRecord>, Fault>) {
     match result {
         Ok(runs) => {
             for run in runs {

@@ -131,9 +131,14 @@ impl<'a> AlertJob<'a> {
     /// Ends what a kind of alert raised that is switched off.
     fn retired(&self, raise: &mut Raise<'_>, series: &SeriesRecord) -> Result<(), Fault> {
         let batch = &self.context.bound.batch;
-        let (change, llm) = (&batch.change, &batch.llm);
+        let (change, capacity, llm) = (&batch.change, &batch.capacity, &batch.llm);
         if !change.enabled && raise.track(series, AlertKind::Change).is_some() {
             let policy = Policy::new(PolicyRecord::change(change, &batch.alert));
+            raise.close(series, &policy, self.context.now())?;
+        }
+        if capacity.limit(&series.name, &series.labels).is_none() && raise.track(series, AlertKind::Capacity).is_some()
+        {
+            let policy = Policy::new(PolicyRecord::capacity_without_limit(&batch.alert));
             raise.close(series, &policy, self.context.now())?;
         }
         if !llm.detect && raise.track(series, AlertKind::Llm).is_some() {

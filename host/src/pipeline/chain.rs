@@ -40,8 +40,12 @@ pub async fn run_chain(
         }
         report.push(execute(bound, store, limits, clock, at(Job::Train, fit.whole), "chain").await?);
     }
-    for job in [Job::Score, Job::Change, Job::Alert] {
-        let wanted = job != Job::Change || bound.batch.change.enabled;
+    for job in [Job::Score, Job::Change, Job::Capacity, Job::Alert] {
+        let wanted = match job {
+            Job::Change => bound.batch.change.enabled,
+            Job::Capacity => bound.batch.capacity.enabled,
+            _ => true,
+        };
         if wanted && bound.batch.runs(job) {
             report.push(execute(bound, store, limits, clock, at(job, now), "chain").await?);
         }

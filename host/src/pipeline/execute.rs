@@ -6,11 +6,11 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::tenant::{BoundTenant, Errand, TenantContext};
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, change, delete, deliver, host_fault, ingest, llmalert, notify,
-    plot, score, summary, train,
+    BoundBatch, JobContext, Outcome, RunLog, alert, capacity, change, delete, deliver, host_fault, ingest, llmalert,
+    notify, plot, score, summary, train,
 };
 use crate::config::{Job, Limits, Slot};
-use crate::fault::{Fault, Retry};
+use crate::fault::{Blame, Fault, Retry};
 use crate::schedule::Clock;
 use crate::series::Millis;
 use crate::store::{Commit, Database, RunRecord, RunState, StoreError};
@@ -90,8 +90,55 @@ async fn finish(work: Work<'_>, clock: &dyn Clock, reason: &str) -> Result<RunRe
         deliveries: outcome.deliveries,
         documents: outcome.documents,
     };
-    store.commit(commit).map_err(|e| failed(&e))?;
+    match store.commit(commit) {
+        Ok(_) => Ok(run),
+        // What it brought is too much, and is not kept; that this was so is.
+        Err(StoreError::Quota { what, limit }) => {
+            let why = format!("{what}: {limit} is what it may have, and nothing of this run was kept");
+            let run = refused(&slot, why, RunRecord { counts: std::collections::BTreeMap::new(), ..run });
+            store.commit(Commit::of(run.clone())).map_err(|e| failed(&e))?;
+            Ok(run)
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Keeps that a run was not done because its tenant must not have more.
+pub fn refuse(store: &Database, clock: &dyn Clock, slot: Slot, reason: &str, why: String) -> Result<RunRecord, Fault> {
+    if let Some(finished) = store.run(&slot).map_err(|e| host_fault(&slot, &e))? {
+        return Ok(finished);
+    }
+    let run = RunRecord {
+        slot: slot.clone(),
+        state: RunState::Failed,
+        attempts: 0,
+        reason: reason.to_owned(),
+        started: clock.now(),
+        duration_ms: 0,
+        counts: std::collections::BTreeMap::new(),
+        log: Vec::new(),
+        error: None,
+    };
+    let run = refused(&slot, why, run);
+    store.commit(Commit::of(run.clone())).map_err(|e| host_fault(&slot, &e))?;
     Ok(run)
+}
+
+/// A run that a quota was in the way of.
+fn refused(slot: &Slot, message: String, run: RunRecord) -> RunRecord {
+    let tenant = slot.key.tenant.clone();
+    let fault = Fault {
+        blame: Blame::Limit,
+        plugin: "store".to_owned(),
+        version: String::new(),
+        export: slot.job.name().to_owned(),
+        message,
+        remedy: format!("keep less, or have the quota raised: `anomd tenant quota {tenant}` shows what is used"),
+        log_tail: Vec::new(),
+        answer: None,
+        tenant,
+    };
+    RunRecord { state: RunState::Failed, error: Some(fault), ..run }
 }
 
 /// Tries until it is done, until trying cannot help, or until the tries are used up.
@@ -139,6 +186,7 @@ async fn run(work: &Work<'_>) -> Result<Outcome, Fault> {
         Job::Train => train::run(context).await,
         Job::Score => score::run(context).await,
         Job::Change => change::run(context),
+        Job::Capacity => capacity::run(context).await,
         Job::Alert => alert::run(context),
         Job::LlmAlert => llmalert::run(context).await,
         Job::Notify | Job::Deliver | Job::Summary => Ok(Outcome::skipped("it is the tenant's, and not a batch's")),

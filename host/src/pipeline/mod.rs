@@ -5,10 +5,12 @@
 //! anywhere has not happened, and one that is done twice is done once.
 
 mod alert;
+mod capacity;
 mod chain;
 mod change;
 mod delete;
 mod deliver;
+mod entity;
 mod execute;
 mod hand_over;
 mod ingest;
@@ -26,13 +28,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub use chain::{ChainReport, run_chain};
-pub use execute::{execute, execute_tenant};
+pub use execute::{execute, execute_tenant, refuse};
 pub use plot::{newest_span, plot_path, worst_first, write_whole};
 pub use tenant::{Address, BoundTenant, Errand, MakeLinks};
 
 use crate::config::{AnalystUse, Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
-use crate::plugin::{Analyse, Call, Detect, Ingest, LogSink, Loss, Needs, Notify};
+use crate::plugin::{Analyse, Call, Detect, Ingest, Judge, LogSink, Loss, Needs, Notify};
 use crate::series::Millis;
 use crate::store::{
     AlertRecord, Column, Database, Decision, Delivery, DocumentWrite, ModelWrite, RunState, ScoreColumn, SeriesId,
@@ -47,6 +49,8 @@ pub struct BoundBatch {
     pub ingester: Arc<dyn Ingest>,
     /// Its detectors, in the order of `model_configs`.
     pub detectors: Vec<BoundDetector>,
+    /// The detectors of its limits, in the order of `capacity_limits`.
+    pub capacity: Vec<BoundDetector>,
     /// Its notifiers: those of `alert_methods`, then those that only `tholdalert_methods` names.
     pub notifiers: Vec<BoundNotifier>,
     /// Who explains its alerts and reads its series, if anybody does.
@@ -59,6 +63,8 @@ pub struct BoundDetector {
     pub entry: DetectorUse,
     /// The component.
     pub detect: Arc<dyn Detect>,
+    /// The component as a judge of tables, in a batch with `entity_labels`.
+    pub judge: Option<Arc<dyn Judge>>,
     /// Sha-256 of the component, in hex.
     pub plugin_digest: String,
     /// Sha-256 of the configuration, in hex.

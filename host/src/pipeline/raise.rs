@@ -10,6 +10,7 @@ use super::{JobContext, Outcome, ingest};
 use crate::alert::{
     Change, Episode, EventRule, Look, Marker, Memory, News, Point, PolicyRecord, Signal, Track, alert_id, series_labels,
 };
+use crate::config::CapacityPolicy;
 use crate::fault::Fault;
 use crate::message::{AlertKind, AlertPhase};
 use crate::series::Millis;
@@ -106,6 +107,20 @@ impl<'a> Raise<'a> {
         }
     }
 
+    /// Writes the newest point into the alert of a series that is on, in place of the worst:
+    /// what was foreseen is told as it is foreseen now.
+    pub(super) fn renew(&mut self, series: &SeriesRecord, kind: AlertKind, point: &Point) -> Result<(), Fault> {
+        let Some(id) = self.track(series, kind).and_then(Track::episode).map(|episode| episode.id.clone()) else {
+            return Ok(());
+        };
+        let Some(mut record) = self.before(&id)? else { return Ok(()) };
+        let Point { time, value, score, lower, upper, ref terms } = *point;
+        record.worst = Peak { time, value, score, lower, upper };
+        record.terms.clone_from(terms);
+        self.alerts.insert(id, record);
+        Ok(())
+    }
+
     /// Ends what is on of a series that is not looked at any more for this kind of alert.
     pub(super) fn close(&mut self, series: &SeriesRecord, policy: &Policy, at: Millis) -> Result<(), Fault> {
         let track = self.track(series, policy.record.kind);
@@ -172,7 +187,7 @@ impl<'a> Raise<'a> {
         }
         let before = if news == News::Pending { None } else { self.before(&id)? };
         let Point { time, value, score, lower, upper, terms } = worst;
-        let models = if policy.record.kind == AlertKind::Anomaly { self.models(series, time)? } else { Vec::new() };
+        let models = self.models(series, policy.record.kind, time)?;
         let key = self.context.key().clone();
         if told {
             self.signals.insert(Signal { key: key.clone(), id: id.clone(), at: self.context.now() });
@@ -245,14 +260,19 @@ impl<'a> Raise<'a> {
     /// Digests of the models that scored a point, a tag each. In a chain that is the newest fit
     /// from before the run in which the point was whole; else the newest of all, the closest
     /// that is known.
-    fn models(&self, series: &SeriesRecord, time: Millis) -> Result<Vec<(String, String)>, Fault> {
+    fn models(&self, series: &SeriesRecord, kind: AlertKind, time: Millis) -> Result<Vec<(String, String)>, Fault> {
         let context = self.context;
         let batch = &context.bound.batch;
         let scored = time.saturating_add(context.step()).saturating_add(batch.ingest.delay_ms);
         let at = if batch.chain { scored.saturating_sub(1) } else { context.now() };
         let mut models = Vec::new();
-        for detector in &batch.detectors {
-            let fit = context.store.fit_at(context.key(), series.id, &detector.tag, at);
+        let tags: Vec<&str> = match kind {
+            AlertKind::Anomaly => batch.detectors.iter().map(|detector| detector.tag.as_str()).collect(),
+            AlertKind::Capacity => vec![CapacityPolicy::TAG],
+            _ => Vec::new(),
+        };
+        for tag in tags {
+            let fit = context.store.fit_at(context.key(), series.id, tag, at);
             models.extend(fit.map_err(|e| context.store_fault(&e))?.map(|fit| (fit.tag, fit.digest)));
         }
         Ok(models)
@@ -291,7 +311,7 @@ fn crossed(policy: &PolicyRecord, value: f64) -> f64 {
         AlertKind::Threshold => input("upper").filter(|upper| value > *upper).or_else(|| input("lower")),
         AlertKind::Change => input("change_threshold"),
         AlertKind::NoData => input("after_ms"),
-        AlertKind::Anomaly | AlertKind::Llm => None,
+        AlertKind::Anomaly | AlertKind::Llm | AlertKind::Capacity => None,
     };
     named.unwrap_or(policy.threshold)
 }

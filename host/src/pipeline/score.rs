@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{BoundDetector, JobContext, Outcome, train};
+use super::{BoundDetector, JobContext, Outcome, entity, train};
 use crate::config::Combination;
 use crate::fault::Fault;
 use crate::plugin::Cause;
@@ -22,14 +22,17 @@ const TAIL_COLUMNS: Millis = 1_440;
 type Tails<'s> = Vec<(Range<Millis>, Vec<&'s SeriesRecord>)>;
 
 /// What one detector says of one point.
-struct Verdict<'a> {
-    score: f64,
-    lower: f64,
-    upper: f64,
-    terms: Vec<(&'a str, f64)>,
+pub(super) struct Verdict<'a> {
+    pub score: f64,
+    pub lower: f64,
+    pub upper: f64,
+    pub terms: Vec<(&'a str, f64)>,
 }
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
+    if !context.bound.batch.entity_labels.is_empty() {
+        return entity::score(context).await;
+    }
     let mut outcome = Outcome::default();
     let mut series = context.store.series(context.key());
     series.retain(|s| context.bound.batch.score.selects(&s.name, &s.labels));
@@ -78,7 +81,7 @@ fn tails<'s>(context: &JobContext<'_>, series: &'s [SeriesRecord]) -> Result<Tai
     Ok(groups.into_iter().map(|((start, end), rows)| (start..end, rows)).collect())
 }
 
-fn cut(span: &Range<Millis>, step: Millis) -> impl Iterator<Item = Range<Millis>> {
+pub(super) fn cut(span: &Range<Millis>, step: Millis) -> impl Iterator<Item = Range<Millis>> {
     let (end, part) = (span.end, step * TAIL_COLUMNS);
     std::iter::successors(Some(span.start), move |start| Some(start + part))
         .take_while(move |start| *start < end)
@@ -189,7 +192,7 @@ async fn call(
     Ok((rows, scored))
 }
 
-fn combine(how: Combination, said: &[Verdict<'_>]) -> Option<f64> {
+pub(super) fn combine(how: Combination, said: &[Verdict<'_>]) -> Option<f64> {
     let scores = said.iter().map(|v| v.score);
     match how {
         Combination::Mean if said.is_empty() => None,
@@ -199,7 +202,7 @@ fn combine(how: Combination, said: &[Verdict<'_>]) -> Option<f64> {
     }
 }
 
-fn largest(said: &[Verdict<'_>]) -> Vec<(String, f64)> {
+pub(super) fn largest(said: &[Verdict<'_>]) -> Vec<(String, f64)> {
     let mut terms: Vec<(String, f64)> =
         said.iter().flat_map(|v| &v.terms).map(|(name, part)| ((*name).to_owned(), *part)).collect();
     terms.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -207,7 +210,7 @@ fn largest(said: &[Verdict<'_>]) -> Vec<(String, f64)> {
     terms
 }
 
-fn round(score: f64, decimals: u8) -> f64 {
+pub(super) fn round(score: f64, decimals: u8) -> f64 {
     let scale = 10f64.powi(i32::from(decimals));
     (score * scale).round() / scale
 }

@@ -76,7 +76,14 @@ impl World {
                 config: entry.config.to_string(),
             });
             let notifiers = notifiers.collect();
-            Arc::new(BoundBatch { batch, ingester: Arc::new(Silent), detectors: Vec::new(), notifiers, analyst: None })
+            Arc::new(BoundBatch {
+                batch,
+                ingester: Arc::new(Silent),
+                detectors: Vec::new(),
+                capacity: Vec::new(),
+                notifiers,
+                analyst: None,
+            })
         };
         let batches = batches.iter().map(bind).collect();
         let bound = BoundTenant {

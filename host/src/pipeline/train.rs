@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{BoundDetector, JobContext, Outcome};
+use super::{BoundDetector, JobContext, Outcome, entity};
 use crate::config::Job;
 use crate::fault::Fault;
 use crate::plugin::Cause;
@@ -14,6 +14,9 @@ use crate::series::{Grid, Matrix, Millis};
 use crate::store::{ModelRecord, ModelWrite, RunState, SeriesRecord};
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
+    if !context.bound.batch.entity_labels.is_empty() {
+        return entity::train(context).await;
+    }
     let mut outcome = Outcome::default();
     let mut series = context.store.series(context.key());
     series.retain(|s| context.bound.batch.train.selects(&s.name, &s.labels));
@@ -78,7 +81,7 @@ async fn fit(
     for skip in fitted.skipped {
         skipped.insert(skip.row, skip.cause);
     }
-    for (index, ((series, _), bytes)) in rows.into_iter().zip(fitted.models).enumerate() {
+    for (index, (((series, _), bytes), facts)) in rows.into_iter().zip(fitted.models).zip(fitted.facts).enumerate() {
         match skipped.get(&index) {
             Some(Cause::Warming) => outcome.count("warming", 1),
             Some(Cause::Failed(why)) => {
@@ -95,6 +98,7 @@ async fn fit(
                     plugin_digest: detector.plugin_digest.clone(),
                     config_digest: detector.config_digest.clone(),
                     data: (grid.start, grid.end()),
+                    facts,
                     bytes,
                 });
             }

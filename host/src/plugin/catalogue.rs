@@ -17,6 +17,7 @@ include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 /// Plugins by name.
 pub struct Catalogue {
     plugins: BTreeMap<String, Arc<Plugin>>,
+    runtime: Arc<Runtime>,
 }
 
 impl Catalogue {
@@ -53,7 +54,12 @@ impl Catalogue {
             }
         }
         faults.sort_by(|a, b| a.plugin.cmp(&b.plugin));
-        (Self { plugins }, faults)
+        (Self { plugins, runtime: Arc::clone(runtime) }, faults)
+    }
+
+    /// What all of them run in.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
     }
 
     /// The plugin of a name.

@@ -13,6 +13,9 @@ use crate::series::{Kind, Labels, Millis, Samples};
 
 /// Bytes of an error or a receipt.
 const TEXT_BYTES: usize = 4 << 10;
+/// Facts of a model, and the bytes of a name or value of one.
+const FACTS: usize = 16;
+const FACT_BYTES: usize = 128;
 /// Bytes of a reason for one row, of the name of a part.
 const REASON_BYTES: usize = 500;
 /// Losses of one page.
@@ -176,7 +179,11 @@ pub(super) fn fitted(fitted: Fitted, rows: usize, limits: &Limits) -> Checked<Fi
             format!("the model of row {row} has {} bytes, where {} are allowed", model.len(), limits.model_bytes);
         return over("model_bytes", what);
     }
-    Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped, rows)? })
+    let short = |(name, value): (String, String)| (text(&name, FACT_BYTES), text(&value, FACT_BYTES));
+    let mut facts: Vec<Vec<_>> =
+        (fitted.facts.into_iter()).map(|said| said.into_iter().take(FACTS).map(short).collect()).collect();
+    facts.resize(rows, Vec::new());
+    Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped, rows)?, facts })
 }
 
 /// The model of a table.
@@ -509,7 +516,9 @@ mod tests {
 
     #[test]
     fn models_needs_and_receipts_have_bounds() {
-        let fit = |models: Vec<Vec<u8>>| fitted(Fitted { models, skipped: vec![] }, 1, &limits()).unwrap_err().what;
+        let fit = |models: Vec<Vec<u8>>| {
+            fitted(Fitted { models, skipped: vec![], facts: vec![] }, 1, &limits()).unwrap_err().what
+        };
         let want = |history| needs(Needs { history, context: 0, refit: 0, joint: false }, &limits()).unwrap_err().what;
         let receipts = delivered(vec![], 1).unwrap_err().what;
         let errors = [fit(vec![]), fit(vec![vec![0; 9]]), want(101), want(0), receipts];

@@ -44,7 +44,11 @@ impl Detect for Binding {
         self.sound(history, previous, "fit")?;
         if history.rows == 0 || history.grid.columns == 0 {
             let skipped = (0..history.rows).map(|row| Skip { row, cause: Cause::Warming }).collect();
-            return Ok(Fitted { models: vec![Vec::new(); history.rows], skipped });
+            return Ok(Fitted {
+                models: vec![Vec::new(); history.rows],
+                skipped,
+                facts: vec![Vec::new(); history.rows],
+            });
         }
         let passed = self.config(config, "fit")?;
         let cuts = if self.belong_together(call, config, &passed, history.grid.step_ms).await? {
@@ -70,9 +74,10 @@ impl Detect for Binding {
         };
         let calls: Vec<_> = cuts.into_iter().map(fit).collect();
         let parts: Vec<(usize, Fitted)> = stream::iter(calls).buffered(self.workers()).try_collect().await?;
-        let mut whole = Fitted { models: Vec::with_capacity(history.rows), skipped: Vec::new() };
+        let mut whole = Fitted { models: Vec::with_capacity(history.rows), skipped: Vec::new(), facts: Vec::new() };
         for (first, part) in parts {
             whole.models.extend(part.models);
+            whole.facts.extend(part.facts);
             whole.skipped.extend(part.skipped.into_iter().map(|skip| Skip { row: skip.row + first, ..skip }));
         }
         Ok(whole)

@@ -48,6 +48,15 @@ impl Site {
                 format!("it wanted more than the {} of memory that an instance may have", bytes(limit)),
                 raise("instance_memory_bytes"),
             ),
+            Stop::OwnerMemory(limit) => (
+                Blame::Limit,
+                format!(
+                    "the instances of tenant {} wanted more than the {} of memory that they may have together",
+                    self.tenant,
+                    bytes(limit)
+                ),
+                format!("raise its quota: `anomd tenant quota {} memory_bytes=…`, or run less at once", self.tenant),
+            ),
             Stop::Cpu(limit) => (
                 Blame::Limit,
                 format!("it used more than the {} of CPU time that a call may use", time(limit)),

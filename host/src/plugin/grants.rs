@@ -45,6 +45,7 @@ pub(super) fn roles(name: &Name) -> Vec<Role> {
 }
 
 /// One use of a plugin: for whom, and what it may do there.
+#[derive(Clone)]
 pub struct Use {
     /// The tenant.
     pub tenant: String,

@@ -151,6 +151,9 @@ pub struct Fitted {
     pub models: Vec<Vec<u8>>,
     /// Rows that have no model.
     pub skipped: Vec<Skip>,
+    /// What each model knows, names with values; one a row, empty where nobody says. The value of
+    /// `season` is the length of the season in seconds, or `none`.
+    pub facts: Vec<Vec<(String, String)>>,
 }
 
 /// A named part of the scores.

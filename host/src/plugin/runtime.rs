@@ -1,9 +1,10 @@
 //! What all plugins of a node share: the engine, its places for instances, and the way a
 //! call takes through them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -14,8 +15,8 @@ use super::fault::Site;
 use super::v0_1::{Guest, Prepared};
 use crate::capability::kv::{InMemory, KeyValue};
 use crate::capability::{Granted, Holder, LogSink, Open, Ungranted, http, kv, log, mail};
-use crate::config::{Grants, Limits, Mail, Secret};
-use crate::engine::{Alive, Cell, Engine, Lent, Pool, Taken, within};
+use crate::config::{Grants, Limits, Mail, Quotas, Secret};
+use crate::engine::{Account, Alive, Cell, Engine, Lent, Pool, Taken, within};
 use crate::fault::{Blame, Fault, PluginError};
 use crate::series::Millis;
 
@@ -44,6 +45,7 @@ impl From<PluginError> for Complaint {
 struct Instance {
     store: Store<Cell<Open>>,
     guest: Guest,
+    account: Arc<Account>,
 }
 
 /// The engine and all that plugins share.
@@ -53,6 +55,8 @@ pub struct Runtime {
     pool: Pool<Instance>,
     net: http::Net,
     bindings: AtomicU64,
+    /// What each tenant's instances cost.
+    accounts: Mutex<BTreeMap<String, Arc<Account>>>,
 }
 
 /// Which limit of wall-clock time a call has.
@@ -95,6 +99,7 @@ impl Runtime {
             pool: Pool::new(limits.instances, Duration::from_millis(limits.warm_idle_ms)),
             net,
             bindings: AtomicU64::new(0),
+            accounts: Mutex::default(),
         }))
     }
 
@@ -106,6 +111,23 @@ impl Runtime {
     /// Places for instances that nobody has.
     pub fn free_places(&self) -> usize {
         self.pool.free()
+    }
+
+    /// What a tenant's instances cost, and may cost.
+    pub fn account(&self, tenant: &str) -> Arc<Account> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(accounts.entry(tenant.to_owned()).or_default())
+    }
+
+    /// Holds the instances of a tenant to its quotas of memory and CPU.
+    pub fn set_quotas(&self, tenant: &str, quotas: &Quotas) {
+        let memory = quotas.memory_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.account(tenant).bound(memory, quotas.cpu_ms_per_minute);
+    }
+
+    /// Forgets what a tenant's instances cost: it is gone.
+    pub fn forget_tenant(&self, tenant: &str) {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
     }
 
     /// A key for the warm instances of one binding.
@@ -123,7 +145,7 @@ impl Runtime {
         &self,
         holder: Holder,
         grants: &Grants,
-        secrets: std::collections::BTreeMap<String, (Secret, Vec<String>)>,
+        secrets: BTreeMap<String, (Secret, Vec<String>)>,
         mail: Option<Mail>,
         store: Arc<dyn KeyValue>,
     ) -> Result<Granted, Ungranted> {
@@ -156,22 +178,31 @@ impl Runtime {
 
     async fn serve<T>(&self, request: Request<T>) -> Result<T, Fault> {
         let Request { prepared, granted, warm, now, subject, sink, wall, site, work } = request;
+        // Describing itself is nobody's call.
+        let account = if site.tenant.is_empty() { Arc::default() } else { self.account(&site.tenant) };
+        account.admitted().await;
         let open = granted.open(now, &subject, sink);
         // Dropped from the last to the first: the place is free when the memory is.
         let (place, calls, mut store, guest) = match self.pool.take(warm).await {
-            Taken::Warm(Alive { instance: Instance { mut store, guest }, calls, place }) => {
+            Taken::Warm(Alive { instance: Instance { mut store, guest, account: _ }, calls, place }) => {
                 store.data_mut().data = open;
                 self.engine.arm(&mut store);
                 (place, calls, store, Some(guest))
             }
-            Taken::Empty(place) => (place, 0, self.engine.store(open), None),
+            Taken::Empty(place) => {
+                if account.is_short_of(self.limits.instance_memory_bytes) {
+                    // What waits for a call that may come gives way to one that is there.
+                    self.pool.forget_those(|idle| Arc::ptr_eq(&idle.account, &account));
+                }
+                (place, 0, self.engine.store(open, Arc::clone(&account)), None)
+            }
         };
         let (wall, wall_key) = match wall {
             Wall::Call => (self.limits.call_wall_ms, "call_wall_ms"),
             Wall::About => (self.limits.about_wall_ms, "about_wall_ms"),
         };
         let wall = Duration::from_millis(wall);
-        let ours = async {
+        let ours = account.metered(async {
             let guest = match guest {
                 Some(guest) => guest,
                 // Start functions run here, so it is within the limits of the call.
@@ -179,18 +210,18 @@ impl Runtime {
             };
             let outcome = work(&guest, &mut store).await?;
             Ok((guest, outcome))
-        };
+        });
         let result = within(wall, self.engine.turns().take(&site.tenant, ours)).await;
         // What is kept in an idle instance must not keep the sink of a finished run alive.
         let closed = granted.open(0, "", Arc::new(Silent));
         let log_tail = std::mem::replace(&mut store.data_mut().data, closed).log.close();
         let fault = match result {
             Ok((guest, Ok(value))) => {
-                self.park(warm, calls, place, store, guest);
+                self.park(warm, calls, place, Instance { store, guest, account });
                 return Ok(value);
             }
             Ok((guest, Err(Complaint::Answered(error)))) => {
-                self.park(warm, calls, place, store, guest);
+                self.park(warm, calls, place, Instance { store, guest, account });
                 site.answered(checked::error(error))
             }
             Ok((_, Err(Complaint::Forbidden(wrong)))) => site.forbidden(wrong),
@@ -199,13 +230,13 @@ impl Runtime {
         Err(Fault { log_tail, ..fault })
     }
 
-    fn park(&self, warm: Option<u64>, calls: u32, place: crate::engine::Place, store: Store<Cell<Open>>, guest: Guest) {
+    fn park(&self, warm: Option<u64>, calls: u32, place: crate::engine::Place, instance: Instance) {
         let calls = calls.saturating_add(1);
         if let Some(key) = warm
             && calls < self.limits.warm_calls
-            && Engine::memory_of(&store) <= self.limits.warm_memory_bytes
+            && Engine::memory_of(&instance.store) <= self.limits.warm_memory_bytes
         {
-            self.pool.park(key, Alive { instance: Instance { store, guest }, calls, place });
+            self.pool.park(key, Alive { instance, calls, place });
         }
     }
 }

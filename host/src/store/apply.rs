@@ -6,8 +6,8 @@
 use super::database::{Outcome, State, model_key, run_key};
 use super::document::document_prefix;
 use super::entry::{
-    BatchEntry, ClearEntry, CommitEntry, DocumentsEntry, DropEntry, Entry, KvEntry, SeriesEntry, TailEntry, encode,
-    widened,
+    BatchEntry, ClearEntry, CommitEntry, DocumentsEntry, DropEntry, DropTenantEntry, Entry, KvEntry, SeriesEntry,
+    TailEntry, encode, widened,
 };
 use super::keys::Space;
 use super::record::{AlertRecord, Delivery, DocumentWrite, FitRecord};
@@ -27,7 +27,9 @@ impl Entry {
                 scores: entry.scores.unpack()?,
                 terms: entry.terms.unpack()?,
             }),
-            Self::Kv(_) | Self::Documents(_) | Self::Clear(_) | Self::Drop(_) => Some(Outcome::default()),
+            Self::Kv(_) | Self::Documents(_) | Self::Clear(_) | Self::Drop(_) | Self::DropTenant(_) => {
+                Some(Outcome::default())
+            }
         }
     }
 }
@@ -55,15 +57,12 @@ impl State {
             }
             Entry::Documents(DocumentsEntry { tenant, documents }) => self.apply_documents(&tenant, documents),
             Entry::Clear(entry) => self.apply_clear(entry),
-            Entry::Drop(DropEntry { key, batch }) => {
-                self.catalogue.remove(batch, &key);
-                self.active.points.remove(&batch);
-                for space in Space::ALL.into_iter().filter(|space| space.of_batch()) {
-                    let prefix = space.batch(batch).done();
-                    let keys: Vec<_> = self.active.with_prefix(&prefix).map(|(key, _)| key.clone()).collect();
-                    keys.iter().for_each(|key| drop(self.active.records.remove(key)));
+            Entry::Drop(entry) => self.apply_drop(&entry),
+            Entry::DropTenant(DropTenantEntry { batches, removed }) => {
+                batches.iter().for_each(|entry| self.apply_drop(entry));
+                for key in removed {
+                    self.active.delete(key.into_vec());
                 }
-                self.active.dropped.insert(batch);
             }
         }
         self.active.bytes += bytes;
@@ -127,6 +126,7 @@ impl State {
                 config_digest: model.config_digest,
                 data: model.data,
                 digest: model.digest.to_string(),
+                facts: model.facts,
             };
             self.active.put(fit_key(id, model.series, &fit.tag, fit.scheduled), encode(&fit)?);
         }
@@ -152,6 +152,17 @@ impl State {
         self.apply_documents(&run.slot.key.tenant, documents);
         self.active.put(run_key(id, &run.slot), encode(&run)?);
         Ok(())
+    }
+
+    fn apply_drop(&mut self, DropEntry { key, batch }: &DropEntry) {
+        self.catalogue.remove(*batch, key);
+        self.active.points.remove(batch);
+        for space in Space::ALL.into_iter().filter(|space| space.of_batch()) {
+            let prefix = space.batch(*batch).done();
+            let keys: Vec<_> = self.active.with_prefix(&prefix).map(|(key, _)| key.clone()).collect();
+            keys.iter().for_each(|key| drop(self.active.records.remove(key)));
+        }
+        self.active.dropped.insert(*batch);
     }
 
     fn apply_documents(&mut self, tenant: &str, documents: Vec<DocumentWrite>) {

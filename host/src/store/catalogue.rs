@@ -94,6 +94,18 @@ impl Catalogue {
         let id = *self.names.get(key)?;
         Some((id, self.batches.get(&id)?))
     }
+
+    /// The batches of a tenant with their numbers, by name; what is the tenant's own is among
+    /// them.
+    pub fn of_tenant<'a>(&'a self, tenant: &'a str) -> impl Iterator<Item = (&'a BatchKey, u32)> + 'a {
+        let from = BatchKey { tenant: tenant.to_owned(), batch: String::new() };
+        self.names.range(from..).take_while(move |(key, _)| key.tenant == tenant).map(|(key, id)| (key, *id))
+    }
+
+    /// How many series the batches of a tenant have.
+    pub fn series_of_tenant(&self, tenant: &str) -> usize {
+        self.of_tenant(tenant).filter_map(|(_, id)| self.batches.get(&id)).map(|batch| batch.series.len()).sum()
+    }
 }
 
 impl BatchState {

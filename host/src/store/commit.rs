@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex};
 
 use serde_bytes::ByteBuf;
 
+use super::account::{Accounts, SAMPLES};
 use super::backend::{Digest, Sequence};
 use super::catalogue::BatchState;
 use super::database::{Database, Inner, Outcome, Writer, run_key};
+use super::document::document_prefix;
 use super::entry::{Body, CommitEntry, Entry, ModelEntry, SeriesEntry, encode};
 use super::points::{Packed, Points, Score, Terms};
-use super::record::{Column, Commit, ModelWrite, ScoreColumn, ScoreRow, SeriesId};
+use super::record::{Column, Commit, DocumentKind, DocumentWrite, ModelWrite, ScoreColumn, ScoreRow, SeriesId};
 use super::{StoreError, lock, read, write};
 use crate::config::{BatchKey, Slot};
 use crate::series::{Kind, Labels};
@@ -56,7 +58,7 @@ impl Database {
     /// Keeps the outcome of a run: all of it or, on an error, nothing.
     ///
     /// [`StoreError::Conflict`] if the run is already finished; [`StoreError::Quota`] if the
-    /// batch would have too many series; [`StoreError::Low`] while the disk is nearly full. After
+    /// batch or its tenant would have too many series, or the tenant too many samples today; [`StoreError::Low`] while the disk is nearly full. After
     /// any other error the store accepts no writes until it is opened again, and whether this
     /// commit is then there is open.
     pub fn commit(&self, mut commit: Commit) -> Result<Committed, StoreError> {
@@ -99,7 +101,7 @@ impl Inner {
         for ticket in group {
             let Some(staged) = lock(&ticket.staged).take() else { continue };
             let appended = self.check_running().and_then(|()| {
-                let prepared = self.prepare(staged, &mut next_batch)?;
+                let prepared = self.prepare(staged, &mut next_batch, &mut writer.accounts)?;
                 let record = encode(&prepared.entry)?;
                 let sequence = self.store.append(&record).inspect_err(|e| self.stop(e))?;
                 Ok((prepared, sequence, record.len()))
@@ -122,10 +124,11 @@ impl Inner {
     }
 
     /// Decides everything about a commit, and writes nothing.
-    fn prepare(&self, staged: Staged, next_batch: &mut u32) -> Result<Prepared, StoreError> {
+    fn prepare(&self, staged: Staged, next_batch: &mut u32, accounts: &mut Accounts) -> Result<Prepared, StoreError> {
         let Staged { commit, models } = staged;
-        let Commit { run, samples, scores, models: _, alerts, watched, decisions, deliveries, documents } = commit;
+        let Commit { run, samples, scores, models: _, alerts, watched, decisions, deliveries, mut documents } = commit;
         let (key, slot) = (run.slot.key.clone(), run.slot.clone());
+        accounts.check_open(&key.tenant)?;
         let state = read(&self.state);
         let (batch, known) = match state.catalogue.find(&key) {
             Some((batch, known)) => {
@@ -147,8 +150,23 @@ impl Inner {
         let mut numbers = Numbers::new(&key, known, self.limits.series_per_batch);
         let (values, ids) = take_samples(samples, &mut numbers)?;
         let (scores, terms) = take_scores(scores, &numbers)?;
+        if numbers.added() > 0 {
+            let all = state.catalogue.series_of_tenant(&key.tenant).saturating_add(numbers.added());
+            accounts.check_series(&key.tenant, all)?;
+        }
         let series = numbers.entries;
         drop(state);
+        let taken: usize = values.iter().map(|(_, points)| points.len()).sum();
+        if taken > 0 && accounts.quotas(&key.tenant).samples_per_day.is_some() {
+            let place = document_prefix(&key.tenant, DocumentKind::Usage).last(SAMPLES).done();
+            let kept = match self.get(&place)? {
+                Some(value) => rmp_serde::from_slice(&value).ok(),
+                None => None,
+            };
+            let samples = accounts.take_samples(&key.tenant, run.started, taken as u64, kept)?;
+            // The whole count, and not what comes to it: a replay does the same once more.
+            documents.push(DocumentWrite::of(DocumentKind::Usage, SAMPLES, &samples));
+        }
 
         let outcome = Outcome { values, scores, terms };
         let entry = CommitEntry {
@@ -201,6 +219,7 @@ impl Inner {
                 plugin_digest: model.plugin_digest,
                 config_digest: model.config_digest,
                 data: model.data,
+                facts: model.facts,
                 digest,
                 body,
             }
@@ -254,6 +273,11 @@ impl<'a> Numbers<'a> {
         self.fresh.insert(labels.clone(), id);
         self.entries.push(SeriesEntry { id, labels, name, kind });
         Ok(id)
+    }
+
+    /// How many series are new.
+    fn added(&self) -> usize {
+        self.fresh.len()
     }
 
     fn has(&self, id: SeriesId) -> bool {

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::broadcast;
 
+use super::account::Accounts;
 use super::backend::{Digest, Sequence, Store};
 use super::catalogue::Catalogue;
 use super::commit::Ticket;
@@ -102,6 +103,8 @@ pub(super) struct State {
 pub(super) struct Writer {
     /// How many bytes each plugin keeps, by tenant and plugin; found out when first needed.
     pub kv_bytes: BTreeMap<(String, String), usize>,
+    /// What tenants have of what their quotas bound.
+    pub accounts: Accounts,
 }
 
 /// Points of a commit, beside its entry.

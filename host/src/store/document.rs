@@ -49,6 +49,7 @@ impl Database {
     pub fn write_documents(&self, tenant: &str, documents: Vec<DocumentWrite>) -> Result<(), StoreError> {
         self.inner.check_writable()?;
         let mut writer = lock(&self.inner.writer);
+        writer.accounts.check_open(tenant)?;
         let entry = Entry::Documents(DocumentsEntry { tenant: tenant.to_owned(), documents });
         self.inner.write_entry(&mut writer, entry).map(drop)
     }

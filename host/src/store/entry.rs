@@ -29,6 +29,8 @@ pub(super) enum Entry {
     Clear(ClearEntry),
     /// The end of a batch.
     Drop(DropEntry),
+    /// The end of a tenant.
+    DropTenant(DropTenantEntry),
 }
 
 /// The outcome of a run.
@@ -67,6 +69,7 @@ pub(super) struct ModelEntry {
     pub plugin_digest: String,
     pub config_digest: String,
     pub data: (Millis, Millis),
+    pub facts: Vec<(String, String)>,
     pub digest: Digest,
     pub body: Body,
 }
@@ -113,6 +116,14 @@ pub(super) struct ClearEntry {
 pub(super) struct DropEntry {
     pub key: BatchKey,
     pub batch: u32,
+}
+
+/// The end of a tenant, with all that it has.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DropTenantEntry {
+    pub batches: Vec<DropEntry>,
+    /// What its plugins and its people keep, and the tenant itself.
+    pub removed: Vec<ByteBuf>,
 }
 
 /// Where a series begins and ends.

@@ -65,6 +65,8 @@ impl MetricType {
 pub struct ExportFilter {
     /// Of this batch; `None`: of all.
     pub key: Option<BatchKey>,
+    /// Of the batches of this tenant; `None`: of all.
+    pub tenant: Option<String>,
     /// Of these types; `None`: of all. Runs have none.
     pub types: Option<Vec<MetricType>>,
     /// Of this half-open span: of their `metric_timestamp`, or a run's scheduled time.
@@ -122,6 +124,9 @@ impl Database {
         };
         let mut count = 0;
         for (_, key) in self.inner.chosen(filter.key.as_ref()) {
+            if filter.tenant.as_ref().is_some_and(|tenant| *tenant != key.tenant) {
+                continue;
+            }
             count += match what {
                 Export::Metrics => self.export_metrics(&key, filter, &mut rows)?,
                 Export::Runs => self.export_runs(&key, filter, &mut rows)?,

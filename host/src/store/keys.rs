@@ -144,6 +144,7 @@ impl Key {
             Job::Plot => 8,
             Job::Summary => 9,
             Job::Delete => 10,
+            Job::Capacity => 11,
         })
     }
 

@@ -18,13 +18,21 @@ impl Database {
     }
 
     /// Sets a plugin's key; durable when it returns. [`StoreError::Quota`] if all keys and
-    /// values of the plugin would be longer than `kv_bytes`.
-    pub fn kv_put(&self, tenant: &str, plugin: &str, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
-        self.inner.kv_write(&mut lock(&self.inner.writer), tenant, plugin, key, Some(value))
+    /// values of the plugin would be longer than `quota`, or those of all plugins of the tenant
+    /// than the tenant's own.
+    pub fn kv_put(
+        &self,
+        tenant: &str,
+        plugin: &str,
+        key: &str,
+        value: Vec<u8>,
+        quota: usize,
+    ) -> Result<(), StoreError> {
+        self.inner.kv_write(&mut lock(&self.inner.writer), tenant, plugin, key, Some(value), quota)
     }
 
     /// Sets or removes a plugin's key, if its value is still the expected one; says whether
-    /// it was.
+    /// it was. The quota is that of [`Database::kv_put`].
     pub fn kv_swap(
         &self,
         tenant: &str,
@@ -32,18 +40,19 @@ impl Database {
         key: &str,
         expected: Option<&[u8]>,
         value: Option<Vec<u8>>,
+        quota: usize,
     ) -> Result<bool, StoreError> {
         let mut writer = lock(&self.inner.writer);
         if self.kv_get(tenant, plugin, key)?.as_deref() != expected {
             return Ok(false);
         }
-        self.inner.kv_write(&mut writer, tenant, plugin, key, value)?;
+        self.inner.kv_write(&mut writer, tenant, plugin, key, value, quota)?;
         Ok(true)
     }
 
     /// Removes a plugin's key, if it is there.
     pub fn kv_delete(&self, tenant: &str, plugin: &str, key: &str) -> Result<(), StoreError> {
-        self.inner.kv_write(&mut lock(&self.inner.writer), tenant, plugin, key, None)
+        self.inner.kv_write(&mut lock(&self.inner.writer), tenant, plugin, key, None, usize::MAX)
     }
 
     /// The keys of a plugin that begin with `prefix` and are greater than `after_key`, in
@@ -74,6 +83,21 @@ impl Database {
 }
 
 impl Inner {
+    /// Bytes of all keys and values that the plugins of a tenant keep.
+    pub fn kv_bytes_of(&self, tenant: &str) -> Result<usize, StoreError> {
+        let prefix = Space::Kv.key().text(tenant);
+        let skipped = prefix.clone().done().len();
+        let mut bytes = 0;
+        self.visit(&prefix, &[], |key, value| {
+            // A key has the plugin's name in front, behind its length.
+            let rest = key.get(skipped..).unwrap_or_default();
+            let name = rest.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+            bytes += rest.len().saturating_sub(size_of::<u32>() + name) + value.len();
+            Ok(true)
+        })?;
+        Ok(bytes)
+    }
+
     fn kv_write(
         &self,
         writer: &mut Writer,
@@ -81,7 +105,9 @@ impl Inner {
         plugin: &str,
         key: &str,
         value: Option<Vec<u8>>,
+        quota: usize,
     ) -> Result<(), StoreError> {
+        writer.accounts.check_open(tenant)?;
         let owner = (tenant.to_owned(), plugin.to_owned());
         let kept = match writer.kv_bytes.get(&owner) {
             Some(kept) => *kept,
@@ -96,10 +122,19 @@ impl Inner {
         let size = |value: Option<&Vec<u8>>| value.map_or(0, |value| key.len() + value.len());
         let (old, new) = (size(before.as_ref()), size(value.as_ref()));
         let total = kept.saturating_sub(old).saturating_add(new);
-        let limit = self.limits.kv_bytes;
-        if total > limit && new > old {
-            let what = format!("tenant {tenant}: plugin {plugin} would keep {total} bytes (`kv_bytes`)");
-            return Err(StoreError::Quota { what, limit });
+        if total > quota && new > old {
+            let what = format!("tenant {tenant}: plugin {plugin} would keep {total} bytes (limits.kv_bytes)");
+            return Err(StoreError::Quota { what, limit: quota });
+        }
+        if new > old
+            && let Some(limit) = writer.accounts.quotas(tenant).kv_bytes
+        {
+            let all = self.kv_bytes_of(tenant)?.saturating_sub(old).saturating_add(new);
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            if all > limit {
+                let what = format!("tenant {tenant}: its plugins would keep {all} bytes (its quota kv_bytes)");
+                return Err(StoreError::Quota { what, limit });
+            }
         }
         if before.is_some() || value.is_some() {
             let entry = KvEntry {

@@ -37,6 +37,16 @@ pub(super) struct BatchPoints {
     pub tails: BTreeSet<u32>,
 }
 
+impl BatchPoints {
+    /// How many points there are, of all kinds.
+    pub fn rows(&self) -> usize {
+        fn of<T: Clone>(columns: &BTreeMap<u32, Points<T>>) -> usize {
+            columns.values().map(Points::len).sum()
+        }
+        of(&self.values) + of(&self.scores) + of(&self.terms)
+    }
+}
+
 /// Points of a kind: where they lie in a layer, and how they are told apart in keys.
 pub(super) trait Kept: Sized + Clone {
     fn of(points: &BatchPoints) -> &BTreeMap<u32, Points<Self>>;

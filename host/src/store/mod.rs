@@ -13,6 +13,7 @@
 //! What is not kept: samples whose value is NaN, which is how a missing one is spelled, and
 //! scores that are NaN.
 
+mod account;
 mod apply;
 mod backend;
 mod backup;
@@ -40,6 +41,7 @@ mod record;
 mod retain;
 mod seal;
 mod sled;
+mod tenant;
 mod window;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

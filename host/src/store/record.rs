@@ -77,6 +77,8 @@ pub struct ModelWrite {
     pub config_digest: String,
     /// The history that it saw, half-open.
     pub data: (Millis, Millis),
+    /// What it knows, as the plugin tells people: names with values.
+    pub facts: Vec<(String, String)>,
     /// What the detector will be passed again.
     pub bytes: Vec<u8>,
 }
@@ -231,6 +233,8 @@ pub struct FitRecord {
     pub data: (Millis, Millis),
     /// Sha-256 of the model, in hex.
     pub digest: String,
+    /// What the model knew, as the plugin tells people: names with values.
+    pub facts: Vec<(String, String)>,
 }
 
 /// What kind of document; each kind is a space of names of its own in a tenant.
@@ -255,11 +259,17 @@ pub enum DocumentKind {
     Budget,
     /// What a job keeps for itself between two runs.
     State,
+    /// The batch of a hosted tenant, as it was written.
+    Batch,
+    /// A tenant itself: all of them are documents of a tenant without a name.
+    Tenant,
+    /// What a tenant has used of a quota that begins anew each day.
+    Usage,
 }
 
 impl DocumentKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Act,
         Self::Silence,
         Self::Event,
@@ -269,6 +279,9 @@ impl DocumentKind {
         Self::Policy,
         Self::Budget,
         Self::State,
+        Self::Batch,
+        Self::Tenant,
+        Self::Usage,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -282,6 +295,9 @@ impl DocumentKind {
             Self::Policy => "policy",
             Self::Budget => "budget",
             Self::State => "state",
+            Self::Batch => "batch",
+            Self::Tenant => "tenant",
+            Self::Usage => "usage",
         }
     }
 }

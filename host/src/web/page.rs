@@ -18,6 +18,7 @@ use axum::routing::get;
 use minijinja::{Environment, Value, context};
 use serde::Deserialize;
 
+use crate::config::DEFAULT_TENANT;
 use crate::desk::{Action, AlertView, Claim, Desk, DeskError, LinkError, Links, instant, why};
 use crate::node::Node;
 use crate::series::Millis;
@@ -168,7 +169,9 @@ async fn on_desk<T: Send + 'static>(
     let asked = tokio::task::spawn_blocking(move || {
         let bound = node.batches();
         let batches = bound.iter().map(|bound| (bound.batch.key.clone(), &bound.batch)).collect();
-        let desk = Desk { store: &node.store, batches: &batches, now: node.clock.now() };
+        // Which tenant is asked about stands in the link.
+        let (config, tenant) = (&node.config, DEFAULT_TENANT);
+        let desk = Desk { store: &node.store, batches: &batches, config, tenant, now: node.clock.now() };
         let links = Links::open(&node.store, None, {
             let now = desk.now;
             move || now
@@ -304,6 +307,9 @@ mod tests {
             expected: (Some(210.25), Some(388.5)),
             score: Some(0.97),
             threshold: Some(0.8),
+            limit_at: None,
+            limit_earliest: None,
+            limit_latest: None,
             terms: Vec::new(),
             events: Vec::new(),
             explanation: None,

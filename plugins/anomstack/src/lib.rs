@@ -1,5 +1,6 @@
 //! What Anomstack wraps round a PyOD model: lag features before it, a min-max probability
-//! behind it. `pca` and `knn` are the two models of its default configuration.
+//! behind it. `pca` and `knn` are the two models of its default configuration; `tabular` has
+//! the other ones of PyOD.
 //!
 //! Sources: Anomstack's `preprocess.py`, and `predict_proba(method="linear")` of PyOD 3.6.7
 //! with scikit-learn's `MinMaxScaler`. On the series of `tests/parity` the results equal
@@ -12,10 +13,63 @@
 //! * Rows are not shuffled before a fit: neither model depends on their order.
 //! * `freq` and `freq_agg` are not read: the host lays the samples on its grid.
 
+mod axes;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 
+use anomd_detector::{Cause, Needs, Row, RowScores};
 use serde::Deserialize;
+
+pub use axes::Axes;
+
+/// Columns that a model learns from: Anomstack's `train_max_n`.
+const HISTORY: u32 = 2500;
+
+/// The JSON Schema of a detector's configuration: `preprocess` and `contamination`, which all of
+/// them take, and its own properties, JSON as between the braces of `properties`.
+pub fn schema(required: &[&str], own: &str) -> String {
+    let required: Vec<String> = required.iter().map(|key| format!("\"{key}\"")).collect();
+    let comma = if own.trim().is_empty() { "" } else { "," };
+    SCHEMA
+        .replace("REQUIRED", &required.join(", "))
+        .replace("PREPROCESS", PREPROCESS)
+        .replace("OWN", &format!("{own}{comma}"))
+}
+
+const SCHEMA: &str = r#"{
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "additionalProperties": false,
+    "required": [REQUIRED],
+    "properties": {
+        OWN
+        "preprocess": PREPROCESS,
+        "contamination": {
+            "type": "number", "exclusiveMinimum": 0, "maximum": 0.5, "default": 0.01,
+            "description": "Accepted, as PyOD accepts it; it has no influence on the score."
+        }
+    }
+}"#;
+
+const PREPROCESS: &str = r#"{
+    "type": "object",
+    "description": "Anomstack's preprocess_params: how a series becomes rows of features.",
+    "additionalProperties": false,
+    "properties": {
+        "diff_n": {
+            "type": "integer", "minimum": 0, "maximum": 1000, "default": 1,
+            "description": "Judge the difference to the value so many columns before. 0: the value itself."
+        },
+        "smooth_n": {
+            "type": "integer", "minimum": 0, "maximum": 1000, "default": 3,
+            "description": "Then the mean of the last so many. 0: no smoothing."
+        },
+        "lags_n": {
+            "type": "integer", "minimum": 0, "maximum": 100, "default": 5,
+            "description": "Then put so many earlier ones beside each."
+        }
+    }
+}"#;
 
 /// Anomstack's `preprocess_params`, with its defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -36,27 +90,6 @@ impl Default for Preprocess {
 }
 
 impl Preprocess {
-    /// The JSON Schema of the key `preprocess`.
-    pub const SCHEMA: &str = r#"{
-        "type": "object",
-        "description": "Anomstack's preprocess_params: how a series becomes rows of features.",
-        "additionalProperties": false,
-        "properties": {
-            "diff_n": {
-                "type": "integer", "minimum": 0, "maximum": 1000, "default": 1,
-                "description": "Judge the difference to the value so many columns before. 0: the value itself."
-            },
-            "smooth_n": {
-                "type": "integer", "minimum": 0, "maximum": 1000, "default": 3,
-                "description": "Then the mean of the last so many. 0: no smoothing."
-            },
-            "lags_n": {
-                "type": "integer", "minimum": 0, "maximum": 100, "default": 5,
-                "description": "Then put so many earlier ones beside each."
-            }
-        }
-    }"#;
-
     /// Columns before the first one that has a feature row: 8 with the defaults.
     pub fn context(&self) -> usize {
         self.diff_n + self.smooth_n.saturating_sub(1) + self.lags_n
@@ -65,6 +98,31 @@ impl Preprocess {
     /// Numbers in a feature row: 6 with the defaults.
     pub fn features(&self) -> usize {
         self.lags_n + 1
+    }
+
+    /// What the host should pass. When to train again is the batch's cron.
+    pub fn needs(&self) -> Needs {
+        Needs { history: HISTORY, context: self.context() as u32, refit: 0, joint: false }
+    }
+
+    /// What a model that was fit on rows of so many features says of the last `tail` columns, a
+    /// feature row at a time; NaN where a row is not complete.
+    pub fn score(
+        &self,
+        recent: Row<'_>,
+        tail: usize,
+        features: usize,
+        probability: impl Fn(&[f64]) -> f64,
+    ) -> Result<RowScores, Cause> {
+        if features != self.features() {
+            return Err(Cause::Failed("the model was fit with another lags_n; train the batch again".into()));
+        }
+        if recent.values.len() <= self.context() {
+            return Err(Cause::Warming);
+        }
+        let smoothed = self.smooth(recent.values);
+        let scores = self.last(&smoothed, tail).map(|row| row.map_or(f64::NAN, &probability)).collect();
+        Ok(RowScores { scores, ..RowScores::default() })
     }
 
     /// Differences and trailing means, a column each. NaN where a column that they need is

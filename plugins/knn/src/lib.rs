@@ -12,7 +12,7 @@ mod nearest;
 
 use anomd_detector::model::{Reader, Writer};
 use anomd_detector::{Cause, Descriptor, Detector, Error, Needs, Row, RowScores, export_detector};
-use anomstack::{Linear, Preprocess, can_be_squared};
+use anomstack::{Linear, Preprocess, can_be_squared, schema};
 use serde::Deserialize;
 
 use nearest::{kth_distance, training_distances};
@@ -42,35 +42,23 @@ impl Detector for Knn {
     type Config = Config;
 
     fn describe() -> Descriptor {
-        let schema = r#"{
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "type": "object",
-            "additionalProperties": false,
-            "properties": {
-                "preprocess": PREPROCESS,
-                "n_neighbors": {
-                    "type": "integer", "minimum": 1, "maximum": 100, "default": 5,
-                    "description": "The distance to which neighbour counts."
-                },
-                "contamination": {
-                    "type": "number", "exclusiveMinimum": 0, "maximum": 0.5, "default": 0.01,
-                    "description": "Accepted, as PyOD accepts it; it has no influence on the score."
-                }
-            }
-        }"#;
+        let own = r#"
+            "n_neighbors": {
+                "type": "integer", "minimum": 1, "maximum": 100, "default": 5,
+                "description": "The distance to which neighbour counts."
+            }"#;
         Descriptor {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Anomstack's KNN: the distance to the k-th neighbour among lag features of the past".into(),
-            config_schema: schema.replace("PREPROCESS", Preprocess::SCHEMA),
+            config_schema: schema(&[], own),
             origins: vec![],
             secrets: vec![],
         }
     }
 
     fn plan(config: &Config, _step: u32) -> Result<Needs, Error> {
-        // 2500 is Anomstack's train_max_n. When to train again is the batch's cron.
-        Ok(Needs { history: 2500, context: config.preprocess.context() as u32, refit: 0, joint: false })
+        Ok(config.preprocess.needs())
     }
 
     fn fit(config: &Config, history: Row<'_>, _previous: &[u8]) -> Result<Vec<u8>, Cause> {
@@ -95,18 +83,8 @@ impl Detector for Knn {
         let features = reader.u32()? as usize;
         let linear = Linear { least: reader.f64()?, largest: reader.f64()? };
         let trained = reader.f64s(reader.remaining())?;
-        if features != config.preprocess.features() {
-            return Err(Cause::Failed("the model was fit with another lags_n; train the batch again".into()));
-        }
-        if recent.values.len() <= config.preprocess.context() {
-            return Err(Cause::Warming);
-        }
-        let smoothed = config.preprocess.smooth(recent.values);
-        let score = |row: Option<&[f64]>| {
-            row.map_or(f64::NAN, |row| linear.probability(kth_distance(&trained, row, config.n_neighbors)))
-        };
-        let scores = config.preprocess.last(&smoothed, tail).map(score).collect();
-        Ok(RowScores { scores, ..RowScores::default() })
+        let probability = |row: &[f64]| linear.probability(kth_distance(&trained, row, config.n_neighbors));
+        config.preprocess.score(recent, tail, features, probability)
     }
 }
 

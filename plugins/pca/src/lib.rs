@@ -6,14 +6,10 @@
 //!   Here a row that does not move either scores 0, and one that does scores 1.
 //! * A series with no more training rows than features is warming.
 
-mod axes;
-
 use anomd_detector::model::{Reader, Writer};
 use anomd_detector::{Cause, Descriptor, Detector, Error, Needs, Row, RowScores, export_detector};
-use anomstack::{Linear, Preprocess, can_be_squared};
+use anomstack::{Axes, Linear, Preprocess, can_be_squared, schema};
 use serde::Deserialize;
-
-use axes::Axes;
 
 /// The component.
 pub struct Pca;
@@ -32,31 +28,18 @@ impl Detector for Pca {
     type Config = Config;
 
     fn describe() -> Descriptor {
-        let schema = r#"{
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "type": "object",
-            "additionalProperties": false,
-            "properties": {
-                "preprocess": PREPROCESS,
-                "contamination": {
-                    "type": "number", "exclusiveMinimum": 0, "maximum": 0.5, "default": 0.01,
-                    "description": "Accepted, as PyOD accepts it; it has no influence on the score."
-                }
-            }
-        }"#;
         Descriptor {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Anomstack's PCA: weighted distances to the principal axes of lag features of the past".into(),
-            config_schema: schema.replace("PREPROCESS", Preprocess::SCHEMA),
+            config_schema: schema(&[], ""),
             origins: vec![],
             secrets: vec![],
         }
     }
 
     fn plan(config: &Config, _step: u32) -> Result<Needs, Error> {
-        // 2500 is Anomstack's train_max_n. When to train again is the batch's cron.
-        Ok(Needs { history: 2500, context: config.preprocess.context() as u32, refit: 0, joint: false })
+        Ok(config.preprocess.needs())
     }
 
     fn fit(config: &Config, history: Row<'_>, _previous: &[u8]) -> Result<Vec<u8>, Cause> {
@@ -68,7 +51,7 @@ impl Detector for Pca {
         if !can_be_squared(&smoothed) {
             return Err(Cause::Failed("the values are too large to be squared".into()));
         }
-        let axes = Axes::of(&rows)?;
+        let axes = Axes::of_lags(&rows)?;
         let scores: Vec<f64> = rows.iter().map(|row| axes.distance(row)).collect();
         let linear = Linear::of(&scores);
         Ok(axes.write(Writer::new(TAG).f64(linear.least).f64(linear.largest)).finish())
@@ -78,20 +61,12 @@ impl Detector for Pca {
         let mut reader = Reader::open(model, TAG)?;
         let linear = Linear { least: reader.f64()?, largest: reader.f64()? };
         let axes = Axes::read(&mut reader)?;
-        if axes.features() != config.preprocess.features() {
-            return Err(Cause::Failed("the model was fit with another lags_n; train the batch again".into()));
-        }
-        if recent.values.len() <= config.preprocess.context() {
-            return Err(Cause::Warming);
-        }
-        let smoothed = config.preprocess.smooth(recent.values);
         let score = |row: &[f64]| match axes.is_empty() {
             true if axes.is_center(row) => 0.0,
             true => 1.0,
             false => linear.probability(axes.distance(row)),
         };
-        let scores = config.preprocess.last(&smoothed, tail).map(|row| row.map_or(f64::NAN, score)).collect();
-        Ok(RowScores { scores, ..RowScores::default() })
+        config.preprocess.score(recent, tail, axes.features(), score)
     }
 }
 

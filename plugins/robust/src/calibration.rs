@@ -1,5 +1,5 @@
 //! Turns raw scores into surprises: −log10 of the probability that an ordinary point
-//! scores as much.
+//! scores as much ([`Tail`]), or that a run of such points begins ([`Peaks`]).
 //!
 //! The tail above a high quantile is taken to be exponential. Its scale is the *median*
 //! excess over the quantile divided by ln 2, which is the maximum-likelihood mean of an
@@ -57,9 +57,7 @@ impl Tail {
         if score > self.quantile {
             self.level + (score - self.quantile) / (self.excess * LN_10)
         } else {
-            let body = ((score - self.median) / (self.quantile - self.median)).clamp(0.0, 1.0);
-            // 0/0, where all past scores are equal, is no surprise.
-            if body.is_nan() && !score.is_nan() { 0.0 } else { self.level * body }
+            self.level * body(score, self.median, self.quantile)
         }
     }
 
@@ -67,6 +65,83 @@ impl Tail {
     pub fn score(&self, surprise: f32) -> f32 {
         self.quantile + (surprise - self.level).max(0.0) * self.excess * LN_10
     }
+}
+
+/// How rarely a score comes to be as large as this: the tail of its peaks.
+///
+/// Scores exceed a high quantile in runs: what is to be rare is the run, since an alert is
+/// one. So the peaks of runs are modelled, and not all of their points (A. C. Davison and
+/// R. L. Smith, "Models for Exceedances over High Thresholds", JRSS B 52(3), 1990). The
+/// excess of a peak is taken to be exponential with a scale that is not known: it has a
+/// prior worth [`PRIOR`] runs, and what is told is the predictive probability, whose tail
+/// is the heavier the fewer runs were seen. A short past neither alarms by a lucky scale nor
+/// is silenced by a margin of safety.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Peaks {
+    /// The middle of the past scores.
+    pub median: f32,
+    /// Where the tail begins.
+    pub quantile: f32,
+    /// The mean excess of a peak.
+    pub scale: f32,
+    /// Runs that the scale rests on, with those of the prior.
+    pub weight: f32,
+    /// −log10 of the share of points at which a run begins.
+    pub level: f32,
+}
+
+/// Runs that the prior scale is worth.
+const PRIOR: f32 = 10.0;
+
+impl Peaks {
+    /// The peaks above the quantile `share` of `scores`, each of which stands for `stride`
+    /// points, in order of time. Runs with fewer than `apart` ordinary scores between them are
+    /// one. `prior` is the mean excess that is to be expected where nothing is known. NaN is
+    /// skipped; `None` if nothing else is there.
+    pub fn of(scores: &[f32], share: f64, apart: usize, stride: f32, prior: f32) -> Option<Self> {
+        let mut sorted: Vec<f32> = scores.iter().copied().filter(|s| s.is_finite()).collect();
+        let count = sorted.len();
+        let share = share.min(1.0 - EXCEEDANCES / count as f64).max(0.5);
+        let median = quantile(&mut sorted, 0.5)?;
+        let quantile = quantile(&mut sorted, share)?;
+        let (mut peaks, mut ordinary): (Vec<f32>, usize) = (Vec::new(), usize::MAX);
+        for &score in scores {
+            let over = score - quantile;
+            if over.is_nan() || over <= 0.0 {
+                ordinary = ordinary.saturating_add(1);
+                continue;
+            }
+            match peaks.last_mut() {
+                Some(peak) if ordinary < apart => *peak = peak.max(over),
+                _ => peaks.push(over),
+            }
+            ordinary = 0;
+        }
+        let runs = peaks.len() as f32;
+        // The median, for past anomalies are peaks too.
+        let mean = self::quantile(&mut peaks, 0.5).unwrap_or(0.0) / LN_2;
+        let weight = runs + PRIOR;
+        let scale = (runs * mean + PRIOR * prior) / weight;
+        // A sample misses short runs: all of those it stands for would be too many, itself too few.
+        let level = (count as f32 * stride.sqrt() / runs.max(1.0)).log10();
+        Some(Self { median, quantile, scale, weight, level })
+    }
+
+    /// −log10 of the probability that a run begins with a peak as large as this. NaN stays NaN.
+    pub fn surprise(&self, score: f32) -> f32 {
+        if score > self.quantile {
+            self.level + self.weight * (1.0 + (score - self.quantile) / (self.scale * self.weight)).log10()
+        } else {
+            self.level * body(score, self.median, self.quantile)
+        }
+    }
+}
+
+/// How far a score is on its way from the median to the quantile, 0 to 1.
+fn body(score: f32, median: f32, quantile: f32) -> f32 {
+    let body = ((score - median) / (quantile - median)).clamp(0.0, 1.0);
+    // 0/0, where all past scores are equal, is no surprise.
+    if body.is_nan() && !score.is_nan() { 0.0 } else { body }
 }
 
 /// The value at `share` of the sorted values, which are reordered; `None` if there are
@@ -117,6 +192,37 @@ mod tests {
         gathered.sort_by(f32::total_cmp);
         let surprise = |scores: &[f32]| Tail::of(scores, 0.95, 10, 0.0).unwrap().surprise(12.0);
         assert!(surprise(&gathered) < 0.7 * surprise(&scattered));
+    }
+
+    #[test]
+    fn a_peak_is_told_by_how_often_runs_begin() {
+        // A run of ten points every hundred, with a peak of an exponential.
+        let peaks = exponential(200);
+        let scores: Vec<f32> =
+            (0..20_000).map(|i| if i % 100 < 10 { 1.0 + 3.0 * peaks[i / 100] } else { (i % 7) as f32 * 0.1 }).collect();
+        let found = Peaks::of(&scores, 0.95, 20, 1.0, 2.0).unwrap();
+        let rate = |told: f32| 10f32.powf(-told);
+        let (seen, told) = (peaks.iter().filter(|p| **p > 2.0).count() as f32 / 20_000.0, rate(found.surprise(7.0)));
+        assert!((0.4..2.5).contains(&(told / seen)), "{told} for {seen}");
+    }
+
+    #[test]
+    fn few_runs_say_less_than_many() {
+        let surprise = |n: usize| {
+            let peaks = exponential(n);
+            let scores: Vec<f32> =
+                (0..100 * n).map(|i| if i % 100 == 0 { 2.0 * peaks[i / 100] } else { 0.0 }).collect();
+            Peaks::of(&scores, 0.99, 20, 1.0, 2.0).unwrap().surprise(30.0)
+        };
+        assert!(surprise(10) + 0.5 < surprise(400), "{} {}", surprise(10), surprise(400));
+    }
+
+    #[test]
+    fn equal_sums_are_no_surprise_and_a_great_one_is() {
+        let found = Peaks::of(&[0.0; 500], 0.95, 20, 1.0, 2.0).unwrap();
+        assert_eq!(found.surprise(0.0), 0.0);
+        assert!(found.surprise(30.0) > 6.0, "{}", found.surprise(30.0));
+        assert!(found.surprise(f32::NAN).is_nan());
     }
 
     #[test]

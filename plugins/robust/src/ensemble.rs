@@ -6,12 +6,14 @@
 //! once more. Members agree by accident far more often than independent ones would, and
 //! only the second calibration knows how often.
 
-use crate::calibration::{Tail, median, quantile};
-use crate::member::{self, COUNT, Columns, Member, Windows, moving_errors};
+use std::f32::consts::LN_10;
+
+use crate::calibration::{Peaks, Tail, median, quantile};
+use crate::member::{self, COUNT, Columns, Member, moving_errors};
 use crate::model::{Head, Model, PHASES, RawScores};
 use crate::season;
 use crate::transform::Transform;
-use crate::window::{History, Reach, long};
+use crate::window::{History, LENGTHS, Reach};
 
 /// Columns of history that are learned from: ten days of minutes.
 pub const HISTORY: u32 = 14_400;
@@ -23,11 +25,15 @@ const VOTE: f32 = 8.0;
 const FULL: f32 = 7.0;
 /// Where the tail of a member and of the sum begins.
 const TAIL_SHARE: f64 = 0.95;
+/// Sums that exceed with fewer columns between them are one run.
+const APART: i64 = 20;
+/// The power of the members' number that the excess of their sum grows with.
+const AGREEMENT: f32 = 0.7;
 /// High scores with less time between them are one occasion.
 const OCCASION_MS: i64 = 2 * 3_600_000;
 /// Past columns whose raw scores are kept, and that a first fit works out.
-pub const PAST: usize = 2400;
-const FIRST_PAST: usize = 2000;
+pub const PAST: usize = 2000;
+const FIRST_PAST: usize = 1800;
 /// Past scores without which a member has no vote.
 const LEAST_PAST: usize = 20;
 /// What happened so many times, so far apart, is not rarer than that.
@@ -85,6 +91,10 @@ pub enum Direction {
     Below,
 }
 
+/// Whose tail the band of a series is drawn by: with a season, and without.
+const SEASONAL: usize = Member::SeasonalResid as usize;
+const MOVING: usize = Member::EwmaResid as usize;
+
 /// How a series is judged.
 #[derive(Clone, Debug)]
 pub struct Ensemble {
@@ -140,12 +150,11 @@ impl Ensemble {
             usual: [[1.0; PHASES]; COUNT],
             recurring: (f32::NEG_INFINITY, 0.0),
             tails: [None; COUNT],
-            total: Tail::default(),
+            total: Peaks::default(),
         };
         let history = History { values: &judged, start, season };
-        let windows = Windows::new(&history);
-        let guard = (long(season) as i64).max(i64::from(refit(series.step_ms)) / 2).min(values.len() as i64 / 8);
-        let mut columns = Columns::new(head, history, &windows, &judged, start, Reach::Around(guard));
+        let guard = (LENGTHS[2] as i64).max(i64::from(refit(series.step_ms)) / 2).min(values.len() as i64 / 8);
+        let mut columns = Columns::new(head, history, &judged, start, Reach::Around(guard));
         measure(&mut columns, start..end);
 
         let sampled = |from: i64| (from..end).filter(|c| c.rem_euclid(stride(values.len())) == 0);
@@ -155,7 +164,7 @@ impl Ensemble {
                 let from = (previous.head.end - i64::from(member::CONTEXT)).max(start);
                 let row = &judged[(from - start) as usize..];
                 let reach = Reach::Before(previous.head.end);
-                let mut live = Columns::new(columns.head.clone(), history, &windows, row, from, reach);
+                let mut live = Columns::new(columns.head.clone(), history, row, from, reach);
                 let mut past = previous.past;
                 past.extend(sampled(previous.head.end).map(|c| live.raw_scores(c)));
                 past.drain(..past.len().saturating_sub(PAST));
@@ -191,8 +200,17 @@ impl Ensemble {
             }
         }
         let totals: Vec<f32> = relative.iter().map(|row| self.total(&votes(head, row))).collect();
-        head.total = Tail::of(&totals, TAIL_SHARE, occasion, 0.25).unwrap_or_default();
+        let apart = (APART / stride).max(1) as usize;
+        head.total = Peaks::of(&totals, TAIL_SHARE, apart, stride as f32, self.usual_excess()).unwrap_or_default();
         head.recurring = (recurring(&totals, recurrence), (totals.len() as f32 / RECURRENCES as f32).log10());
+    }
+
+    /// By how much a sum that is rare exceeds the last one that was not, where nothing else is
+    /// known. A surprise of one member is exponential with a mean of 1/ln 10; the excesses of
+    /// several add up, and not quite, since members agree in part.
+    fn usual_excess(&self) -> f32 {
+        let weight: f32 = self.members.iter().map(|member| member.weight()).sum();
+        weight.powf(AGREEMENT) / LN_10
     }
 
     /// The season, and what speaks against it.
@@ -216,9 +234,8 @@ impl Ensemble {
         let head = &model.head;
         let judged = member::judged(&head.transform, series.values);
         let history = History { values: &model.history, start: model.start(), season: head.season };
-        let windows = Windows::new(&history);
         let reach = Reach::Before(head.end);
-        let mut columns = Columns::new(head.clone(), history, &windows, &judged, series.start, reach);
+        let mut columns = Columns::new(head.clone(), history, &judged, series.start, reach);
         let first = series.values.len().saturating_sub(tail);
         let newest = series.values.iter().enumerate().skip(first);
         newest.map(|(index, value)| self.judge(&mut columns, series.start + index as i64, *value)).collect()
@@ -226,24 +243,26 @@ impl Ensemble {
 
     fn judge(&self, columns: &mut Columns<'_>, column: i64, value: f64) -> Judgement {
         let raw = columns.raw_scores(column);
-        let votes = votes(&columns.head, &relative(&columns.head, column, &raw));
+        let (told, votes) = self.told(&columns.head, column, &raw);
         let against = match self.direction {
             Direction::Both => false,
             Direction::Above => columns.lean(column) < 0.0,
             Direction::Below => columns.lean(column) > 0.0,
         };
         let head = &columns.head;
-        let surprise = if against { 0.0 } else { surprise(head, self.total(&votes)) };
-        // A series younger than a day (at fine steps) has not been seen at its busiest.
-        let day = (MS_PER_DAY / u64::from(head.step_ms.max(1))).clamp(200, 1440);
-        let trust = (head.seen as f64 / day as f64).min(1.0);
-        let score = if value.is_finite() { f64::from((surprise / FULL).clamp(0.0, 1.0)) * trust } else { f64::NAN };
+        let score = if !value.is_finite() {
+            f64::NAN
+        } else if against {
+            0.0
+        } else {
+            told
+        };
         let edge = match head.season {
-            Some(_) => head.tails[4],
-            None => head.tails[3],
+            Some(_) => head.tails[SEASONAL],
+            None => head.tails[MOVING],
         };
         let usual = member::phase(column, head.season)
-            .map_or(f32::NAN, |p| head.usual[if head.season.is_some() { 4 } else { 3 }][p]);
+            .map_or(f32::NAN, |p| head.usual[if head.season.is_some() { SEASONAL } else { MOVING }][p]);
         let width = edge.map_or(f32::NAN, |tail| tail.score(EDGE)) * usual;
         let transform = head.transform;
         let at = columns.expectation(column);
@@ -254,6 +273,16 @@ impl Ensemble {
             upper: transform.invert(at.value + width * at.spread),
             votes,
         }
+    }
+
+    /// The score of a column's raw scores, and what each member's surprise counts for.
+    pub fn told(&self, head: &Head, column: i64, raw: &RawScores) -> (f64, RawScores) {
+        let votes = votes(head, &relative(head, column, raw));
+        let surprise = surprise(head, self.total(&votes));
+        // A series younger than a day (at fine steps) has not been seen at its busiest.
+        let day = (MS_PER_DAY / u64::from(head.step_ms.max(1))).clamp(200, 1440);
+        let trust = (head.seen as f64 / day as f64).min(1.0);
+        (f64::from((surprise / FULL).clamp(0.0, 1.0)) * trust, votes)
     }
 
     pub fn total(&self, votes: &RawScores) -> f32 {
@@ -272,7 +301,7 @@ pub fn stride(columns: usize) -> i64 {
 /// and beyond that as much odder as the tail says.
 pub fn surprise(head: &Head, total: f32) -> f32 {
     let (often, at_most) = head.recurring;
-    let beyond = (total - often).max(0.0) / (head.total.excess * std::f32::consts::LN_10);
+    let beyond = (total - often).max(0.0) / (head.total.scale * LN_10);
     head.total.surprise(total).min(at_most + beyond)
 }
 
@@ -389,6 +418,6 @@ pub fn blank() -> Head {
         usual: [[1.0; PHASES]; COUNT],
         recurring: (f32::NEG_INFINITY, 0.0),
         tails: [None; COUNT],
-        total: Tail::default(),
+        total: Peaks::default(),
     }
 }

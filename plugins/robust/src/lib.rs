@@ -4,6 +4,7 @@
 //! A score depends on the model, the newest [`member::CONTEXT`] columns and nothing else.
 
 use anomd_detector::{Cause, Descriptor, Detector, Error, Needs, Row, RowScores, export_detector};
+use anomd_inspect::{Fact, Inspect, export_inspect};
 use serde::{Deserialize, Deserializer};
 
 pub mod calibration;
@@ -14,6 +15,7 @@ pub mod model;
 pub mod season;
 pub mod transform;
 pub mod window;
+pub mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ mod tests;
 use ensemble::{Direction, Ensemble, Series};
 use member::Member;
 use model::Model;
+use zone::{Local, Zone};
 
 const SCHEMA: &str = include_str!("schema.json");
 
@@ -35,6 +38,9 @@ pub struct Config {
     season: Season,
     #[serde(default)]
     direction: Direction,
+    /// Added by the host.
+    #[serde(default)]
+    timezone: Zone,
 }
 
 /// `"auto"`, a length in seconds, or null for none.
@@ -79,8 +85,8 @@ impl Config {
     }
 }
 
-fn series<'a>(row: &Row<'a>) -> Series<'a> {
-    Series { values: row.values, start: row.start.div_euclid(i64::from(row.step.max(1))), step_ms: row.step }
+fn series(local: &Local, step_ms: u32) -> Series<'_> {
+    Series { values: &local.values, start: local.start, step_ms }
 }
 
 struct Robust;
@@ -101,12 +107,15 @@ impl Detector for Robust {
         }
     }
 
-    fn plan(_: &Config, step: u32) -> Result<Needs, Error> {
-        Ok(Needs { history: ensemble::HISTORY, context: member::CONTEXT, refit: ensemble::refit(step), joint: false })
+    fn plan(config: &Config, step: u32) -> Result<Needs, Error> {
+        // An hour that is repeated is there once: what lies before it has to be passed too.
+        let context = member::CONTEXT + config.timezone.most(step);
+        Ok(Needs { history: ensemble::HISTORY, context, refit: ensemble::refit(step), joint: false })
     }
 
     fn fit(config: &Config, history: Row<'_>, previous: &[u8]) -> Result<Vec<u8>, Cause> {
-        let model = config.ensemble().fit(series(&history), Model::decode_whole(previous));
+        let local = config.timezone.whole(history.values, history.start, history.step);
+        let model = config.ensemble().fit(series(&local, history.step), Model::decode_whole(previous));
         model.map(|m| m.encode()).ok_or(Cause::Warming)
     }
 
@@ -117,7 +126,10 @@ impl Detector for Robust {
         let model = Model::decode(model)
             .filter(|m| m.head.step_ms == recent.step)
             .ok_or_else(|| Cause::Failed("the model is of another layout or step: it has to be fit anew".into()))?;
-        let judged = config.ensemble().score(&model, series(&recent), tail);
+        let ensemble = config.ensemble();
+        let rows = config.timezone.tails(recent.values, recent.start, recent.step, tail);
+        let judge = |(local, own): (Local, usize)| ensemble.score(&model, series(&local, recent.step), own);
+        let judged: Vec<_> = rows.into_iter().flat_map(judge).collect();
         let votes = |index: usize| judged.iter().map(|j| f64::from(j.votes[index])).collect();
         Ok(RowScores {
             scores: judged.iter().map(|j| j.score).collect(),
@@ -129,4 +141,14 @@ impl Detector for Robust {
     }
 }
 
+impl Inspect for Robust {
+    type Config = Config;
+
+    fn inspect(_: &Config, model: &[u8]) -> Vec<Fact> {
+        let Some(Model { head, .. }) = Model::decode(model) else { return Vec::new() };
+        vec![anomd_inspect::season(head.season.map(|columns| columns as u64 * u64::from(head.step_ms)))]
+    }
+}
+
 export_detector!(Robust);
+export_inspect!(Robust);

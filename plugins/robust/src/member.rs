@@ -10,7 +10,7 @@ use crate::calibration::median;
 use crate::forecast::Forecast;
 use crate::model::{Head, PHASES, RawScores};
 use crate::transform::Transform;
-use crate::window::{History, MID, Reach, References, SHORT, long};
+use crate::window::{History, LONGEST, Reach, References};
 
 /// Columns of one slot.
 const SLOT: i64 = 64;
@@ -18,13 +18,15 @@ const SLOT: i64 = 64;
 const TRAIL: i64 = 512;
 /// Of the trail of a seasonal series every so many columns are forecast.
 const TRAIL_STRIDE: i64 = 8;
+/// Deviations without which a trail has no level.
+const LEAST_TRAIL: usize = 16;
 /// Columns that the moving average remembers.
 const MEMORY: i64 = 64;
 const ALPHA: f32 = 0.1;
 /// Columns over which a gap is bridged with the last value.
 const BRIDGE: usize = 5;
 /// Columns over which deviations from the forecast are averaged.
-pub const SPANS: [usize; 4] = [6, 15, 40, 80];
+pub const SPANS: [usize; 2] = [6, 15];
 /// A single deviation counts for so many spreads at most, when it is averaged.
 const CLIP: f32 = 6.0;
 /// Columns that a raw score depends on, the newest included: the trail of the slot before,
@@ -32,7 +34,7 @@ const CLIP: f32 = 6.0;
 pub const CONTEXT: u32 = (TRAIL + SLOT + MEMORY) as u32 + BRIDGE as u32 + 1;
 
 /// How many members there are.
-pub const COUNT: usize = 7;
+pub const COUNT: usize = 9;
 
 /// A member of the ensemble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -42,16 +44,20 @@ pub enum Member {
     WinknnShort,
     /// The nearest window of 32 columns, centred: shapes.
     WinknnMid,
-    /// The nearest window of up to a season, raw: levels at the wrong time.
-    WinknnSeason,
+    /// The nearest window of 64 columns, centred: courses.
+    WinknnLong,
+    /// The nearest window of 128 columns, centred: courses of hours.
+    WinknnLongest,
+    /// The nearest window of 64 columns, as it is: levels at the wrong time.
+    WinknnLevel,
+    /// The nearest window of 128 columns, as it is.
+    WinknnLevelLong,
     /// The error of a moving average against those of the last hours: jumps.
     EwmaResid,
     /// The deviation from what the season says.
     SeasonalResid,
     /// The same averaged over the last minutes.
     LevelShift,
-    /// The same averaged over the last hour: what is a little off for long.
-    Drift,
 }
 
 impl Member {
@@ -59,11 +65,13 @@ impl Member {
     pub const ALL: [Self; COUNT] = [
         Self::WinknnShort,
         Self::WinknnMid,
-        Self::WinknnSeason,
+        Self::WinknnLong,
+        Self::WinknnLongest,
+        Self::WinknnLevel,
+        Self::WinknnLevelLong,
         Self::EwmaResid,
         Self::SeasonalResid,
         Self::LevelShift,
-        Self::Drift,
     ];
 
     /// What a vote counts for. Those that see single points are heard half: noise is
@@ -80,11 +88,13 @@ impl Member {
         match self {
             Self::WinknnShort => "winknn-short",
             Self::WinknnMid => "winknn-mid",
-            Self::WinknnSeason => "winknn-season",
+            Self::WinknnLong => "winknn-long",
+            Self::WinknnLongest => "winknn-longest",
+            Self::WinknnLevel => "winknn-level",
+            Self::WinknnLevelLong => "winknn-level-long",
             Self::EwmaResid => "ewma-resid",
             Self::SeasonalResid => "seasonal-resid",
             Self::LevelShift => "level-shift",
-            Self::Drift => "drift",
         }
     }
 }
@@ -102,29 +112,11 @@ pub fn judged(transform: &Transform, values: &[f64]) -> Vec<f32> {
     judged
 }
 
-/// The strided references of the window members.
-pub struct Windows {
-    short: References,
-    mid: References,
-    long: References,
-}
-
-impl Windows {
-    /// Lays references on a history.
-    pub fn new(history: &History<'_>) -> Self {
-        // A season has its phase; without one the stride is all there is.
-        let count = if history.season.is_some() { 160 } else { 640 };
-        Self {
-            short: References::new(history, SHORT, true, 1000),
-            mid: References::new(history, MID, true, 700),
-            long: References::new(history, long(history.season), false, count),
-        }
-    }
-}
-
 /// Medians over the trail of a slot.
 #[derive(Clone, Copy)]
 struct Trail {
+    /// Whether the level rests on enough.
+    known: bool,
     /// The level that deviations are counted from.
     level: f32,
     /// The middle and the spread of the errors of the moving average.
@@ -146,7 +138,7 @@ pub struct Columns<'a> {
     pub head: Head,
     history: History<'a>,
     forecast: Forecast<'a>,
-    windows: &'a Windows,
+    references: References,
     /// The judged values of the row.
     values: &'a [f32],
     /// The column of the first.
@@ -158,20 +150,13 @@ pub struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     /// Values from column `start` on, to be scored from `history` as far as `reach` lets.
-    pub fn new(
-        head: Head,
-        history: History<'a>,
-        windows: &'a Windows,
-        values: &'a [f32],
-        start: i64,
-        reach: Reach,
-    ) -> Self {
+    pub fn new(head: Head, history: History<'a>, values: &'a [f32], start: i64, reach: Reach) -> Self {
         let slots = (start + values.len() as i64).div_euclid(SLOT) - start.div_euclid(SLOT) + 1;
         Self {
             forecast: Forecast { history, step_ms: head.step_ms },
             head,
             history,
-            windows,
+            references: References::new(&history),
             values,
             start,
             reach,
@@ -184,40 +169,46 @@ impl<'a> Columns<'a> {
         usize::try_from(column - self.start).ok().and_then(|i| self.values.get(i)).copied().unwrap_or(f32::NAN)
     }
 
-    /// The last `length` values up to a column, if there are so many.
-    fn window(&self, column: i64, length: usize) -> Option<&'a [f32]> {
-        let end = usize::try_from(column + 1 - self.start).ok()?;
-        self.values.get(end.checked_sub(length)?..end)
+    /// The last values up to a column, as many as the longest window has or as there are.
+    fn window(&self, column: i64) -> &'a [f32] {
+        let end = usize::try_from(column + 1 - self.start).unwrap_or(0).min(self.values.len());
+        &self.values[end.saturating_sub(LONGEST)..end]
     }
 
     /// The raw scores of a column, NaN where a member has none.
     pub fn raw_scores(&mut self, column: i64) -> RawScores {
-        let nearest = |references: &References, length: usize| {
-            self.window(column, length)
-                .map_or(f32::NAN, |query| references.nearest(&self.history, query, column, self.reach))
+        let query = self.window(column);
+        let forecast: Vec<f32> = match self.history.season {
+            Some(_) => {
+                let from = column + 1 - query.len() as i64;
+                query.iter().zip(from..).map(|(value, c)| value - self.deviation(c)).collect()
+            }
+            None => Vec::new(),
         };
-        let windows = [
-            nearest(&self.windows.short, SHORT),
-            nearest(&self.windows.mid, MID),
-            nearest(&self.windows.long, long(self.history.season)),
-        ];
+        let nearest = self.references.nearest(&self.history, query, &forecast, column, self.reach);
         let trail = self.trail(column);
         let (middle, spread) = trail.errors;
         let error = self.at(column) - self.average(column);
-        let jump = (error - middle).abs() / spread.max(self.head.calm);
-        let deviation = self.standardised(column, trail.level).abs();
-        let drifts = self.drifts(column);
+        // After an outage nobody knows yet how far errors or levels go: who measures by them has
+        // no vote, where a guess would alarm until the trail is filled again.
+        let jump = if spread.is_nan() { f32::NAN } else { (error - middle).abs() / spread.max(self.head.calm) };
+        let known = |value: f32| if trail.known { value } else { f32::NAN };
+        let deviation = known(self.standardised(column, trail.level).abs());
+        let drifts = self.drifts(column).map(known);
         let over = |i: usize| drifts[i].abs() / self.head.drift[i];
         // `max` skips NaN.
-        let (minutes, hour) = (over(0).max(over(1)), over(2).max(over(3)));
-        [windows[0], windows[1], windows[2], jump, deviation, minutes, hour]
+        let minutes = over(0).max(over(1));
+        let ([short, mid, long, longest], [.., level, level_long]) = (nearest.centred, nearest.raw);
+        [short, mid, long, longest, level, level_long, jump, deviation, minutes]
     }
 
     /// What was to be expected at a column: of the season, or else of the moving average.
     pub fn expectation(&mut self, column: i64) -> Expectation {
         let trail = self.trail(column);
         if self.history.season.is_none() {
-            let spread = trail.errors.1.max(self.head.calm);
+            // `max` skips NaN: the typical spread, which `calm` is a fifth of, is as good as any.
+            let spread =
+                if trail.errors.1.is_nan() { 5.0 * self.head.calm } else { trail.errors.1.max(self.head.calm) };
             return Expectation { value: self.average(column), spread };
         }
         let value = self.at(column);
@@ -303,10 +294,8 @@ impl<'a> Columns<'a> {
         }
         let level = median(&mut deviations);
         // A season stands by itself; without one there has to be something to go by.
-        let level = match self.history.season {
-            Some(_) if deviations.len() < 16 => 0.0,
-            _ => level,
-        };
+        let known = deviations.len() >= LEAST_TRAIL;
+        let level = if known || self.history.season.is_none() { level } else { 0.0 };
         let mut average = f32::NAN;
         let mut errors = Vec::with_capacity(TRAIL as usize);
         for c in from - MEMORY..to {
@@ -319,7 +308,7 @@ impl<'a> Columns<'a> {
         let middle = median(&mut errors);
         errors.iter_mut().for_each(|e| *e = (*e - middle).abs());
         let spread = 1.4826 * median(&mut errors);
-        let trail = Trail { level, errors: (middle, if errors.len() < 30 { f32::NAN } else { spread }) };
+        let trail = Trail { known, level, errors: (middle, if errors.len() < 30 { f32::NAN } else { spread }) };
         self.trails[index] = Some(trail);
         trail
     }

@@ -4,19 +4,20 @@
 //! scores that the past was given as `u16`. The last are for the next fit alone: scoring
 //! does not read them. At one minute a model is some 95 kB.
 
-use crate::calibration::Tail;
+use crate::calibration::{Peaks, Tail};
 use crate::member::{COUNT, SPANS};
 use crate::transform::{Power, Transform};
 
 /// The layout; a model of another one is fit anew.
-const LAYOUT: f64 = 1.0;
+const LAYOUT: f64 = 2.0;
 /// Parts of a season that have their own spread: a quarter of an hour of a day.
 pub const PHASES: usize = 96;
 /// Numbers at the begin of a header.
 const WORDS: usize = 16;
 const TAIL: usize = 4;
+const TOTAL: usize = 5;
 /// Smaller numbers after them.
-const FLOATS: usize = PHASES * (COUNT + 1) + SPANS.len() + (COUNT + 1) * TAIL;
+const FLOATS: usize = PHASES * (COUNT + 1) + SPANS.len() + COUNT * TAIL + TOTAL;
 const HEADER_BYTES: usize = WORDS * 8 + FLOATS * 4;
 
 /// Raw scores of one past column, a member each; NaN where it had none.
@@ -48,7 +49,7 @@ pub struct Head {
     /// How odd each member's raw scores are, as multiples of the usual.
     pub tails: [Option<Tail>; COUNT],
     /// How odd the sum of their surprises is.
-    pub total: Tail,
+    pub total: Peaks,
     /// The sum that was reached on several occasions, and the surprise that it is therefore.
     pub recurring: (f32, f32),
 }
@@ -101,11 +102,13 @@ impl Model {
         words.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
         let usual = head.usual.iter().flatten();
         let mut floats: Vec<f32> = head.spread.iter().chain(&head.drift).chain(usual).copied().collect();
-        for tail in head.tails.iter().copied().chain([Some(head.total)]) {
+        for tail in head.tails {
             let none = Tail { median: f32::NAN, ..Tail::default() };
             let Tail { median, quantile, excess, level } = tail.unwrap_or(none);
             floats.extend([median, quantile, excess, level]);
         }
+        let Peaks { median, quantile, scale, weight, level } = head.total;
+        floats.extend([median, quantile, scale, weight, level]);
         floats.iter().chain(&self.history).for_each(|v| bytes.extend(v.to_le_bytes()));
         self.past.iter().flatten().for_each(|v| bytes.extend(pack(*v).to_le_bytes()));
         bytes
@@ -153,7 +156,7 @@ impl Model {
         let usual = std::array::from_fn(|_| std::array::from_fn(|_| next()));
         let mut tail = || Tail { median: next(), quantile: next(), excess: next(), level: next() };
         let tails = std::array::from_fn(|_| Some(tail()).filter(|t| !t.median.is_nan()));
-        let total = tail();
+        let total = Peaks { median: next(), quantile: next(), scale: next(), weight: next(), level: next() };
         let length = |word: f64| Some(word as usize).filter(|&p| p > 0);
         let head = Head {
             step_ms: step_ms as u32,
@@ -229,10 +232,10 @@ mod tests {
                 tails: std::array::from_fn(|i| {
                     (i != 2).then_some(Tail { median: 1.0, quantile: 2.0, excess: 0.5, level: 1.25 })
                 }),
-                total: Tail { median: 1.0, quantile: 2.0, excess: 0.5, level: 1.75 },
+                total: Peaks { median: 1.0, quantile: 2.0, scale: 0.5, weight: 30.0, level: 1.75 },
             },
             history: vec![0.0, -1.5, 3.0],
-            past: vec![[0.0, 1.0, 0.25, 1e9, 1e-9, 0.5, 7.0]],
+            past: vec![[0.0, 1.0, 0.25, 1e9, 1e-9, 0.5, 7.0, 3.0, 2.0]],
         }
     }
 

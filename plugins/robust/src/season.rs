@@ -1,45 +1,149 @@
 //! Finds the length of a season.
 //!
-//! Peaks of the autocorrelation, which one FFT each way gives for all lags, snapped to
-//! the calendar: systems follow hours and days far more often than 1 437 minutes.
+//! A length is believed where the cycles that it cuts a history into are alike ([`Folded`]):
+//! more alike than cycles of a wandering series would be by chance. It is asked of the lengths
+//! that the calendar knows, since systems follow hours and days far more often than 1 437
+//! minutes, and of the best peak of the autocorrelation, which one FFT each way gives for all
+//! lags.
 
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
 
 /// The least autocorrelation of a peak.
 const PEAK: f64 = 0.3;
-/// The least autocorrelation at a length that the calendar suggests.
-const CALENDAR_PEAK: f64 = 0.2;
 /// Seasons that a history has to hold.
 const CYCLES: f64 = 2.5;
+/// The same of a length that the calendar does not know: one that was picked among thousands.
+const CYCLES_OF_ANY: f64 = 4.0;
 const HOUR_MS: f64 = 3_600_000.0;
+/// A peak so near to a length of the calendar, as a share of it, is that.
+const NEAR: f64 = 0.12;
+/// By how much the autocorrelation at a week has to be above that at a day.
+const WEEKLY: f64 = 0.05;
 
 /// The season of a history on the judged scale, in columns. NaN is skipped.
 pub fn find(history: &[f32], step_ms: u32) -> Option<usize> {
-    let calendar: Vec<usize> = [1.0, 24.0, 168.0]
-        .iter()
-        .map(|hours| hours * HOUR_MS / f64::from(step_ms))
-        .filter(|lag| lag.fract() == 0.0 && *lag >= 4.0 && CYCLES * lag <= history.len() as f64)
-        .map(|lag| lag as usize)
-        .collect();
+    let columns = |hours: f64| {
+        let lag = hours * HOUR_MS / f64::from(step_ms);
+        (lag.fract() == 0.0 && lag >= 4.0 && CYCLES * lag <= history.len() as f64).then_some(lag as usize)
+    };
     let cleaned = clean(history)?;
     let r = autocorrelation(&cleaned);
-    let Some(best) = peak(&r) else {
-        return calendar.into_iter().rev().find(|&lag| binned(&cleaned, lag) >= CALENDAR_PEAK);
+    let alike = |values: &[f64], lag: usize| Folded::new(values, lag).is_some_and(|folded| folded.is_season());
+    let day = columns(24.0).filter(|&day| alike(&cleaned, day));
+    let near = |a: usize, b: usize| (a as f64 / b as f64 - 1.0).abs() <= NEAR;
+    // Shorter than a day: an hour, or what the peaks say.
+    let most = columns(24.0).unwrap_or(usize::MAX);
+    let peak = peak(&r).filter(|&lag| CYCLES_OF_ANY * lag as f64 <= history.len() as f64);
+    let hour = columns(1.0);
+    let any = match (peak, hour) {
+        (Some(peak), Some(hour)) if near(peak, hour) => Some(hour),
+        (Some(peak), _) if !near(peak, most) => Some(peak),
+        _ => hour,
     };
-    let near = |lag: usize| (best as f64 / lag as f64 - 1.0).abs() <= 0.03;
-    if let Some(&lag) = calendar.iter().find(|&&lag| near(lag)) {
-        return Some(lag);
+    let any = any.filter(|&lag| alike(&cleaned, lag)).or(hour.filter(|&lag| alike(&cleaned, lag)));
+    let Some(day) = day else { return any };
+    // What holds a day may hold a shorter season alone: then the day says nothing more.
+    if let Some(short) = any.filter(|&lag| lag < day)
+        && !Folded::new(&cleaned, short).is_some_and(|folded| alike(&folded.rest(&cleaned), day))
+    {
+        return Some(short);
     }
-    // A multiple of a day is a day, unless it is a week that says clearly more.
     let at = |lag: usize| r.get(lag).copied().unwrap_or(0.0);
-    let day = (24.0 * HOUR_MS / f64::from(step_ms)) as usize;
-    let folds = |lag: usize| {
-        let times = best as f64 / lag as f64;
-        times > 1.5 && (times / times.round() - 1.0).abs() < 0.03 && at(lag) >= CALENDAR_PEAK
-    };
-    let weekly = near(7 * day) && at(best) > at(day) + 0.05;
-    Some(if calendar.contains(&day) && folds(day) && !weekly { day } else { best })
+    let week = columns(168.0).filter(|&week| at(week) > at(day) + WEEKLY && alike(&cleaned, week));
+    Some(week.unwrap_or(day))
+}
+
+/// A history cut into cycles of one length, the last of which ends with it.
+struct Folded {
+    lag: usize,
+    /// Where the first cycle begins.
+    begin: usize,
+    /// The mean deviation of each part of a cycle from the line through its cycle.
+    cycles: Vec<[f64; PARTS]>,
+}
+
+/// Parts of a cycle: hours of a day.
+const PARTS: usize = 24;
+/// How many standard deviations above chance cycles have to be alike.
+const SURE: f64 = 2.5;
+/// How alike cycles have to be, however sure it is.
+const ALIKE: f64 = 0.15;
+
+impl Folded {
+    fn new(values: &[f64], lag: usize) -> Option<Self> {
+        let count = values.len() / lag.max(1);
+        if count < 2 || lag < 4 {
+            return None;
+        }
+        let begin = values.len() - count * lag;
+        let cycles = values[begin..].chunks_exact(lag).map(parts).collect();
+        Some(Self { lag, begin, cycles })
+    }
+
+    /// The mean cycle.
+    fn profile(&self) -> [f64; PARTS] {
+        let mut profile = [0.0; PARTS];
+        for cycle in &self.cycles {
+            profile.iter_mut().zip(cycle).for_each(|(sum, part)| *sum += part / self.cycles.len() as f64);
+        }
+        profile
+    }
+
+    /// Whether the mean correlation of two cycles is beyond chance. By chance it is 0, with a
+    /// variance of `2 / (n (n - 1) d)` for `n` cycles of `d` independent parts; those are the fewer
+    /// the more what differs from the mean cycle wanders.
+    fn is_season(&self) -> bool {
+        let (n, profile) = (self.cycles.len() as f64, self.profile());
+        let square = |values: &[f64; PARTS]| values.iter().map(|v| v * v).sum::<f64>();
+        let whole = self.cycles.iter().map(square).sum::<f64>() / n;
+        if whole <= 0.0 {
+            return false;
+        }
+        let alike = (n * square(&profile) - whole) / (n - 1.0) / whole;
+        let (mut own, mut next) = (0.0, 0.0);
+        for cycle in &self.cycles {
+            let rest: [f64; PARTS] = std::array::from_fn(|p| cycle[p] - profile[p]);
+            own += square(&rest);
+            next += rest.windows(2).map(|pair| pair[0] * pair[1]).sum::<f64>();
+        }
+        let wandering = if own > 0.0 { (next / own).clamp(0.0, 1.0) } else { 0.0 };
+        let independent = (PARTS as f64 * (1.0 - wandering) / (1.0 + wandering)).max(1.0);
+        alike > (SURE * (2.0 / (n * (n - 1.0) * independent)).sqrt()).max(ALIKE)
+    }
+
+    /// Values without the mean cycle.
+    fn rest(&self, values: &[f64]) -> Vec<f64> {
+        let mut profile = vec![0.0; self.lag];
+        let count = self.cycles.len() as f64;
+        for (i, value) in values[self.begin..].iter().enumerate() {
+            profile[i % self.lag] += value / count;
+        }
+        let phase = |i: usize| (i + self.lag - self.begin % self.lag) % self.lag;
+        values.iter().enumerate().map(|(i, value)| value - profile[phase(i)]).collect()
+    }
+}
+
+/// The means of the parts of a cycle, less the line through them.
+fn parts(cycle: &[f64]) -> [f64; PARTS] {
+    let (mut sums, mut counts) = ([0.0; PARTS], [0.0; PARTS]);
+    for (i, value) in cycle.iter().enumerate() {
+        let part = i * PARTS / cycle.len();
+        sums[part] += value;
+        counts[part] += 1.0;
+    }
+    // A cycle of fewer columns has parts without any: they are as their predecessor.
+    let mut last = 0.0;
+    let means: [f64; PARTS] = std::array::from_fn(|p| {
+        last = if counts[p] > 0.0 { sums[p] / counts[p] } else { last };
+        last
+    });
+    let middle = (PARTS as f64 - 1.0) / 2.0;
+    let mean = means.iter().sum::<f64>() / PARTS as f64;
+    let away = |p: usize| p as f64 - middle;
+    let slope = means.iter().enumerate().map(|(p, v)| away(p) * (v - mean)).sum::<f64>()
+        / (0..PARTS).map(|p| away(p) * away(p)).sum::<f64>();
+    std::array::from_fn(|p| means[p] - mean - slope * away(p))
 }
 
 /// Winsorised, without gaps and without a linear trend. `None` for a flat history.
@@ -101,20 +205,6 @@ fn peak(r: &[f64]) -> Option<usize> {
     Some(season.round() as usize).filter(|&l| l >= 4)
 }
 
-/// The autocorrelation of means over a 48th of a lag, at that lag: noise hides a season
-/// from single points long before it hides it from their means.
-fn binned(values: &[f64], lag: usize) -> f64 {
-    let width = (lag / 48).max(1);
-    let bins = lag / width;
-    let means: Vec<f64> = values.chunks_exact(width).map(|c| c.iter().sum::<f64>() / width as f64).collect();
-    if !lag.is_multiple_of(width) || means.len() <= bins {
-        return 0.0;
-    }
-    let power = means.iter().map(|v| v * v).sum::<f64>() / means.len() as f64;
-    let cross = means.iter().zip(&means[bins..]).map(|(a, b)| a * b).sum::<f64>() / (means.len() - bins) as f64;
-    if power > 0.0 { cross / power } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +231,46 @@ mod tests {
     #[test]
     fn what_the_calendar_does_not_know_is_found_too() {
         assert_eq!(find(&wave(3000, 100.0, 0.3), 60_000), Some(100));
+    }
+
+    #[test]
+    fn an_hour_within_a_day_is_the_day_and_an_hour_alone_the_hour() {
+        let job = |i: usize| if i % 60 < 5 { 2.0 } else { 0.0 };
+        let hourly: Vec<f32> = (0..7200).map(|i| job(i) + 0.3 * noise(i)).collect();
+        assert_eq!(find(&hourly, 60_000), Some(60));
+        let both: Vec<f32> = wave(7200, 1440.0, 0.3).iter().enumerate().map(|(i, v)| v + job(i)).collect();
+        assert_eq!(find(&both, 60_000), Some(1440));
+    }
+
+    #[test]
+    fn two_unequal_peaks_a_day_are_one_day() {
+        let peak = |i: usize, at: i32| (-0.5 * (((i % 1440) as f32 - at as f32) / 90.0).powi(2)).exp();
+        let values: Vec<f32> = (0..7200).map(|i| peak(i, 500) + 0.8 * peak(i, 1200) + 0.5 * noise(i)).collect();
+        assert_eq!(find(&values, 60_000), Some(1440));
+    }
+
+    #[test]
+    fn what_wanders_hardly_ever_has_a_season() {
+        let mut found = 0;
+        for seed in 0..20 {
+            let (mut sum, mut level) = (0.0, 0.0);
+            let walk: Vec<f32> = (0..7200)
+                .map(|i| {
+                    sum += noise(i + seed * 7200);
+                    sum
+                })
+                .collect();
+            let steps: Vec<f32> = (0..7200)
+                .map(|i| {
+                    if i % 500 == 0 {
+                        level = 4.0 * noise(i + seed * 9000);
+                    }
+                    level + noise(i + seed * 7200)
+                })
+                .collect();
+            found += [walk, steps].iter().filter(|values| find(values, 60_000).is_some()).count();
+        }
+        assert!(found <= 2, "{found} of 40");
     }
 
     #[test]

@@ -175,6 +175,33 @@ fn gaps_have_no_score_and_their_ends_no_alarm() {
 }
 
 #[test]
+fn a_long_outage_on_a_coarse_grid_is_not_followed_by_an_alarm() {
+    const STEP: u32 = 5 * MINUTE;
+    const DAY: usize = 288;
+    // It wanders, so that after three days it is elsewhere than the days before say.
+    let level = |i: usize| 60.0 + 12.0 * (i as f64 / 1_700.0).sin() + 30.0 * (i as f64 / DAY as f64 * 6.283_185).sin();
+    let mut values = minutes(16 * DAY, |i| level(i) + 2.0 * normal(i as u64));
+    values[10 * DAY..13 * DAY].fill(f64::NAN);
+    let of = |range: std::ops::Range<usize>| Series {
+        start: MONDAY / 5 + range.start as i64,
+        values: &values[range],
+        step_ms: STEP,
+    };
+    let (slot, mut model, mut next) = (refit(STEP) as usize, None, 8 * DAY);
+    while next < values.len() {
+        model = Ensemble::default().fit(of(0..next), model);
+        let end = (next + slot).min(values.len());
+        let context = next.saturating_sub(CONTEXT as usize);
+        for (at, judged) in
+            (next..).zip(Ensemble::default().score(model.as_ref().unwrap(), of(context..end), end - next))
+        {
+            assert!(judged.score.is_nan() || judged.score < THRESHOLD, "{} at {at}: {:?}", judged.score, judged.votes);
+        }
+        next = end;
+    }
+}
+
+#[test]
 fn the_band_holds_the_ordinary_and_follows_the_day() {
     let values = minutes(10 * DAY, office);
     let judged = replay(&Ensemble::default(), &values, 9 * DAY);

@@ -1,32 +1,31 @@
-//! The nearest past window, by brute force.
+//! The nearest past windows, by brute force, at all lengths in one pass.
 //!
 //! Window kNN with k = 1: the distance from the newest window to the most similar one of
-//! the references. References lie half at an even stride over the history and half at
-//! the query's own phase, whole seasons back and up to two columns beside: a sharp daily
-//! edge aligns with no even stride and would be new every day.
+//! the references. A reference is a place in the history where windows of all [`LENGTHS`]
+//! end: walked from its newest value back, the sums of differences and of their squares at
+//! each length give the distance there, with the mean taken off and without. References lie
+//! at an even stride over the history and at the query's own phase, whole seasons back and
+//! up to two columns beside: a sharp daily edge aligns with no even stride and would be new
+//! every day. The forecast of a seasonal series is one more: the first Monday after the first
+//! weekend is like no day before, and just what was to be expected.
 
 /// Columns beside the phase that are references too.
 const JITTER: i64 = 2;
 /// Seasons at whose phase references lie, at most.
 const SEASONS: i64 = 60;
+/// References at an even stride, about.
+const REFERENCES: usize = 700;
 /// Elements of one loop body. In a sandbox a loop pays at each turn for its deadline, so
 /// the body is wide.
 const BODY: usize = 32;
 const LANES: usize = 8;
 
-/// The shortest window, centred.
-pub const SHORT: usize = 8;
-/// The middle window, centred.
-pub const MID: usize = 32;
-/// The longest window, a multiple of [`BODY`].
-const LONGEST: usize = 96;
-/// The long window of a series without a season.
-const LONG: usize = 64;
-
-/// The length of the long window.
-pub fn long(season: Option<usize>) -> usize {
-    season.map_or(LONG, |p| p.clamp(BODY, LONGEST) / BODY * BODY)
-}
+/// The lengths of windows, ascending. From the second on they are multiples of [`BODY`].
+pub const LENGTHS: [usize; 4] = [8, 32, 64, 128];
+/// The longest of them.
+pub const LONGEST: usize = LENGTHS[LENGTHS.len() - 1];
+/// References without which there is no distance.
+const LEAST: usize = 3;
 
 /// Which columns may be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,92 +58,138 @@ impl<'a> History<'a> {
         }
     }
 
-    fn window(&self, start: i64, length: usize) -> Option<&'a [f32]> {
-        let from = usize::try_from(start - self.start).ok()?;
-        self.values.get(from..from + length)
+    /// The values up to a column, as many as the longest window has or as there are.
+    fn upto(&self, column: i64) -> &'a [f32] {
+        let end = usize::try_from(column + 1 - self.start).unwrap_or(0).min(self.values.len());
+        self.values.get(end.saturating_sub(LONGEST)..end).unwrap_or_default()
     }
 
-    /// Starts of the windows of this length at the phase of the window that starts at `start`.
-    fn in_phase(&self, start: i64, reach: Reach) -> impl Iterator<Item = i64> {
+    /// The columns at the phase of `column` and beside it.
+    fn in_phase(&self, column: i64, reach: Reach) -> impl Iterator<Item = i64> {
         let season = self.season.unwrap_or(0) as i64;
         let seasons = if season == 0 { 0 } else { (self.values.len() as i64 / season + 2).min(SEASONS) };
         let first = if matches!(reach, Reach::Around(_)) { -seasons } else { 1 };
         (first..=seasons)
             .filter(|&k| k != 0)
-            .flat_map(move |k| (-JITTER..=JITTER).map(move |beside| start - k * season + beside))
+            .flat_map(move |k| (-JITTER..=JITTER).map(move |beside| column - k * season + beside))
+    }
+
+    fn end(&self) -> i64 {
+        self.start + self.values.len() as i64
     }
 }
 
-/// Evenly strided references of one length, with the means that centring needs.
+/// The distances from one column's windows to the nearest ones, by length; NaN where the
+/// window has a gap or too little to be compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest {
+    /// With the mean of the difference taken off: shapes.
+    pub centred: [f32; LENGTHS.len()],
+    /// As they are: shapes and levels.
+    pub raw: [f32; LENGTHS.len()],
+}
+
+/// The least squared distances so far.
+struct Best {
+    centred: [f32; LENGTHS.len()],
+    raw: [f32; LENGTHS.len()],
+    seen: [usize; LENGTHS.len()],
+}
+
+impl Best {
+    /// Compares `query` with the windows that end a reference, at the first `lengths` lengths.
+    fn visit(&mut self, query: &[f32], reference: &[f32], lengths: usize) {
+        let (mut sum, mut squares) = (0.0f32, 0.0f32);
+        let mut from = 0;
+        let most = lengths.min(LENGTHS.iter().filter(|l| **l <= query.len().min(reference.len())).count());
+        for (index, &length) in LENGTHS.iter().enumerate().take(most) {
+            let part = |row: &'_ [f32]| (row.len() - length, row.len() - from);
+            let ((a, b), (c, d)) = (part(query), part(reference));
+            let (s, q) = differences(&query[a..b], &reference[c..d]);
+            (sum, squares) = (sum + s, squares + q);
+            let centred = squares - sum * sum / length as f32;
+            self.seen[index] += 1;
+            // NaN, a reference with a gap, is not smaller.
+            if squares < self.raw[index] {
+                self.raw[index] = squares;
+            }
+            if centred < self.centred[index] {
+                self.centred[index] = centred.max(0.0);
+            }
+            // Distances grow with the length, the least ones too.
+            let last = most - 1;
+            if squares.is_nan() || (squares >= self.raw[last] && centred >= self.centred[last]) {
+                self.seen[index + 1..most].iter_mut().for_each(|n| *n += 1);
+                return;
+            }
+            from = length;
+        }
+    }
+}
+
+/// Evenly strided places in a history.
 pub struct References {
-    length: usize,
-    centred: bool,
     stride: i64,
-    /// The column at which the first reference starts: a multiple of the stride, so that
-    /// references stay where they are while the history moves on.
+    /// The first: a multiple of the stride, so that references stay where they are while the
+    /// history moves on.
     first: i64,
-    means: Vec<f32>,
 }
 
 impl References {
-    /// About `count` references of `length` values.
-    pub fn new(history: &History<'_>, length: usize, centred: bool, count: usize) -> Self {
-        let windows = (history.values.len() + 1).saturating_sub(length);
-        let stride = stride(windows.div_ceil(count.max(1)));
-        let first = history.start + (-history.start).rem_euclid(stride);
-        let starts = (first..history.start + windows as i64).step_by(stride as usize);
-        let means = if centred {
-            starts.map(|s| history.window(s, length).map_or(f32::NAN, mean)).collect()
-        } else {
-            vec![0.0; starts.count()]
-        };
-        Self { length, centred, stride, first, means }
+    /// About [`REFERENCES`].
+    pub fn new(history: &History<'_>) -> Self {
+        let stride = stride(history.values.len().div_ceil(REFERENCES));
+        let least = history.start + LENGTHS[0] as i64 - 1;
+        Self { stride, first: least + (-least).rem_euclid(stride) }
     }
 
-    /// The distance from `query`, whose last value lies at `column`, to the nearest
-    /// reference within reach; NaN if the query has a gap or there are fewer than three
-    /// references.
-    pub fn nearest(&self, history: &History<'_>, query: &[f32], column: i64, reach: Reach) -> f32 {
-        debug_assert_eq!(query.len(), self.length);
-        let length = self.length as i64;
-        let start = column + 1 - length;
-        let middle = if self.centred { mean(query) } else { 0.0 };
-        if query.iter().any(|v| v.is_nan()) {
-            return f32::NAN;
-        }
-        // References end at `before` at the latest, or start at `after` at the earliest.
-        let (before, after) = match reach {
-            Reach::Before(end) => (end.min(start), i64::MAX),
-            Reach::Around(guard) => (start.min(column - guard), (column + 1).max(column + guard)),
+    /// The distances from the windows of `query`, whose last value lies at `column`, to the
+    /// nearest ones within reach, or to `forecast`, which is as long as `query` or empty.
+    pub fn nearest(
+        &self,
+        history: &History<'_>,
+        query: &[f32],
+        forecast: &[f32],
+        column: i64,
+        reach: Reach,
+    ) -> Nearest {
+        let mut best = Best {
+            centred: [f32::INFINITY; LENGTHS.len()],
+            raw: [f32::INFINITY; LENGTHS.len()],
+            seen: [0; LENGTHS.len()],
         };
-        let (mut best, mut seen) = (f32::INFINITY, 0usize);
-        let mut visit = |at: i64, mean: f32| {
-            if let Some(reference) = history.window(at, self.length) {
-                let distance = match self.length {
-                    SHORT => short_distance(query, reference, middle - mean),
-                    _ => distance(query, reference, middle - mean, best),
-                };
-                // NaN, a reference with a gap, is not smaller.
-                if distance < best {
-                    best = distance;
-                }
-                seen += 1;
-            }
+        let whole = query.iter().rev().take_while(|v| !v.is_nan()).count();
+        let query = &query[query.len() - whole.min(LONGEST)..];
+        // At so many lengths a window that ends at a place overlaps neither the query's nor
+        // what is out of reach.
+        let lengths = |at: i64| match reach {
+            Reach::Before(end) if at >= end => 0,
+            Reach::Before(_) => LENGTHS.iter().filter(|l| at <= column - **l as i64).count(),
+            Reach::Around(guard) => LENGTHS
+                .iter()
+                .filter(|l| {
+                    let length = **l as i64;
+                    at < (column + 1 - length).min(column - guard) || at + 1 - length >= column + guard.max(1)
+                })
+                .count(),
         };
-        for at in history.in_phase(start, reach) {
-            if at + length <= before || at >= after {
-                let mean = if self.centred { history.window(at, self.length).map_or(f32::NAN, mean) } else { 0.0 };
-                visit(at, mean);
-            }
+        if !forecast.is_empty() {
+            best.visit(query, forecast, LENGTHS.len());
         }
-        let upto = (before - length - self.first).div_euclid(self.stride) + 1;
-        let upto = usize::try_from(upto).unwrap_or(0).min(self.means.len());
-        let from = (after.saturating_sub(self.first) as u64).div_ceil(self.stride as u64);
-        let from = usize::try_from(from).unwrap_or(usize::MAX).clamp(upto, self.means.len());
-        for index in (0..upto).chain(from..self.means.len()) {
-            visit(self.first + index as i64 * self.stride, self.means[index]);
-        }
-        if seen >= 3 && best.is_finite() { best.sqrt() } else { f32::NAN }
+        let mut visit = |at: i64| match lengths(at) {
+            0 => {}
+            some => best.visit(query, history.upto(at), some),
+        };
+        let inside = |at: &i64| (history.start..history.end()).contains(at);
+        history.in_phase(column, reach).filter(inside).for_each(&mut visit);
+        (self.first..history.end()).step_by(self.stride as usize).for_each(visit);
+        let told =
+            |least: [f32; LENGTHS.len()]| {
+                std::array::from_fn(|i| {
+                    if best.seen[i] >= LEAST && least[i].is_finite() { least[i].sqrt() } else { f32::NAN }
+                })
+            };
+        Nearest { centred: told(best.centred), raw: told(best.raw) }
     }
 }
 
@@ -154,48 +199,31 @@ fn stride(least: usize) -> i64 {
     (least.max(1)..).find(coprime).unwrap_or(1) as i64
 }
 
-fn mean(values: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    for chunk in values.chunks_exact(LANES) {
-        for (lane, v) in lanes.iter_mut().zip(chunk) {
-            *lane += v;
-        }
-    }
-    lanes.iter().sum::<f32>() / values.len() as f32
-}
-
-/// The squared distance of [`SHORT`] values, with `shift` taken off the query.
+/// The sum of differences, and of their squares, of rows as long as each other.
 #[inline]
-fn short_distance(query: &[f32], reference: &[f32], shift: f32) -> f32 {
-    let mut sums = [0.0f32; 4];
-    if let (Some(q), Some(r)) = (query.first_chunk::<SHORT>(), reference.first_chunk::<SHORT>()) {
-        for lane in 0..4 {
-            let (a, b) = (q[lane] - r[lane] - shift, q[lane + 4] - r[lane + 4] - shift);
-            sums[lane] = a * a + b * b;
+fn differences(query: &[f32], reference: &[f32]) -> (f32, f32) {
+    let (mut sums, mut squares) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let mut add = |q: &[f32], r: &[f32]| {
+        for lane in 0..LANES {
+            let d = q[lane] - r[lane];
+            sums[lane] += d;
+            squares[lane] += d * d;
         }
-    }
-    (sums[0] + sums[1]) + (sums[2] + sums[3])
-}
-
-/// The squared distance of a multiple of [`BODY`] values, with `shift` taken off the
-/// query; given up once it passes `bound`.
-#[inline]
-fn distance(query: &[f32], reference: &[f32], shift: f32, bound: f32) -> f32 {
-    let mut sum = 0.0f32;
-    for (q, r) in query.chunks_exact(BODY).zip(reference.chunks_exact(BODY)) {
-        let mut lanes = [0.0f32; LANES];
+    };
+    let (bodies, others) = (query.chunks_exact(BODY), reference.chunks_exact(BODY));
+    let (rest, other) = (bodies.remainder(), others.remainder());
+    for (q, r) in bodies.zip(others) {
         for part in 0..BODY / LANES {
-            for lane in 0..LANES {
-                let d = q[part * LANES + lane] - r[part * LANES + lane] - shift;
-                lanes[lane] += d * d;
-            }
-        }
-        sum += ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-        if sum.is_nan() || sum >= bound {
-            break;
+            add(&q[part * LANES..(part + 1) * LANES], &r[part * LANES..(part + 1) * LANES]);
         }
     }
-    sum
+    for (q, r) in rest.chunks_exact(LANES).zip(other.chunks_exact(LANES)) {
+        add(q, r);
+    }
+    let total = |lanes: [f32; LANES]| {
+        ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    };
+    (total(sums), total(squares))
 }
 
 #[cfg(test)]
@@ -210,31 +238,66 @@ mod tests {
         (0..n).map(|i| if i % 100 == 37 { 9.0 } else { (i % 7) as f32 * 0.01 }).collect()
     }
 
+    fn nearest(history: &History<'_>, query: &[f32], column: i64, reach: Reach) -> Nearest {
+        References::new(history).nearest(history, query, &[], column, reach)
+    }
+
     #[test]
     fn a_sharp_daily_edge_is_near_its_own_phase() {
-        let values = sharp(1000);
-        let query = |length: usize| sharp(1040)[1040 - length..].to_vec();
-        for (length, centred) in [(SHORT, true), (MID, true), (MID, false)] {
-            let near = |season| {
-                let history = history(&values, season);
-                let references = References::new(&history, length, centred, 20);
-                references.nearest(&history, &query(length), 2_039, Reach::Before(2_000))
-            };
-            assert!(near(Some(100)) < 0.2, "{length}");
-            assert!(near(None) > 3.0, "{length}");
-        }
+        // Edges as no reference at an even stride is likely to have them.
+        let edges = |n: usize| -> Vec<f32> {
+            (0..n).map(|i| if i % 1440 == 37 { 9.0 } else { (i % 7) as f32 * 0.01 }).collect()
+        };
+        let (values, later) = (edges(14_400), edges(14_500));
+        let near = |season, end: usize| {
+            let query = &later[end - LONGEST..end];
+            nearest(&history(&values, season), query, 999 + end as i64, Reach::Before(15_400)).raw
+        };
+        let ends = 14_440..14_480;
+        assert!(ends.clone().all(|end| near(Some(1440), end).iter().all(|d| !(*d >= 1.0))));
+        let far = ends.filter(|end| near(None, *end)[3] > 3.0).count();
+        assert!(far > 10, "{far} of 40");
+    }
+
+    #[test]
+    fn what_was_forecast_is_near() {
+        let values = sharp(1_000);
+        let (query, history) = (vec![40.0; LONGEST], history(&values, Some(100)));
+        let near = |forecast: &[f32]| {
+            References::new(&history).nearest(&history, &query, forecast, 2_039, Reach::Before(2_000)).raw[3]
+        };
+        assert!(near(&[]) > 100.0);
+        assert_eq!(near(&query), 0.0);
     }
 
     #[test]
     fn a_centred_window_does_not_see_its_level_and_a_raw_one_does() {
-        let values = sharp(1000);
-        let lifted: Vec<f32> = values[300..300 + MID].iter().map(|v| v + 5.0).collect();
+        let values = sharp(700);
+        let lifted: Vec<f32> = values[300..300 + LONGEST].iter().map(|v| v + 5.0).collect();
+        let near = nearest(&history(&values, None), &lifted, 9_999, Reach::Before(1_700));
+        assert!(near.centred.iter().all(|d| *d < 0.1), "{near:?}");
+        assert!(near.raw.iter().zip(LENGTHS).all(|(d, length)| *d > 2.0 * (length as f32).sqrt()), "{near:?}");
+    }
+
+    #[test]
+    fn the_distances_are_those_of_every_window_one_by_one() {
+        let values: Vec<f32> = (0..600).map(|i| ((i * i) as f32 * 0.37).sin() + (i as f32 * 0.1).cos()).collect();
         let history = history(&values, None);
-        let near = |centred| {
-            References::new(&history, MID, centred, 1000).nearest(&history, &lifted, 9_999, Reach::Before(2_000))
-        };
-        assert!(near(true) < 1e-3);
-        assert!(near(false) > 10.0);
+        let query = &values[460..588];
+        let found = nearest(&history, query, 1_587, Reach::Before(1_400));
+        for (index, length) in LENGTHS.into_iter().enumerate() {
+            let q = &query[LONGEST - length..];
+            let least = |centred: bool| {
+                let distance = |r: &[f32]| {
+                    let mean = q.iter().zip(r).map(|(a, b)| a - b).sum::<f32>() / length as f32;
+                    let shift = if centred { mean } else { 0.0 };
+                    q.iter().zip(r).map(|(a, b)| (a - b - shift).powi(2)).sum::<f32>().sqrt()
+                };
+                values[..400].windows(length).map(distance).fold(f32::INFINITY, f32::min)
+            };
+            assert!((found.raw[index] - least(false)).abs() < 1e-3, "{length}");
+            assert!((found.centred[index] - least(true)).abs() < 1e-3, "{length}");
+        }
     }
 
     #[test]
@@ -242,12 +305,12 @@ mod tests {
         let mut values = vec![0.0; 600];
         values[400..432].iter_mut().enumerate().for_each(|(i, v)| *v = (i % 5) as f32);
         let history = history(&values, None);
-        let references = References::new(&history, MID, false, 600);
         let query = &values[400..432];
-        assert_eq!(references.nearest(&history, query, 5_000, Reach::Before(1_600)), 0.0);
-        assert!(references.nearest(&history, query, 1_431, Reach::Before(1_600)) > 1.0);
-        assert!(references.nearest(&history, query, 1_431, Reach::Around(50)) > 1.0);
-        assert!(references.nearest(&history, query, 5_000, Reach::Before(1_410)) > 1.0);
+        let near = |column, reach| nearest(&history, query, column, reach).raw[1];
+        assert_eq!(near(5_000, Reach::Before(1_600)), 0.0);
+        assert!(near(1_431, Reach::Before(1_600)) > 1.0);
+        assert!(near(1_431, Reach::Around(50)) > 1.0);
+        assert!(near(5_000, Reach::Before(1_410)) > 1.0);
     }
 
     #[test]
@@ -255,8 +318,12 @@ mod tests {
         let mut values = sharp(500);
         values[90..500].iter_mut().step_by(8).for_each(|v| *v = f32::NAN);
         let history = history(&values, None);
-        let references = References::new(&history, MID, true, 500);
-        assert!(references.nearest(&history, &sharp(MID), 5_000, Reach::Before(1_500)).is_finite());
-        assert!(references.nearest(&history, &[f32::NAN; MID], 5_000, Reach::Before(1_500)).is_nan());
+        let near = |query: &[f32]| nearest(&history, query, 5_000, Reach::Before(1_500));
+        assert!(near(&sharp(32)).raw[1].is_finite());
+        assert!(near(&sharp(32)).raw[2].is_nan(), "it is too short");
+        assert!(near(&[f32::NAN; 32]).raw.iter().all(|d| d.is_nan()));
+        let mut gap = sharp(32);
+        gap[10] = f32::NAN;
+        assert!(near(&gap).raw[0].is_finite() && near(&gap).raw[1].is_nan());
     }
 }

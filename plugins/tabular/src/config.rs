@@ -4,7 +4,7 @@ use anomd_detector::Problem;
 use anomstack::Preprocess;
 use serde::Deserialize;
 
-use crate::{cblof, hbos, iforest};
+use crate::{cblof, hbos, iforest, ocsvm};
 
 /// The configuration of the component. A parameter that is not set has PyOD's default.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,6 +32,10 @@ pub struct Config {
     pub beta: Option<f64>,
     /// Of GMM.
     pub reg_covar: Option<f64>,
+    /// Of OCSVM.
+    pub nu: Option<f64>,
+    /// Of OCSVM; one over the number of features.
+    pub gamma: Option<f64>,
     /// Of IForest and CBLOF.
     pub random_state: Option<u64>,
 }
@@ -50,12 +54,25 @@ pub enum Algorithm {
     Knn,
     Lof,
     Mad,
+    Ocsvm,
+    Pca,
 }
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Cblof, Self::Copod, Self::Ecod, Self::Gmm, Self::Hbos, Self::Iforest, Self::Knn, Self::Lof, Self::Mad];
+    pub const ALL: [Self; 11] = [
+        Self::Cblof,
+        Self::Copod,
+        Self::Ecod,
+        Self::Gmm,
+        Self::Hbos,
+        Self::Iforest,
+        Self::Knn,
+        Self::Lof,
+        Self::Mad,
+        Self::Ocsvm,
+        Self::Pca,
+    ];
 
     /// The name that is written in a configuration.
     pub fn name(self) -> &'static str {
@@ -69,6 +86,8 @@ impl Algorithm {
             Self::Knn => "knn",
             Self::Lof => "lof",
             Self::Mad => "mad",
+            Self::Ocsvm => "ocsvm",
+            Self::Pca => "pca",
         }
     }
 
@@ -84,17 +103,20 @@ impl Algorithm {
             Self::Knn => *b"KNV1",
             Self::Lof => *b"LOF1",
             Self::Mad => *b"MAD1",
+            Self::Ocsvm => *b"OCS1",
+            Self::Pca => *b"PCV1",
         }
     }
 
     fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Cblof => &["n_clusters", "alpha", "beta", "random_state"],
-            Self::Copod | Self::Ecod | Self::Mad => &[],
+            Self::Copod | Self::Ecod | Self::Mad | Self::Pca => &[],
             Self::Gmm => &["reg_covar"],
             Self::Hbos => &["n_bins", "alpha", "tol"],
             Self::Iforest => &["n_estimators", "max_samples", "random_state"],
             Self::Knn | Self::Lof => &["n_neighbors"],
+            Self::Ocsvm => &["nu", "gamma"],
         }
     }
 }
@@ -114,6 +136,8 @@ impl Config {
             n_clusters: None,
             beta: None,
             reg_covar: None,
+            nu: None,
+            gamma: None,
             random_state: None,
         }
     }
@@ -121,7 +145,7 @@ impl Config {
     /// The JSON Schema.
     pub fn schema() -> String {
         let names = Algorithm::ALL.map(|algorithm| format!("\"{}\"", algorithm.name())).join(", ");
-        SCHEMA.replace("ALGORITHMS", &names).replace("PREPROCESS", Preprocess::SCHEMA)
+        anomstack::schema(&["algorithm"], &OWN.replace("ALGORITHMS", &names))
     }
 
     /// Parameters that are set and are not of the algorithm.
@@ -136,6 +160,8 @@ impl Config {
             ("n_clusters", self.n_clusters.is_some()),
             ("beta", self.beta.is_some()),
             ("reg_covar", self.reg_covar.is_some()),
+            ("nu", self.nu.is_some()),
+            ("gamma", self.gamma.is_some()),
             ("random_state", self.random_state.is_some()),
         ];
         let known = self.algorithm.parameters();
@@ -166,6 +192,10 @@ impl Config {
         }
     }
 
+    pub(crate) fn ocsvm(&self) -> ocsvm::Params {
+        ocsvm::Params { nu: self.nu.unwrap_or(ocsvm::Params::default().nu), gamma: self.gamma }
+    }
+
     pub(crate) fn cblof(&self) -> cblof::Params {
         let default = cblof::Params::default();
         cblof::Params {
@@ -177,17 +207,11 @@ impl Config {
     }
 }
 
-const SCHEMA: &str = r#"{
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "type": "object",
-    "additionalProperties": false,
-    "required": ["algorithm"],
-    "properties": {
+const OWN: &str = r#"
         "algorithm": {
             "enum": [ALGORITHMS],
             "description": "Which one judges. model_name: IForest and the like say it, too."
         },
-        "preprocess": PREPROCESS,
         "n_neighbors": {
             "type": "integer", "minimum": 1, "maximum": 100,
             "description": "knn, lof: how many neighbours count. 5 and 20 if it is not set."
@@ -224,13 +248,15 @@ const SCHEMA: &str = r#"{
             "type": "number", "minimum": 0, "default": 1e-6,
             "description": "gmm: added to the variances."
         },
+        "nu": {
+            "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.5,
+            "description": "ocsvm: the share of rows that may be outside."
+        },
+        "gamma": {
+            "type": "number", "exclusiveMinimum": 0,
+            "description": "ocsvm: how fast the kernel falls. One over the number of features if it is not set."
+        },
         "random_state": {
             "type": "integer", "minimum": 0, "maximum": 4294967295, "default": 0,
             "description": "iforest, cblof: the seed. The same seed and history give the same scores."
-        },
-        "contamination": {
-            "type": "number", "exclusiveMinimum": 0, "maximum": 0.5, "default": 0.01,
-            "description": "Accepted, as PyOD accepts it; it has no influence on the score."
-        }
-    }
-}"#;
+        }"#;

@@ -18,7 +18,7 @@ impl Copod {
     /// The model, and the scores of the training rows.
     pub fn fit(table: Table<'_>) -> (Self, Vec<f64>) {
         let tails = Tails::of(table);
-        let scores = table.rows().map(|row| sum(tails.within(row))).collect();
+        let scores = table.rows().map(|row| tails.within(row).map(part).sum()).collect();
         (Self(tails), scores)
     }
 
@@ -28,13 +28,17 @@ impl Copod {
     }
 }
 
-fn sum(tails: impl Iterator<Item = Tail>) -> f64 {
-    tails.map(|tail| tail.skewed.max((tail.left + tail.right) / 2.0)).sum()
+fn part(tail: Tail) -> f64 {
+    tail.skewed.max((tail.left + tail.right) / 2.0)
 }
 
 impl Scorer for Copod {
     fn score(&self, row: &[f64]) -> f64 {
-        sum(self.0.joined(row))
+        self.0.joined(row).map(part).sum()
+    }
+
+    fn parts(&self, row: &[f64]) -> Option<Vec<f64>> {
+        Some(self.0.joined(row).map(part).collect())
     }
 
     fn write(&self, model: Writer) -> Writer {

@@ -19,7 +19,7 @@ impl Ecod {
     /// The model, and the scores of the training rows.
     pub fn fit(table: Table<'_>) -> (Self, Vec<f64>) {
         let tails = Tails::of(table);
-        let scores = table.rows().map(|row| sum(tails.within(row))).collect();
+        let scores = table.rows().map(|row| tails.within(row).map(part).sum()).collect();
         (Self(tails), scores)
     }
 
@@ -29,13 +29,17 @@ impl Ecod {
     }
 }
 
-fn sum(tails: impl Iterator<Item = Tail>) -> f64 {
-    tails.map(|tail| tail.left.max(tail.right).max(tail.skewed)).sum()
+fn part(tail: Tail) -> f64 {
+    tail.left.max(tail.right).max(tail.skewed)
 }
 
 impl Scorer for Ecod {
     fn score(&self, row: &[f64]) -> f64 {
-        sum(self.0.joined(row))
+        self.0.joined(row).map(part).sum()
+    }
+
+    fn parts(&self, row: &[f64]) -> Option<Vec<f64>> {
+        Some(self.0.joined(row).map(part).collect())
     }
 
     fn write(&self, model: Writer) -> Writer {

@@ -66,6 +66,10 @@ impl Scorer for Hbos {
         row.iter().zip(&self.columns).map(|(x, column)| column.score(*x, self.tol)).sum()
     }
 
+    fn parts(&self, row: &[f64]) -> Option<Vec<f64>> {
+        Some(row.iter().zip(&self.columns).map(|(x, column)| column.score(*x, self.tol)).collect())
+    }
+
     fn write(&self, model: Writer) -> Writer {
         let bins = self.columns.first().map_or(0, |column| column.scores.len());
         let model = model.f64(self.tol).u32(bins as u32);

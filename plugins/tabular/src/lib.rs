@@ -13,15 +13,20 @@ pub mod copod;
 pub mod ecod;
 pub mod gmm;
 pub mod hbos;
+mod heap;
 pub mod iforest;
 mod kmeans;
 pub mod knn;
 pub mod lof;
 pub mod mad;
 mod neighbors;
+pub mod ocsvm;
+pub mod pca;
 mod random;
+mod smo;
 pub mod table;
 mod tails;
+mod tree;
 
 mod config;
 
@@ -33,10 +38,18 @@ use anomstack::{Linear, can_be_squared, is_complete};
 pub use config::{Algorithm, Config};
 use table::Table;
 
+/// Terms that the host takes of a call.
+const MOST_TERMS: usize = 32;
+
 /// A learnt algorithm.
 pub trait Scorer {
     /// The decision score of a new row: the larger, the odder.
     fn score(&self, row: &[f64]) -> f64;
+
+    /// What each value adds to the score of a new row, where it is a sum of such.
+    fn parts(&self, _row: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
 
     /// Adds it to a model.
     fn write(&self, model: Writer) -> Writer;
@@ -63,6 +76,8 @@ pub fn fit(config: &Config, table: Table<'_>) -> Result<(Box<dyn Scorer>, Vec<f6
         Algorithm::Knn => boxed(knn::Knn::fit(table, config.n_neighbors.unwrap_or(5))?),
         Algorithm::Lof => boxed(lof::Lof::fit(table, config.n_neighbors.unwrap_or(20))?),
         Algorithm::Mad => boxed(mad::Mad::fit(table)),
+        Algorithm::Ocsvm => boxed(ocsvm::Ocsvm::fit(table, config.ocsvm())?),
+        Algorithm::Pca => boxed(pca::Pca::fit(table)?),
     };
     if !is_complete(&scores) {
         return Err(Cause::Failed("the values differ by too little or too much to be told apart".into()));
@@ -81,6 +96,8 @@ fn read(algorithm: Algorithm, model: &mut Reader<'_>, features: usize) -> Result
         Algorithm::Knn => Box::new(knn::Knn::read(model, features)?),
         Algorithm::Lof => Box::new(lof::Lof::read(model, features)?),
         Algorithm::Mad => Box::new(mad::Mad::read(model, features)?),
+        Algorithm::Ocsvm => Box::new(ocsvm::Ocsvm::read(model, features)?),
+        Algorithm::Pca => Box::new(pca::Pca::read(model, features)?),
     })
 }
 
@@ -130,8 +147,7 @@ impl Detector for Tabular {
     }
 
     fn plan(config: &Config, _step: u32) -> Result<Needs, Error> {
-        // 2500 is Anomstack's train_max_n. When to train again is the batch's cron.
-        Ok(Needs { history: 2500, context: config.preprocess.context() as u32, refit: 0, joint: false })
+        Ok(config.preprocess.needs())
     }
 
     fn fit(config: &Config, history: Row<'_>, _previous: &[u8]) -> Result<Vec<u8>, Cause> {
@@ -148,16 +164,8 @@ impl Detector for Tabular {
 
     fn score(config: &Config, model: &[u8], recent: Row<'_>, tail: usize) -> Result<RowScores, Cause> {
         let learnt = Learnt::read(config, model)?;
-        if learnt.features != config.preprocess.features() {
-            return Err(Cause::Failed("the model was fit with another lags_n; train the batch again".into()));
-        }
-        if recent.values.len() <= config.preprocess.context() {
-            return Err(Cause::Warming);
-        }
-        let smoothed = config.preprocess.smooth(recent.values);
-        let score = |row: &[f64]| learnt.linear.probability(learnt.scorer.score(row));
-        let scores = config.preprocess.last(&smoothed, tail).map(|row| row.map_or(f64::NAN, score)).collect();
-        Ok(RowScores { scores, ..RowScores::default() })
+        let probability = |row: &[f64]| learnt.linear.probability(learnt.scorer.score(row));
+        config.preprocess.score(recent, tail, learnt.features, probability)
     }
 }
 
@@ -178,7 +186,9 @@ impl Vectors for Tabular {
         })
     }
 
-    /// The term `decision` is the decision score, before it was placed between 0 and 1.
+    /// The terms are what each feature adds to the decision score, before it was placed between 0
+    /// and 1; of an algorithm that does not
+    /// say, and of more than 32 features, the decision score as a whole: `decision`.
     fn score(config: &Config, model: &[u8], recent: &anomd_vectors::Table) -> Result<Judged, Error> {
         let learnt = Learnt::read(config, model).map_err(|cause| match cause {
             Cause::Warming => Error::Unsupported("there is no model yet: fit one first".into()),
@@ -195,7 +205,17 @@ impl Vectors for Tabular {
         let decisions: Vec<f64> = recent.values.chunks_exact(features).map(score).collect();
         let probability = |x: &f64| if x.is_nan() { f64::NAN } else { learnt.linear.probability(*x) };
         let scores = decisions.iter().map(probability).collect();
-        Ok(Judged { scores, terms: vec![Term { name: "decision".into(), values: decisions }] })
+        let mut parts = vec![Vec::new(); features];
+        for row in recent.values.chunks_exact(features) {
+            let Some(said) = learnt.scorer.parts(row).filter(|parts| parts.len() <= MOST_TERMS) else {
+                let terms = vec![Term { name: "decision".into(), values: decisions }];
+                return Ok(Judged { scores, terms });
+            };
+            let missing = !is_complete(row);
+            parts.iter_mut().zip(said).for_each(|(column, part)| column.push(if missing { f64::NAN } else { part }));
+        }
+        let terms = recent.features.iter().zip(parts).map(|(name, values)| Term { name: name.clone(), values });
+        Ok(Judged { scores, terms: terms.collect() })
     }
 }
 

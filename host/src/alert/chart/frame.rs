@@ -155,7 +155,9 @@ fn legend(canvas: &mut Canvas, series: &[ChartSeries], scores: bool, markers: bo
     let finite = |row: &[f64]| row.iter().any(|x| x.is_finite());
     let banded = any(|s| s.lower.iter().chain(&s.upper).any(|x| x.is_finite()));
     entry(series.iter().any(|s| finite(&s.values)), Box::new(line(VALUE, None)), "came");
-    entry(banded, Box::new(area(BAND)), "expected");
+    let foreseen = series.iter().any(|s| finite(&s.forecast));
+    entry(foreseen, Box::new(line(VALUE, Some((4.0, 4.0)))), "foreseen");
+    entry(banded, Box::new(area(BAND)), if foreseen { "likely" } else { "expected" });
     entry(any(|s| !s.limits.is_empty()), Box::new(line(LIMIT, Some((9.0, 5.0)))), "limit");
     entry(any(|s| s.before.is_some()), Box::new(line(MARKER, Some((9.0, 5.0)))), "level before");
     entry(any(|s| !s.alerts.is_empty()), Box::new(area(ALERT)), "alert");

@@ -59,6 +59,8 @@ pub struct ChartSeries {
     pub scores: Vec<f64>,
     /// From which score on people are told.
     pub threshold: Option<f64>,
+    /// How it goes on, as it is foreseen.
+    pub forecast: Vec<f64>,
     /// Limits that must not be crossed, drawn as lines.
     pub limits: Vec<f64>,
     /// The level before a change, drawn as a line.

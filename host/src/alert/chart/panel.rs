@@ -118,6 +118,13 @@ impl Plot<'_> {
         }
     }
 
+    /// A row as a dashed line.
+    fn dashed(&self, canvas: &mut Canvas, row: &[f64], ink: Ink, width: f32) {
+        for stretch in self.stretches(row, |_| true) {
+            canvas.line(&stretch, Stroke { ink, width, dash: Some((4.0, 4.0)) });
+        }
+    }
+
     /// The area between two rows, in stretches where both are known.
     fn band(&self, canvas: &mut Canvas, lower: &[f64], upper: &[f64]) {
         let stride = self.stride();
@@ -176,6 +183,7 @@ pub(super) fn values(
         plot.across(canvas, *limit, LIMIT);
     }
     plot.line(canvas, &series.values, VALUE, style.line, |_| true);
+    plot.dashed(canvas, &series.forecast, VALUE, style.line);
     // Above the values: before the change it lies among them.
     if let Some(before) = series.before.filter(|before| (low..=high).contains(before)) {
         plot.across(canvas, before, MARKER);
@@ -244,7 +252,10 @@ fn range(series: &ChartSeries) -> Option<(f64, f64)> {
             Some(ends.map_or((x, x), |(low, high)| (low.min(x), high.max(x))))
         })
     };
-    let came = ends(&series.values);
+    let came = match (ends(&series.values), ends(&series.forecast)) {
+        (Some(came), Some(ahead)) => Some((came.0.min(ahead.0), came.1.max(ahead.1))),
+        (came, ahead) => came.or(ahead),
+    };
     let band = ends(&series.lower).zip(ends(&series.upper)).map(|(lower, upper)| (lower.0, upper.1));
     let (low, high) = came.or(band)?;
     let size = low.abs().max(high.abs());

@@ -188,6 +188,7 @@ fn no_value_is_too_odd_to_be_drawn() {
                 threshold: Some(f64::NAN),
                 limits: vec![f64::NAN, f64::INFINITY, 0.0],
                 before: Some(f64::NAN),
+                forecast: values.iter().rev().copied().collect(),
                 alerts: vec![Range { start: Millis::MAX, end: Millis::MIN }, Millis::MIN..Millis::MAX, START..START],
                 values: values.clone(),
             };

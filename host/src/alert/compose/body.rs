@@ -36,8 +36,9 @@ pub(super) fn body(message: &GroupMessage<'_>, wall: Wall) -> String {
 fn single(member: &Member<'_>, wall: Wall) -> Vec<String> {
     let told = Told { record: member.record, wall };
     let worst = member.record.worst.time;
-    // A level that lasts has no worst point.
-    let at_worst = worst > member.record.started && worst <= wall.now && member.record.kind != AlertKind::Change;
+    // A level that lasts has no worst point, and what is foreseen is of now.
+    let lasting = matches!(member.record.kind, AlertKind::Change | AlertKind::Capacity);
+    let at_worst = worst > member.record.started && worst <= wall.now && !lasting;
     let what = match at_worst {
         true => format!("At its worst, at {}: {}.", wall.instant(worst), told.what()),
         false => capital(&told.what()) + ".",

@@ -9,7 +9,7 @@ use minijinja::value::Value;
 
 use super::subject::subject;
 use super::told::Told;
-use crate::alert::{EventNote, GroupMessage, Member};
+use crate::alert::{EventNote, GroupMessage, Member, Outlook};
 use crate::config::{Batch, Limits};
 use crate::message::template::{Markup, Template, label_value};
 use crate::message::text::{code, markdown, one_line};
@@ -83,6 +83,7 @@ impl Templates<'_> {
     fn finding(&self, member: &Member<'_>) -> Value {
         let record = member.record;
         let told = Told { record, wall: self.wall };
+        let outlook = Outlook::of(record);
         let known = |x: f64| x.is_finite().then_some(x);
         let term = |(name, part): &(String, f64)| context! { name, part, words => super::terms::words(name) };
         context! {
@@ -108,6 +109,9 @@ impl Templates<'_> {
             ended => record.ended,
             lasted => told.lasted(),
             worst => record.worst.time,
+            limit_at => outlook.expected,
+            limit_earliest => outlook.earliest,
+            limit_latest => outlook.latest,
             explanation => record.explanation.clone().unwrap_or_default(),
             acknowledged => member.act.acknowledged.as_ref().map(|(who, _, _)| who.clone()).unwrap_or_default(),
         }

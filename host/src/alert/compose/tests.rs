@@ -292,7 +292,7 @@ fn the_documentation_lists_what_a_template_is_given_and_all_of_it_is_there() {
     let fields = rows.lines().skip(2).flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
     let fields: Vec<String> =
         fields.map(|name| format!("{{% if findings[0].{name} is undefined %}}{name}{{% endif %}}")).collect();
-    assert_eq!(fields.len(), 24, "{fields:?}");
+    assert_eq!(fields.len(), 27, "{fields:?}");
     let (mut batch, records) = (batch(""), [anomaly()]);
     batch.alert.title = Some(format!("ok{}{}", names.concat(), fields.concat()));
     assert_eq!(compose_group(&message(&batch, &records), &Limits::default()).title, "ok");

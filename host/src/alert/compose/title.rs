@@ -49,11 +49,13 @@ fn several(members: &[&Member<'_>], state: AlertState, first: &Told<'_>) -> Stri
         (AlertState::Firing, AlertKind::Threshold) => "are beyond their limits",
         (AlertState::Firing, AlertKind::Change) => "have changed for good",
         (AlertState::Firing, AlertKind::NoData) => "have no data",
+        (AlertState::Firing, AlertKind::Capacity) => "are on their way to their limits",
         (AlertState::Resolved, AlertKind::Anomaly) => "are ordinary again",
         (AlertState::Resolved, AlertKind::Llm) => "are ordinary again to the language model",
         (AlertState::Resolved, AlertKind::Threshold) => "are within their limits again",
         (AlertState::Resolved, AlertKind::Change) => "have settled",
         (AlertState::Resolved, AlertKind::NoData) => "have data again",
+        (AlertState::Resolved, AlertKind::Capacity) => "are on their way to no limit any more",
     };
     let rest = match state {
         AlertState::Firing => format!(", first {name}"),

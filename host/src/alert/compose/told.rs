@@ -1,6 +1,7 @@
 //! One alert in sentences: what came, what was expected, since when.
 
 use super::terms::words;
+use crate::alert::Outlook;
 use crate::message::text::{beside, duration, number};
 use crate::message::{AlertKind, Unit, Wall};
 use crate::series::{Labels, Millis};
@@ -81,6 +82,13 @@ impl Told<'_> {
                 Some((side, limit)) => format!("is {side} its limit of {limit}"),
                 None => "is beyond its limit".to_owned(),
             },
+            (None, AlertKind::Capacity) => {
+                let limit = self.limit().map_or("its limit".to_owned(), |(_, limit)| format!("its limit of {limit}"));
+                match Outlook::of(self.record).expected {
+                    Some(at) => format!("will reach {limit} on {}", self.wall.day(self.rounded(at))),
+                    None => format!("is on its way to {limit}"),
+                }
+            }
             (None, AlertKind::Change) => match self.levels() {
                 Some((before, since)) => {
                     let at = self.wall.instant(self.record.started);
@@ -94,6 +102,10 @@ impl Told<'_> {
                     AlertKind::Llm => "is ordinary again to the language model".to_owned(),
                     AlertKind::NoData => "has data again".to_owned(),
                     AlertKind::Change => "has settled".to_owned(),
+                    AlertKind::Capacity => match self.limit() {
+                        Some((_, limit)) => format!("is no longer on its way to its limit of {limit}"),
+                        None => "is no longer on its way to its limit".to_owned(),
+                    },
                     AlertKind::Threshold => match self.limit() {
                         Some((_, limit)) => format!("is within its limit of {limit} again"),
                         None => "is within its limits again".to_owned(),
@@ -117,11 +129,40 @@ impl Told<'_> {
                 Some((side, limit)) => format!("**{came}** came, {side} the limit of {limit}"),
                 None => format!("**{came}** came, beyond the limit"),
             },
+            AlertKind::Capacity => match (self.limit(), self.reached()) {
+                (Some((_, limit)), Some(when)) => {
+                    format!("**{came}** now, and the limit of {limit} will be reached {when}")
+                }
+                (Some((_, limit)), None) => format!("**{came}** now, on its way to the limit of {limit}"),
+                (None, _) => format!("**{came}** now, on its way to its limit"),
+            },
             AlertKind::Anomaly | AlertKind::Llm => match self.expected() {
                 Some(expected) => format!("**{came}** where {expected} was expected"),
                 None => format!("**{came}** came"),
             },
         }
+    }
+
+    /// When the limit will be reached, as it is foreseen: `on Tue 24 Nov 14:00 UTC, in 2 d 3 h
+    /// (between Mon 23 Nov 20:00 and Wed 25 Nov 09:00)`.
+    pub fn reached(&self) -> Option<String> {
+        let outlook = Outlook::of(self.record);
+        let at = outlook.expected?;
+        let shown = |at: Millis| self.wall.bare_day(self.rounded(at));
+        let between = match (outlook.earliest, outlook.latest) {
+            (Some(earliest), Some(latest)) => format!(" (between {} and {})", shown(earliest), shown(latest)),
+            (Some(earliest), None) => format!(" (not before {})", shown(earliest)),
+            (None, _) => String::new(),
+        };
+        let away = self.rounded(at).saturating_sub(self.wall.now);
+        let away = if away > 0 { format!(", in {}", duration(away / 60_000 * 60_000)) } else { String::new() };
+        Some(format!("on {}{away}{between}", self.wall.day(self.rounded(at))))
+    }
+
+    /// A time that is foreseen, as exact as it can be: what is a day away, to the hour.
+    fn rounded(&self, at: Millis) -> Millis {
+        let unit = if at.saturating_sub(self.record.worst.time) >= 86_400_000 { 3_600_000 } else { 600_000 };
+        at.saturating_add(unit / 2).div_euclid(unit) * unit
     }
 
     /// Since when, or from when to when.

@@ -29,15 +29,16 @@ pub struct Sought<'a> {
 impl Sought<'_> {
     /// What is kept. The store is open no longer than it takes to read it.
     pub async fn kept(&self, global: &Global, node: &NodeConfig) -> Result<History, CliError> {
-        let door = Door::open(global)?;
+        let door = Door::open_for(global, &self.key.tenant)?;
         let named = self.key.to_string();
         // Who has no such batch says which there are.
-        let raised = door.ask(&AlertQuery { batch: Some(named.clone()), all: true, ..AlertQuery::default() }).await;
+        let query = AlertQuery { batch: Some(named.clone()), all: true, ..AlertQuery::default() };
+        let raised = door.all(query, usize::MAX).await;
         let raised = raised.map_err(|error| match error {
             CliError::Usage(text) => CliError::Usage(format!("{text}. With --fetch its source is asked instead.")),
             other => other,
         })?;
-        let events = door.ask(&EventQuery { all: true }).await?;
+        let events = door.all(EventQuery { all: true, ..EventQuery::default() }, usize::MAX).await?;
         let mut history = match &door {
             Door::Store { store, .. } => {
                 History::of_store(store, self.key, self.metric, self.read.clone(), &node.limits)?
@@ -53,7 +54,7 @@ impl Sought<'_> {
                     to,
                     ..ExportRequest::default()
                 };
-                client.stream("export", &request, &mut rows).await?;
+                client.stream(&format!("tenants/{}/export", self.key.tenant), &request, &mut rows).await?;
                 rows.history()
             }
         };

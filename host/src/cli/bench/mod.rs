@@ -6,6 +6,7 @@
 //! absolute number says as much of the machine as of the program. Nothing here decides
 //! whether a number is good enough; what the design promises is printed beside it.
 
+mod fleet;
 mod neighbour;
 mod plain;
 mod sandbox;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{CliError, Global, output};
+use crate::eval::Spec;
 use crate::store;
 
 #[derive(Args)]
@@ -42,6 +44,13 @@ pub(super) struct BenchArgs {
     /// Points of each series in the store, a commit each.
     #[arg(long, value_name = "NUMBER")]
     ticks: Option<usize>,
+    /// Measures nothing but what a detector takes for the series in a folder, each a csv with the
+    /// columns `value` and `label`; answers with JSON. `make cost` puts it beside PyOD.
+    #[arg(long, value_name = "FOLDER")]
+    fleet: Option<PathBuf>,
+    /// The detector of --fleet: `robust`, `pca+knn`.
+    #[arg(long, default_value = "robust", value_name = "DETECTOR", requires = "fleet")]
+    detector: Spec,
 }
 
 /// How much is measured.
@@ -227,6 +236,9 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
         eprintln!(
             "anomd itself is compiled without optimisation here, and its store is slower for it: see `make bench`"
         );
+    }
+    if let Some(folder) = &args.fleet {
+        return output::json(&fleet::measure(global, folder, &args.detector).await?);
     }
     let mut size = if args.quick { Size::QUICK } else { Size::FULL };
     size.store.series = args.series.unwrap_or(size.store.series);

@@ -19,6 +19,8 @@ use crate::series::{Grid, Matrix, Millis};
 
 /// The default detector: bundled, and what most calls go to.
 const DETECTOR: &str = "robust";
+/// The one for very large fleets.
+const LIGHT: &str = "light";
 const CONFIG: &str = "{}";
 const STEP_MS: u32 = 60_000;
 const START: Millis = 1_767_225_600_000;
@@ -47,8 +49,8 @@ struct Subject {
 }
 
 impl Subject {
-    async fn prepare(catalogue: &Catalogue) -> Result<Self, Fault> {
-        let plugin = catalogue.get(DETECTOR)?;
+    async fn prepare(catalogue: &Catalogue, detector: &str) -> Result<Self, Fault> {
+        let plugin = catalogue.get(detector)?;
         let usage = |warm| Use {
             tenant: "default".to_owned(),
             batch: "bench".to_owned(),
@@ -144,7 +146,7 @@ pub(super) async fn measure(size: Size, folder: &Path, native: Option<RunNative<
         figures.push(compile(size, folder, &limits).await?);
     }
 
-    let subject = Subject::prepare(&catalogue).await?;
+    let subject = Subject::prepare(&catalogue, DETECTOR).await?;
     let empty = empty_call(&limits, &cache, size.calls).await?;
     let (fresh, warm) = (&subject.fresh, &subject.warm);
     subject.plan(fresh, size.calls / 10).await?;
@@ -164,6 +166,7 @@ pub(super) async fn measure(size: Size, folder: &Path, native: Option<RunNative<
             .against(one.1 * 1e6, "a call for each row, elapsed")
             .at_most(Budget::Value(100.0)),
     ]);
+    figures.extend(light(size, &Subject::prepare(&catalogue, LIGHT).await?).await?);
     if let Some(native) = native {
         figures.extend(beside_native(size, &subject, native).await?);
     }
@@ -200,6 +203,26 @@ async fn compile(size: Size, folder: &Path, limits: &Limits) -> Result<Figure, C
     }
     let figure = Figure::new("compile", "compile the default detector", median(cold), "ms");
     Ok(figure.against(median(cached), "mapping it from the cache"))
+}
+
+/// The detector for large fleets: a new point in a large call, a fit, and what it keeps.
+async fn light(size: Size, subject: &Subject) -> Result<[Figure; 3], CliError> {
+    subject.score(&subject.warm, size.rows, 1).await?;
+    // A call takes little: as many as CPU time, which is told in hundredths of a second, needs.
+    let point = subject.score_cpu(size.rows, size.calls).await?;
+    let begun = cpu_seconds();
+    for fit in 0..size.fits * 10 {
+        subject.fit(fit % FITTED).await?;
+    }
+    let fit = (cpu_seconds() - begun) / (size.fits * 10) as f64;
+    let bytes = subject.models.iter().map(|model| model.len()).max().unwrap_or(0);
+    let what = format!("light detector: score {} rows, CPU", size.rows);
+    Ok([
+        Figure::new("light_score", what, point * 1e6, "µs/row").at_most(Budget::Value(2.0)),
+        Figure::new("light_fit", "light detector: fit 1 row, CPU", fit * 1e3, "ms"),
+        Figure::new("light_model", "light detector: what it keeps of a series", bytes as f64, "bytes")
+            .at_most(Budget::Value(1024.0)),
+    ])
 }
 
 /// The default detector here and the same code compiled for this machine, in turns.

@@ -96,6 +96,27 @@ fn change_detection_is_on_when_it_is_asked_for_in_any_way() {
 }
 
 #[test]
+fn a_trend_has_one_limit_a_metric_and_a_horizon() {
+    let policy = batch(
+        "capacity_limits:\n  '*_used_bytes': {upper: 90%, of: disk_total_bytes}\n  free: {lower: 3, horizon: 1d}\n\
+         capacity_horizon: 14d\n",
+    )
+    .capacity;
+    assert!(policy.enabled);
+    let limit = |name: &str| policy.limit(name, &named(name)).map(|place| policy.limits[place].clone());
+    let (disk, free) = (limit("disk_used_bytes").unwrap(), limit("free").unwrap());
+    assert_eq!((disk.bounds, disk.of.as_deref()), (Bounds { lower: None, upper: Some(0.9) }, Some("disk_total_bytes")));
+    assert_eq!((disk.step_ms, free.step_ms), (1_200_000, 120_000));
+    assert_eq!(free.detector.config, serde_json::json!({"lower": 3.0, "horizon": 86_400}));
+    assert_eq!(limit("cpu").map(|limit| limit.horizon_ms), None);
+
+    let on = |text: &str| batch(text).runs(Job::Capacity);
+    assert!(on("capacity_limits: {a: {upper: 1}}\n"));
+    assert!(!on("") && !on("disable_capacity: true\ncapacity_limits: {a: {upper: 1}}\n"));
+    assert!(warnings_of("disable_capacity: false\n").contains("there are no capacity_limits"));
+}
+
+#[test]
 fn a_language_model_has_its_keys_in_its_own_words() {
     let text = "disable_llmalert: false\nllmalert_explain: true\nllmalert_model: gpt-5\nllmalert_metric_rounding: -1\n\
                 llmalert_prompt_max_n: 500\nllmalert_include_plot: false\nllmalert_recent_n: 3\nllmalert_smooth_n: 2\n\

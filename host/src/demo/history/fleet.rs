@@ -331,23 +331,33 @@ fn machine(world: &mut World<'_>, Load { people, served }: &Load) {
     world.track(Node, Counter, "node_network_receive_errs_total", ETH0, &[], damaged);
 }
 
+/// The series of the disk.
+pub const DISK_USED: &str = "demo_disk_usage_bytes";
+/// Bytes that the disk holds.
+pub const DISK: f64 = 100.0 * GIB;
+/// The part of the disk that may be full.
+pub const DISK_LIMIT: f64 = 0.9;
+
 /// A disk that fills with the day's logs, is cleaned each night at 3:30, and grows slowly.
 #[expect(clippy::indexing_slicing, reason = "all columns are as long as the history")]
 fn disk(world: &mut World<'_>, people: &[f64]) {
     use Kind::Gauge;
     let growth = world.on(Target::DiskGrowth);
     let (z, files) = (world.normal(), world.wander(0.9, 14.0 * MIB));
-    let mut above = 600.0 * MIB;
+    let (mut above, mut stays) = (600.0 * MIB, 0.0);
     let values = world.each(|m| {
-        above += (0.5 + 3.4 * people[m]) * MIB * (1.0 + 0.4 * z[m]) + growth[m].1;
+        above += (0.5 + 3.4 * people[m]) * MIB * (1.0 + 0.4 * z[m]);
+        // What stays is deleted half an hour before the end of the incident.
+        let deleted = growth.get(m + 30).is_none_or(|(_, growth)| *growth == 0.0);
+        stays = if deleted { 0.0 } else { stays + growth[m].1 };
         if world.daily(m, 3.5, 12.0) {
             above *= if world.daily(m, 3.5, 11.0) { 0.7 } else { 0.0 };
         }
         let base = 41.0 * GIB + 90.0 * MIB * m as f64 / DAY as f64;
-        (base + above + files[m]).round()
+        (base + above + stays + files[m]).round()
     });
-    world.track(Job::Demo, Gauge, "demo_disk_usage_bytes", &[], &[Target::DiskGrowth], values);
-    let total = world.each(|_| 100.0 * GIB);
+    world.track(Job::Demo, Gauge, DISK_USED, &[], &[Target::DiskGrowth], values);
+    let total = world.each(|_| DISK);
     world.track(Job::Demo, Gauge, "demo_disk_total_bytes", &[], &[], total);
 }
 

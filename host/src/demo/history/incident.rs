@@ -31,7 +31,7 @@ pub enum Target {
     Cpu,
     /// Bytes of memory in use.
     Memory,
-    /// Bytes that are written to disk and stay, a minute.
+    /// Bytes that are written to disk a minute and stay until the end.
     DiskGrowth,
     /// Bytes over the network.
     Network,
@@ -152,7 +152,7 @@ impl Scenario {
             Self::ApplicationErrors => "a dependency fails: several times the usual errors",
             Self::NetworkIssues => "a congested link carries half, and drops packets",
             Self::ServiceDisruption => "one of two load balancers is gone, and half of the requests",
-            Self::CapacityPlanning => "a debug log fills the disk several times as fast as its trend",
+            Self::CapacityPlanning => "a debug log that nobody cleans fills the disk, for days",
             Self::SecurityIncident => "somebody tries passwords, slowly",
         }
     }
@@ -165,9 +165,15 @@ impl Scenario {
             Self::ApplicationErrors => (7.0..21.0, 30..71),
             Self::NetworkIssues => (9.0..18.0, 25..61),
             Self::ServiceDisruption => (9.0..18.0, 25..61),
-            Self::CapacityPlanning => (6.0..12.0, 60..121),
+            Self::CapacityPlanning => (6.0..12.0, 58 * 60..78 * 60),
             Self::SecurityIncident => (0.0..23.0, 30..81),
         }
+    }
+
+    /// The last day of the history at which it may begin: so that what lasts for days ends within
+    /// the two weeks.
+    fn latest(self) -> usize {
+        if self == Self::CapacityPlanning { WEEK.start + 3 } else { WEEK.end - 1 }
     }
 
     /// Whether it takes people at work to be noticed.
@@ -196,9 +202,10 @@ impl Scenario {
                 effect(Target::Requests, Change::Times(between(0.4, 0.6)), 2, 5),
                 effect(Target::Shipments, Change::Times(between(0.5, 0.8)), 5, 5),
             ],
-            // What it writes stays until the nightly cleaning.
+            // Somebody finds and deletes it when the disk is as full as nobody wants it.
             Self::CapacityPlanning => {
-                vec![effect(Target::DiskGrowth, Change::Plus(between(7.0, 14.0) * MIB), 1, 1)]
+                let bytes = between(49.0, 53.0) * GIB;
+                vec![effect(Target::DiskGrowth, Change::Plus(bytes / span.len() as f64), 1, 1)]
             }
             Self::SecurityIncident => vec![effect(Target::RefusedLogins, Change::Plus(between(3.5, 7.0)), 2, 2)],
         }
@@ -239,10 +246,19 @@ pub fn incidents(dice: Dice, calendar: Calendar) -> Vec<Plan> {
             days.swap(place, other.unwrap_or(place));
         }
     }
+    for place in 0..days.len() {
+        let latest = |place: usize| Scenario::ALL.get(place).map_or(usize::MAX, |s| s.latest());
+        let bound = |place: usize| Scenario::ALL.get(place).is_some_and(|s| s.on_working_days());
+        if days.get(place).is_some_and(|day| *day > latest(place)) {
+            let early = |other: usize| days.get(other).is_some_and(|day| *day <= latest(place));
+            let other = (0..days.len()).find(|&other| !bound(other) && early(other));
+            days.swap(place, other.unwrap_or(place));
+        }
+    }
     let plan = |(scenario, day): (Scenario, usize)| {
         let (hours, length) = scenario.when();
         let (hour, length) = (rng.random_range(hours), rng.random_range(length));
-        let begin = at(day, hour).min((day + 1) * DAY - length);
+        let begin = if length > DAY { at(day, hour) } else { at(day, hour).min((day + 1) * DAY - length) };
         let minutes = begin..begin + length;
         let effects = scenario.effects(&minutes, &mut rng);
         Plan { scenario, minutes, effects }

@@ -26,6 +26,9 @@ pub use trace::{
     SampleView, ScoreStep, Trace, TryView,
 };
 
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
 use super::{Ask, Desk, DeskError, instant, series};
 use crate::config::{Batch, BatchKey, Job};
 use crate::message::AlertKind;
@@ -36,7 +39,7 @@ use crate::store::{AlertFilter, AlertRecord, RunFilter, RunRecord, SeriesRecord}
 const STEP_MS: Millis = 60_000;
 
 /// Asks for the reasons behind a point.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
     /// The batch: `orders`, or `tenant/orders`.
@@ -45,6 +48,7 @@ pub struct Why {
     pub metric: String,
     /// The instant; `None`: the newest scored point.
     #[serde(default, with = "instant::option")]
+    #[schema(value_type = Option<String>)]
     pub at: Option<Millis>,
 }
 
@@ -60,6 +64,15 @@ struct Subject<'a> {
     /// The alerts of the series that are on at this point.
     alerts: Vec<AlertRecord>,
 }
+
+impl PartialSchema for Trace {
+    fn schema() -> RefOr<Schema> {
+        let text = "The chain of reasons behind a point: `answer` says it in a sentence, then what each step had.";
+        RefOr::T(Schema::Object(ObjectBuilder::new().description(Some(text)).build()))
+    }
+}
+
+impl ToSchema for Trace {}
 
 impl Ask for Why {
     type Reply = Trace;
@@ -116,7 +129,7 @@ impl<'a> Subject<'a> {
             started: Some(Millis::MIN..at.saturating_add(step)),
             ..AlertFilter::default()
         };
-        let mut alerts = desk.store.alerts(&filter)?;
+        let mut alerts = desk.alerts(&filter)?;
         alerts.retain(|alert| alert.series == series.id && alert.ended.is_none_or(|ended| ended > at));
         Ok(Self { desk, key, batch, series, at, step, alerts })
     }

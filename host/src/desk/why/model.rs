@@ -32,5 +32,6 @@ fn view(fit: FitRecord) -> FitView {
         model_digest: fit.digest,
         fitted: fit.scheduled,
         data: fit.data,
+        facts: fit.facts,
     }
 }

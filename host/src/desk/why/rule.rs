@@ -223,6 +223,15 @@ impl Numbers<'_> {
                 let limit = input("change_threshold").map_or(String::new(), |limit| format!(" by {limit} deviations"));
                 format!("the level has {}changed{limit}", if self.is_ordinary() { "not " } else { "" })
             }
+            AlertKind::Capacity => {
+                let within =
+                    input("horizon_ms").map_or(String::new(), |ms| format!(" within {}", instant::span(ms as Millis)));
+                let limit = input("upper")
+                    .or_else(|| input("lower"))
+                    .map_or(String::new(), |edge| format!(" of {}", number(edge)));
+                let seen = if self.is_ordinary() { "not sure to be" } else { "foreseen to be" };
+                format!("the limit{limit} is {seen} reached{within} (`capacity_limits`)")
+            }
             AlertKind::Llm => {
                 format!("the language model found {}", if self.is_ordinary() { "nothing here" } else { "an anomaly" })
             }

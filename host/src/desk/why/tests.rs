@@ -25,6 +25,10 @@ const AT: Millis = T0 + 30 * MINUTE;
 const NOW: Millis = T0 + 60 * MINUTE;
 const ID: &str = "00112233445566778899aabb";
 
+fn node() -> crate::config::Node {
+    crate::config::load_node(None, &Environment::default()).unwrap()
+}
+
 /// A store that is filled step by step.
 struct Story {
     store: Database,
@@ -96,6 +100,7 @@ impl Story {
             plugin_digest: "c0ffee".to_owned(),
             config_digest: "c".to_owned(),
             data: (T0, T0 + 20 * MINUTE),
+            facts: vec![("season".to_owned(), "86400".to_owned())],
             bytes: vec![1],
         };
         let run = self.run(Job::Train, NOW, &[("models", 1)]);
@@ -146,7 +151,7 @@ impl Story {
 
     fn try_why(&self, metric: &str, at: Option<Millis>) -> Result<Trace, DeskError> {
         let batches = BTreeMap::from([(self.key(), &self.batch)]);
-        let desk = Desk { store: &self.store, batches: &batches, now: NOW };
+        let desk = Desk { store: &self.store, batches: &batches, config: &node(), tenant: "default", now: NOW };
         Why { batch: "orders".to_owned(), metric: metric.to_owned(), at }.ask(&desk)
     }
 
@@ -397,7 +402,7 @@ fn the_whole_chain_reads_well_in_a_terminal() {
         .fires()
         .delivered("sent", &[Err("503 busy"), Ok("ok")]);
     let batches = BTreeMap::from([(story.key(), &story.batch)]);
-    let desk = Desk { store: &story.store, batches: &batches, now: NOW };
+    let desk = Desk { store: &story.store, batches: &batches, config: &node(), tenant: "default", now: NOW };
     Acknowledge { id: ID[..6].to_owned(), by: "ana".to_owned(), comment: "looking".to_owned() }.ask(&desk).unwrap();
     insta::assert_snapshot!(story.why().to_string(), @r#"
     cpu of orders at 2026-01-01T00:30:00Z
@@ -406,6 +411,7 @@ fn the_whole_chain_reads_well_in_a_terminal() {
       sample     41.5 at 2026-01-01T00:30:00Z (ingest of 2026-01-01T01:00:00Z)
       model      robust: robust c0ffee, model 4bf5122f3445
                  fit at 2026-01-01T01:00:00Z on data from 2026-01-01T00:00:00Z to 2026-01-01T00:20:00Z
+                 knows season 1day
       score      0.95; expected 3 to 5 (score of 2026-01-01T01:00:00Z)
                  parts level 0.90
       rule       anomaly: firing

@@ -136,7 +136,7 @@ fn verdict(verdict: Verdict) -> &'static str {
 fn model_text(model: &ModelStep) -> String {
     let Some(fit) = &model.fit else { return format!("{}: none", model.tag) };
     let short = |digest: &str| digest.chars().take(12).collect::<String>();
-    format!(
+    let mut text = format!(
         "{}: {} {}, model {}\nfit at {} on data from {} to {}",
         model.tag,
         fit.plugin,
@@ -145,7 +145,20 @@ fn model_text(model: &ModelStep) -> String {
         instant::text(fit.fitted),
         instant::text(fit.data.0),
         instant::text(fit.data.1)
-    )
+    );
+    if !fit.facts.is_empty() {
+        let _ = write!(text, "\nknows {}", fit.facts.iter().map(fact).collect::<Vec<_>>().join(", "));
+    }
+    text
+}
+
+fn fact((name, value): &(String, String)) -> String {
+    match (name.as_str(), value.parse()) {
+        ("season", Ok(seconds)) => {
+            format!("season {}", humantime::format_duration(std::time::Duration::from_secs(seconds)))
+        }
+        _ => format!("{name} {value}"),
+    }
 }
 
 fn alert_line(alert: &AlertView) -> String {
@@ -154,10 +167,22 @@ fn alert_line(alert: &AlertView) -> String {
     if let Some(ended) = alert.ended {
         let _ = write!(text, ", over {}", instant::text(ended));
     }
-    for more in acts(alert) {
+    for more in foreseen(alert).into_iter().chain(acts(alert)) {
         let _ = write!(text, "\n{more}");
     }
     text
+}
+
+/// When a trend will reach its limit, as it is foreseen.
+fn foreseen(alert: &AlertView) -> Option<String> {
+    let at = alert.limit_at?;
+    let mut text = format!("reaches its limit {}", instant::text(at));
+    for (word, bound) in [("not before", alert.limit_earliest), ("not after", alert.limit_latest)] {
+        if let Some(bound) = bound {
+            let _ = write!(text, ", {word} {}", instant::text(bound));
+        }
+    }
+    Some(text)
 }
 
 fn acts(alert: &AlertView) -> Vec<String> {
@@ -207,6 +232,7 @@ pub fn alert_text(alert: &AlertView) -> String {
     };
     let expected = if expected.is_empty() { expected } else { format!(", {expected}") };
     lines.push(format!("  worst {value} at {}{expected}{score}", instant::text(alert.worst_at)));
+    lines.extend(foreseen(alert).map(|text| format!("  {text}")));
     if scored && !alert.terms.is_empty() {
         let terms: Vec<String> = alert.terms.iter().map(|(name, part)| format!("{name} {part:.2}")).collect();
         lines.push(format!("  parts {}", terms.join(", ")));

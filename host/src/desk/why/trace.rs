@@ -190,6 +190,8 @@ pub struct FitView {
     /// The history that it saw, half-open.
     #[serde(with = "instant::pair")]
     pub data: (Millis, Millis),
+    /// What it knew, as the plugin tells people: names with values. `season` is in seconds.
+    pub facts: Vec<(String, String)>,
 }
 
 /// How a point was judged.

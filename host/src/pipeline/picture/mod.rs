@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::alert::chart::{self, ChartInput, ChartMarker, ChartSeries};
-use crate::alert::{Marker, series_labels, series_subject, subject};
+use crate::alert::{Marker, Outlook, series_labels, series_subject, subject};
 use crate::config::{Batch, BatchKey, Limits};
 use crate::message::{AlertKind, Unit};
 use crate::series::{Grid, Labels, Millis};
@@ -22,6 +22,9 @@ use crate::store::{
 /// A window is never longer than so many times what `alert_max_n` asks for, however long ago
 /// an alert began.
 const LONGEST: Millis = 20;
+const DAY: Millis = 86_400_000;
+/// Columns of a picture of what is foreseen, about.
+const FORESEEN: Millis = 700;
 
 /// The picture of alerts as it was at an instant, as a PNG: of one, its values, what was
 /// expected and its scores; of several, the first of their series below each other. `None`
@@ -54,13 +57,21 @@ fn alert_chart(
 ) -> Result<Option<ChartInput>, StoreError> {
     let Some((first, _)) = alerts.first() else { return Ok(None) };
     let shown: Vec<(&Batch, &AlertRecord)> = alerts.iter().take(chart::SERIES).copied().collect();
+    // What is foreseen has a picture of its own; among others it is shown as they are.
+    let foreseen = shown.iter().all(|(_, record)| record.kind == AlertKind::Capacity && record.ended.is_none());
     let mut span: Option<Range<Millis>> = None;
     for (batch, record) in &shown {
-        let own = window(batch, record, newest(store, record), at);
+        let own = match foreseen {
+            true => outlook(batch, record, newest(store, record).map_or(at, |newest| newest.min(at))),
+            false => window(batch, record, newest(store, record), at),
+        };
         span = Some(span.map_or(own.clone(), |span| span.start.min(own.start)..span.end.max(own.end)));
     }
     let step_ms = shown.iter().map(|(batch, _)| batch.judged.step_ms).max().unwrap_or(1);
     let span = span.unwrap_or_default();
+    // Of many days, every minute is more than there are pixels.
+    let coarse = if foreseen { (span.end - span.start) / FORESEEN / Millis::from(step_ms) } else { 1 };
+    let step_ms = step_ms.saturating_mul(u32::try_from(coarse.max(1)).unwrap_or(1));
     let grid = Grid::spanning(span.start, span.end, step_ms);
     let mut series = Vec::new();
     for (batch, record) in &shown {
@@ -69,7 +80,7 @@ fn alert_chart(
         one.name = subject(record);
         one.unit = unit(&record.labels);
         one.alerts = spans(store, &record.key, &grid)?.remove(&record.series).unwrap_or_default();
-        mark(&mut one, record);
+        mark(&mut one, record, &grid);
         series.push(one);
     }
     let zone = if shown.iter().all(|(batch, _)| batch.timezone == first.timezone) {
@@ -83,6 +94,16 @@ fn alert_chart(
         shown => format!("{} series with alerts", shown.len()),
     };
     Ok(Some(ChartInput { title, grid, zone, series, markers: markers(store, &shown)? }))
+}
+
+/// The span in which alerts of capacity are shown: up to when the limit will be reached, and as
+/// much before, so that the trend is seen.
+fn outlook(batch: &Batch, record: &AlertRecord, at: Millis) -> Range<Millis> {
+    let Outlook { expected, latest, .. } = Outlook::of(record);
+    let least = Millis::from(batch.judged.step_ms).saturating_mul(144).max(DAY);
+    let ahead = latest.or(expected).unwrap_or(at).saturating_sub(at).clamp(least / 4, 30 * DAY);
+    let ahead = ahead.saturating_add(ahead / 20);
+    at.saturating_sub(ahead.max(least))..at.saturating_add(ahead)
 }
 
 /// The span in which an alert is shown: the newest `alert_max_n` columns, and what led to it.
@@ -103,7 +124,7 @@ fn newest(store: &Database, record: &AlertRecord) -> Option<Millis> {
 }
 
 /// What belongs to the kind of an alert: scores and threshold, limits, or the level before.
-fn mark(series: &mut ChartSeries, record: &AlertRecord) {
+fn mark(series: &mut ChartSeries, record: &AlertRecord, grid: &Grid) {
     let edges = [record.worst.lower, record.worst.upper];
     match record.kind {
         AlertKind::Anomaly => series.threshold = Some(record.threshold),
@@ -117,7 +138,43 @@ fn mark(series: &mut ChartSeries, record: &AlertRecord) {
             let [lower, upper] = edges;
             series.before = Some(f64::midpoint(lower, upper)).filter(|before| before.is_finite());
         }
+        AlertKind::Capacity => {
+            series.limits = edges.into_iter().filter(|edge| edge.is_finite()).collect();
+            series.scores = Vec::new();
+            (series.lower, series.upper) = (vec![f64::NAN; grid.columns], vec![f64::NAN; grid.columns]);
+            series.forecast = vec![f64::NAN; grid.columns];
+            if let Some(limit) = series.limits.first().copied() {
+                foresee(series, record, limit, grid);
+            }
+        }
         AlertKind::Llm | AlertKind::NoData => series.scores = Vec::new(),
+    }
+}
+
+/// The way to a limit as it is foreseen, and between which ways that lies.
+fn foresee(series: &mut ChartSeries, record: &AlertRecord, limit: f64, grid: &Grid) {
+    let (from, value) = (record.worst.time, record.worst.value);
+    let Outlook { expected, earliest, latest } = Outlook::of(record);
+    let way = |time: Millis, reached: Option<Millis>| {
+        let part = match reached {
+            Some(at) if at > from => (time - from) as f64 / (at - from) as f64,
+            Some(_) => 1.0,
+            None => 0.0,
+        };
+        value + (limit - value) * part.clamp(0.0, 1.0)
+    };
+    for column in 0..grid.columns {
+        let time = grid.time(column);
+        if time < from {
+            continue;
+        }
+        let (soon, late) = (way(time, earliest.or(expected)), way(time, latest));
+        if let Some(cell) = series.forecast.get_mut(column).filter(|_| expected.is_some()) {
+            *cell = way(time, expected);
+        }
+        if let (Some(low), Some(high)) = (series.lower.get_mut(column), series.upper.get_mut(column)) {
+            (*low, *high) = (soon.min(late), soon.max(late));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod alerting;
 mod data;
+mod entities;
 mod ingesting;
 mod models;
 
@@ -60,8 +61,11 @@ impl Script {
     }
 }
 
+/// `cpu@a` is the CPU of the instance a.
 fn labels(name: &str) -> Labels {
-    Labels::new([(Labels::NAME.to_owned(), name.to_owned())]).unwrap()
+    let (name, instance) = name.split_once('@').map_or((name, None), |(name, instance)| (name, Some(instance)));
+    let pairs = [(Labels::NAME, Some(name)), ("instance", instance)];
+    Labels::new(pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))).unwrap()
 }
 
 fn down() -> Fault {
@@ -124,7 +128,7 @@ impl Detect for Mean {
             }
             models.push((values.iter().sum::<f64>() / values.len().max(1) as f64).to_le_bytes().to_vec());
         }
-        Ok(Fitted { models, skipped })
+        Ok(Fitted { facts: vec![Vec::new(); models.len()], models, skipped })
     }
 
     async fn score(
@@ -185,6 +189,7 @@ impl Stage {
             config: entry.config.to_string(),
             entry,
             detect,
+            judge: None,
             plugin_digest: "plugin".into(),
             config_digest: "config".into(),
             needs,
@@ -194,6 +199,7 @@ impl Stage {
             batch,
             ingester: source.clone(),
             detectors: vec![detector],
+            capacity: Vec::new(),
             notifiers: Vec::new(),
             analyst: None,
         };

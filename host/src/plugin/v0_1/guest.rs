@@ -7,7 +7,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::anomd::plugin::types;
-use super::exports::anomd::plugin::{about, analyse, detect, ingest, notify, vectors};
+use super::exports::anomd::plugin::{about, analyse, detect, ingest, inspect, notify, vectors};
 use super::host;
 use crate::capability::Open;
 use crate::engine::{Cell, Refusal};
@@ -33,8 +33,8 @@ pub(crate) struct Prepared {
 
 enum Indices {
     Ingest(ingest::GuestIndices),
-    // The second is optional.
-    Detect(detect::GuestIndices, Option<vectors::GuestIndices>),
+    // All but the first are optional.
+    Detect(detect::GuestIndices, Option<vectors::GuestIndices>, Option<inspect::GuestIndices>),
     Notify(notify::GuestIndices),
     Analyse(analyse::GuestIndices),
 }
@@ -59,9 +59,11 @@ impl Prepared {
             about: about::GuestIndices::new(&pre)?,
             role: match role {
                 Role::Ingester => Indices::Ingest(ingest::GuestIndices::new(&pre)?),
-                Role::Detector => {
-                    Indices::Detect(detect::GuestIndices::new(&pre)?, vectors::GuestIndices::new(&pre).ok())
-                }
+                Role::Detector => Indices::Detect(
+                    detect::GuestIndices::new(&pre)?,
+                    vectors::GuestIndices::new(&pre).ok(),
+                    inspect::GuestIndices::new(&pre).ok(),
+                ),
                 Role::Notifier => Indices::Notify(notify::GuestIndices::new(&pre)?),
                 Role::Analyst => Indices::Analyse(analyse::GuestIndices::new(&pre)?),
             },
@@ -76,9 +78,10 @@ impl Prepared {
             about: self.about.load(&mut *store, &instance)?,
             role: match &self.role {
                 Indices::Ingest(indices) => Exports::Ingest(indices.load(&mut *store, &instance)?),
-                Indices::Detect(detect, vectors) => Exports::Detect(
+                Indices::Detect(detect, vectors, inspect) => Exports::Detect(
                     detect.load(&mut *store, &instance)?,
                     vectors.as_ref().map(|indices| indices.load(&mut *store, &instance)).transpose()?,
+                    inspect.as_ref().map(|indices| indices.load(&mut *store, &instance)).transpose()?,
                 ),
                 Indices::Notify(indices) => Exports::Notify(indices.load(&mut *store, &instance)?),
                 Indices::Analyse(indices) => Exports::Analyse(indices.load(&mut *store, &instance)?),
@@ -95,7 +98,7 @@ pub(crate) struct Guest {
 
 enum Exports {
     Ingest(ingest::Guest),
-    Detect(detect::Guest, Option<vectors::Guest>),
+    Detect(detect::Guest, Option<vectors::Guest>, Option<inspect::Guest>),
     Notify(notify::Guest),
     Analyse(analyse::Guest),
 }
@@ -149,7 +152,7 @@ impl Guest {
 
     /// `detect.plan`.
     pub(crate) async fn plan(&self, store: &mut Store<Cell<Open>>, config: &str, step_ms: u32) -> Reply<Needs> {
-        let Exports::Detect(guest, _) = &self.role else { return Err(no_export("detect")) };
+        let Exports::Detect(guest, ..) = &self.role else { return Err(no_export("detect")) };
         let needs = guest.call_plan(store, config, step_ms).await?;
         Ok(needs.map_err(error).map(|needs| Needs {
             history: needs.history as usize,
@@ -159,7 +162,7 @@ impl Guest {
         }))
     }
 
-    /// `detect.fit`.
+    /// `detect.fit`, and `inspect.inspect` of each model where that is exported.
     pub(crate) async fn fit(
         &self,
         store: &mut Store<Cell<Open>>,
@@ -167,10 +170,20 @@ impl Guest {
         history: &Matrix,
         previous: &[Arc<[u8]>],
     ) -> Reply<Fitted> {
-        let Exports::Detect(guest, _) = &self.role else { return Err(no_export("detect")) };
+        let Exports::Detect(guest, _, inspect) = &self.role else { return Err(no_export("detect")) };
         let previous: Vec<&[u8]> = previous.iter().map(AsRef::as_ref).collect();
-        let fitted = guest.call_fit(store, config, matrix(history)?, &previous).await?;
-        Ok(fitted.map_err(error).map(|f| Fitted { models: f.models, skipped: skipped(f.skipped) }))
+        let fitted = match guest.call_fit(&mut *store, config, matrix(history)?, &previous).await? {
+            Ok(fitted) => fitted,
+            Err(complaint) => return Ok(Err(error(complaint))),
+        };
+        let mut facts = vec![Vec::new(); fitted.models.len()];
+        if let Some(inspect) = inspect {
+            for (said, model) in facts.iter_mut().zip(&fitted.models).filter(|(_, model)| !model.is_empty()) {
+                let found = inspect.call_inspect(&mut *store, config, model).await?;
+                *said = found.into_iter().map(|fact| (fact.name, fact.value)).collect();
+            }
+        }
+        Ok(Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped), facts }))
     }
 
     /// `detect.score`.
@@ -182,7 +195,7 @@ impl Guest {
         recent: &Matrix,
         tail: usize,
     ) -> Reply<Scored> {
-        let Exports::Detect(guest, _) = &self.role else { return Err(no_export("detect")) };
+        let Exports::Detect(guest, ..) = &self.role else { return Err(no_export("detect")) };
         let models: Vec<&[u8]> = models.iter().map(AsRef::as_ref).collect();
         let scored = guest.call_score(store, config, &models, matrix(recent)?, narrow(tail)?).await?;
         Ok(scored.map_err(error).map(|scored| Scored {
@@ -202,7 +215,7 @@ impl Guest {
         config: &str,
         history: &Table,
     ) -> Reply<Vec<u8>> {
-        let Exports::Detect(_, Some(guest)) = &self.role else { return Err(no_export("vectors")) };
+        let Exports::Detect(_, Some(guest), _) = &self.role else { return Err(no_export("vectors")) };
         let names = names(history);
         Ok(guest.call_fit_vectors(store, config, table(history, &names)?).await?.map_err(error))
     }
@@ -215,7 +228,7 @@ impl Guest {
         model: &[u8],
         recent: &Table,
     ) -> Reply<Judged> {
-        let Exports::Detect(_, Some(guest)) = &self.role else { return Err(no_export("vectors")) };
+        let Exports::Detect(_, Some(guest), _) = &self.role else { return Err(no_export("vectors")) };
         let names = names(recent);
         let judged = guest.call_score_vectors(store, config, model, table(recent, &names)?).await?;
         Ok(judged.map_err(error).map(|judged| Judged { scores: judged.scores, terms: terms(judged.terms) }))

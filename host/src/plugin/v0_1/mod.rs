@@ -20,6 +20,7 @@ wasmtime::component::bindgen!({
         export anomd:plugin/about@0.1.0;
         export anomd:plugin/ingest@0.1.0;
         export anomd:plugin/detect@0.1.0;
+        export anomd:plugin/inspect@0.1.0;
         export anomd:plugin/vectors@0.1.0;
         export anomd:plugin/notify@0.1.0;
         export anomd:plugin/analyse@0.1.0;

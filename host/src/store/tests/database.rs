@@ -27,7 +27,7 @@ fn filled(db: &Database) -> BatchKey {
         ..Commit::of(run(&app, Job::Alert, T0))
     })
     .unwrap();
-    db.kv_put("default", "prometheus", "cursor", b"v".to_vec()).unwrap();
+    db.kv_put("default", "prometheus", "cursor", b"v".to_vec(), 1 << 20).unwrap();
     app
 }
 
@@ -122,21 +122,21 @@ fn runs_come_newest_first_and_only_so_many_are_kept() {
 
 #[test]
 fn a_plugin_keeps_no_more_than_its_quota_and_sees_only_its_own() {
-    let db = Database::in_memory(&Limits { kv_bytes: 20, ..small_limits() }).unwrap();
-    db.kv_put("a", "p", "k1", vec![0; 8]).unwrap();
-    db.kv_put("a", "p", "k2", vec![0; 8]).unwrap();
-    let error = db.kv_put("a", "p", "k3", vec![]).unwrap_err();
+    let db = Database::in_memory(&small_limits()).unwrap();
+    db.kv_put("a", "p", "k1", vec![0; 8], 20).unwrap();
+    db.kv_put("a", "p", "k2", vec![0; 8], 20).unwrap();
+    let error = db.kv_put("a", "p", "k3", vec![], 20).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "tenant a: plugin p would keep 22 bytes (`kv_bytes`): the limit is 20. Keep less, or raise the limit in anomd.yaml."
+        "tenant a: plugin p would keep 22 bytes (limits.kv_bytes): the limit is 20. Keep less, or raise the limit in anomd.yaml."
     );
-    db.kv_put("a", "p", "k2", vec![1; 2]).unwrap();
-    db.kv_put("a", "p", "k3", vec![]).unwrap();
-    db.kv_put("a", "q", "k1", vec![9]).unwrap();
+    db.kv_put("a", "p", "k2", vec![1; 2], 20).unwrap();
+    db.kv_put("a", "p", "k3", vec![], 20).unwrap();
+    db.kv_put("a", "q", "k1", vec![9], 20).unwrap();
     assert_eq!(db.kv_keys("a", "p", "k", Some("k1"), 9).unwrap(), ["k2", "k3"]);
     assert_eq!(db.kv_keys("b", "p", "", None, 9).unwrap(), [""; 0]);
-    assert!(!db.kv_swap("a", "p", "k2", None, Some(vec![3])).unwrap());
-    assert!(db.kv_swap("a", "p", "k2", Some(&[1, 1]), None).unwrap());
+    assert!(!db.kv_swap("a", "p", "k2", None, Some(vec![3]), 20).unwrap());
+    assert!(db.kv_swap("a", "p", "k2", Some(&[1, 1]), None, 20).unwrap());
     assert_eq!(db.kv_get("a", "p", "k2").unwrap(), None);
     assert_eq!(db.kv_get("a", "q", "k1").unwrap(), Some(vec![9]));
 }

@@ -5,6 +5,7 @@ mod conformance;
 mod database;
 mod export;
 mod sealing;
+mod tenant;
 mod together;
 mod trouble;
 
@@ -62,6 +63,7 @@ pub(super) fn model(series: u32, bytes: Vec<u8>) -> ModelWrite {
         plugin_digest: "d".to_owned(),
         config_digest: "c".to_owned(),
         data: (T0, T0 + MINUTE),
+        facts: Vec::new(),
         bytes,
     }
 }

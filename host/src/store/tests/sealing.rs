@@ -208,7 +208,7 @@ fn take_step(db: &Database, step: &Step, now: Millis) -> Result<(), StoreError> 
             let watched = vec![(SeriesId(series.into()), vec![memory; 3])];
             db.commit(Commit { watched, ..Commit::of(run(&batch(b), Job::Alert, now)) }).map(drop)
         }
-        Step::Kv { key, value: Some(value) } => db.kv_put("default", "p", &format!("k{key}"), vec![value]),
+        Step::Kv { key, value: Some(value) } => db.kv_put("default", "p", &format!("k{key}"), vec![value], 1 << 20),
         Step::Kv { key, value: None } => db.kv_delete("default", "p", &format!("k{key}")),
         Step::DeleteBefore { batch: b, time } => db.delete_before(&batch(b), at(time)).map(drop),
         Step::DeleteBatch { batch: b } => db.delete_batch(&batch(b)),

@@ -2,17 +2,25 @@
 
 use std::io::{self, Write};
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use utoipa::{PartialSchema as _, ToSchema};
 
+use super::auth::Asked;
+use super::describe::Described;
+use super::endpoint::{Right, Verb};
+use super::routes::Routes;
 use super::{Api, Problem};
+use crate::desk::tenants::Scope;
 use crate::desk::{self, DeskError};
 use crate::series::Millis;
 use crate::store::{Database, Export, ExportFilter, ExportFormat, MetricType, StoreError};
@@ -22,10 +30,10 @@ const PART_BYTES: usize = 64 << 10;
 const PARTS: usize = 8;
 
 /// What to export.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExportRequest {
-    /// Of this batch; `None`: of all.
+    /// Of this batch; `None`: of all of the tenant.
     pub batch: Option<String>,
     /// The runs instead of samples, scores and alerts.
     pub runs: bool,
@@ -35,9 +43,11 @@ pub struct ExportRequest {
     pub jsonl: bool,
     /// From this instant on.
     #[serde(with = "desk::instant::option")]
+    #[schema(value_type = Option<String>)]
     pub from: Option<Millis>,
     /// To before this instant.
     #[serde(with = "desk::instant::option")]
+    #[schema(value_type = Option<String>)]
     pub to: Option<Millis>,
 }
 
@@ -47,11 +57,11 @@ pub struct BackupRequest {}
 
 impl ExportRequest {
     /// Checks that the batch is there.
-    pub fn filter(&self, store: &Database) -> Result<ExportFilter, DeskError> {
-        let key = self.batch.as_deref().map(|named| desk::batch(store, named)).transpose()?;
+    pub fn filter(&self, store: &Database, tenant: &str) -> Result<ExportFilter, DeskError> {
+        let key = self.batch.as_deref().map(|named| desk::batch(store, tenant, named)).transpose()?;
         let times = Some(self.from.unwrap_or(Millis::MIN)..self.to.unwrap_or(Millis::MAX));
         let types = self.samples.then(|| vec![MetricType::Metric]);
-        Ok(ExportFilter { key, types, times })
+        Ok(ExportFilter { key, tenant: Some(tenant.to_owned()), types, times })
     }
 
     /// Writes what was asked for.
@@ -62,13 +72,40 @@ impl ExportRequest {
     }
 }
 
-pub(super) async fn export(State(api): State<Api>, query: Result<Query<ExportRequest>, QueryRejection>) -> Response {
+pub(super) fn register(routes: &mut Routes) {
+    let exported = Described {
+        verb: Verb::Get,
+        path: "/api/v1/tenants/{tenant}/export".to_owned(),
+        right: Right::Tenant(Scope::Read),
+        summary: "Writes samples, scores and alerts as rows, or the runs",
+        query: Some(ExportRequest::schema()),
+        body: None,
+        reply: (200, "text/csv", None),
+    };
+    routes.add(exported, get(export), false);
+    let backed_up = Described {
+        verb: Verb::Get,
+        path: "/api/v1/backup".to_owned(),
+        right: Right::Operator,
+        summary: "Copies everything that is kept, of all tenants",
+        query: None,
+        body: None,
+        reply: (200, "application/octet-stream", None),
+    };
+    routes.add(backed_up, get(backup), false);
+}
+
+async fn export(
+    State(api): State<Api>,
+    Extension(Asked(tenant)): Extension<Asked>,
+    query: Result<Query<ExportRequest>, QueryRejection>,
+) -> Response {
     let request = match query {
         Ok(Query(request)) => request,
         Err(rejection) => return Problem::new(rejection.status(), rejection.body_text()).into_response(),
     };
     let store = api.node.store.clone();
-    let filter = match request.filter(&store) {
+    let filter = match request.filter(&store, &tenant) {
         Ok(filter) => filter,
         Err(error) => return Problem::from(error).into_response(),
     };
@@ -84,7 +121,7 @@ pub(super) async fn export(State(api): State<Api>, query: Result<Query<ExportReq
     streamed(receiver)
 }
 
-pub(super) async fn backup(State(api): State<Api>) -> Response {
+async fn backup(State(api): State<Api>) -> Response {
     let node = api.node;
     let made = tokio::task::spawn_blocking(move || {
         let name = format!("backup-{}", desk::hex(&desk::random::<8>()?));

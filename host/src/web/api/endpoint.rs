@@ -1,10 +1,17 @@
-//! Where each request of the desk stands in the API: for a client that sends it.
+//! The table of the API: where each request of the desk stands, who may send it, and what it
+//! is for. The router, the client of the command line and the OpenAPI document are all made
+//! of it.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use utoipa::ToSchema;
 
+use crate::desk::tenants::{
+    PolicySet, QuotaSet, Scope, SecretDelete, SecretQuery, SecretSet, TenantCreate, TenantQuery, TenantShow,
+    TokenCreate, TokenQuery, TokenRevoke, VariableDelete, VariableQuery, VariableSet,
+};
 use crate::desk::{
-    Acknowledge, AlertQuery, AlertShow, Ask, EventAdd, EventEnd, EventQuery, Query, SilenceAdd, SilenceExpire,
-    SilenceQuery, Snooze, Unacknowledge, Why,
+    Acknowledge, AlertQuery, AlertShow, Ask, EventAdd, EventEnd, EventQuery, PointQuery, Query, RunQuery, SeriesQuery,
+    SilenceAdd, SilenceExpire, SilenceQuery, Snooze, Unacknowledge, Why,
 };
 
 /// How a request is sent.
@@ -14,68 +21,124 @@ pub enum Verb {
     Get,
     /// In the JSON body of a `POST`.
     Post,
+    /// In the JSON body of a `PUT`.
+    Put,
+    /// In the path of a `DELETE`.
+    Delete,
 }
+
+/// Who may send a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Anybody.
+    Open,
+    /// Who has a token of the tenant with this scope.
+    Tenant(Scope),
+    /// The operator of the node.
+    Operator,
+}
+
+const READ: Right = Right::Tenant(Scope::Read);
+const OPERATE: Right = Right::Tenant(Scope::Operate);
+const ADMIN: Right = Right::Tenant(Scope::Admin);
 
 /// A request with an address.
-pub trait Endpoint: Ask {
+pub trait Endpoint: Ask + ToSchema {
     /// How it is sent.
     const VERB: Verb;
+    /// Its path below `/api/v1/tenants/{tenant}`, or below `/api/v1` where it begins with
+    /// `:`; what it is about stands as `{id}` in it.
+    const PATH: &str;
+    /// Who may send it.
+    const RIGHT: Right;
+    /// What it is for.
+    const SUMMARY: &str;
+    /// Whether it changes what a tenant is, and not only what it has.
+    const RESHAPES: bool;
 
-    /// Its path below `/api/v1/`.
-    fn path(&self) -> String;
-}
+    /// Names what it is about, as the path does.
+    fn set_id(&mut self, _id: String) {}
 
-/// A request about one thing, which the path names.
-pub trait Named {
-    /// Sets what it is about.
-    fn name(&mut self, id: String);
+    /// What it is about.
+    fn id(&self) -> &str {
+        ""
+    }
+
+    /// Its path below `/api/v1/`, for a tenant.
+    fn path_of(&self, tenant: &str) -> String {
+        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let path = Self::PATH.replace("{id}", &encoded(self.id()));
+        match path.strip_prefix(':') {
+            Some(path) => path.trim_start_matches('/').to_owned(),
+            None => format!("tenants/{}{path}", encoded(tenant)),
+        }
+    }
 }
 
 macro_rules! endpoints {
-    ($($request:ty: $verb:ident $path:literal;)*) => {$(
-        impl Endpoint for $request {
-            const VERB: Verb = Verb::$verb;
+    ($($request:ty: $verb:ident $path:literal, $right:expr, $summary:literal $(, $id:ident)? $(; $reshapes:literal)?;)*) => {
+        $(
+            impl Endpoint for $request {
+                const VERB: Verb = Verb::$verb;
+                const PATH: &str = $path;
+                const RIGHT: Right = $right;
+                const SUMMARY: &str = $summary;
+                const RESHAPES: bool = false $(|| $reshapes)?;
 
-            fn path(&self) -> String {
-                $path.to_owned()
+                $(
+                    fn set_id(&mut self, id: String) {
+                        self.$id = id;
+                    }
+
+                    fn id(&self) -> &str {
+                        &self.$id
+                    }
+                )?
             }
+        )*
+
+        /// Calls a macro-like function with every endpoint.
+        pub(super) fn each(register: &mut impl Register) {
+            $(register.endpoint::<$request>();)*
         }
-    )*};
+    };
 }
 
-macro_rules! named_endpoints {
-    ($($request:ty: $verb:ident $path:literal;)*) => {$(
-        impl Named for $request {
-            fn name(&mut self, id: String) {
-                self.id = id;
-            }
-        }
-
-        impl Endpoint for $request {
-            const VERB: Verb = Verb::$verb;
-
-            fn path(&self) -> String {
-                format!($path, utf8_percent_encode(&self.id, NON_ALPHANUMERIC))
-            }
-        }
-    )*};
+/// What takes every endpoint in turn.
+pub(super) trait Register {
+    /// Takes one.
+    fn endpoint<R: Endpoint>(&mut self);
 }
 
 endpoints! {
-    AlertQuery: Get "alerts";
-    SilenceQuery: Get "silences";
-    SilenceAdd: Post "silences";
-    EventQuery: Get "events";
-    EventAdd: Post "events";
-    Why: Get "why";
-    Query: Get "query";
-}
-
-named_endpoints! {
-    AlertShow: Get "alerts/{}";
-    Acknowledge: Post "alerts/{}/ack";
-    Unacknowledge: Post "alerts/{}/unack";
-    Snooze: Post "alerts/{}/snooze";
-    SilenceExpire: Post "silences/{}/expire";
-    EventEnd: Post "events/{}/end";
+    TenantQuery: Get ":/tenants", Right::Operator, "Lists the tenants";
+    TenantCreate: Post ":/tenants", Right::Operator, "Makes a tenant"; true;
+    TenantShow: Get "", READ, "Shows a tenant";
+    PolicySet: Put "/policy", Right::Operator, "Sets what a tenant may grant itself"; true;
+    QuotaSet: Put "/quotas", Right::Operator, "Sets the quotas of a tenant"; true;
+    TokenQuery: Get "/tokens", ADMIN, "Lists the tokens";
+    TokenCreate: Post "/tokens", ADMIN, "Makes a token, which is shown this once"; true;
+    TokenRevoke: Delete "/tokens/{id}", ADMIN, "Revokes a token", id; true;
+    VariableQuery: Get "/variables", READ, "Lists the variables that batches may name";
+    VariableSet: Put "/variables/{id}", ADMIN, "Declares a variable or changes it", id; true;
+    VariableDelete: Delete "/variables/{id}", ADMIN, "Takes a variable away", id; true;
+    SecretQuery: Get "/secrets", ADMIN, "Lists the slots of secrets, without values";
+    SecretSet: Put "/secrets/{id}", ADMIN, "Sets a secret", id; true;
+    SecretDelete: Delete "/secrets/{id}", ADMIN, "Takes a secret away", id; true;
+    SeriesQuery: Get "/batches/{id}/series", READ, "Lists the series of a batch", id;
+    PointQuery: Get "/batches/{id}/points", READ, "Lists the points of a series, with what was expected", id;
+    RunQuery: Get "/batches/{id}/runs", READ, "Lists the finished runs of a batch, the newest first", id;
+    AlertQuery: Get "/alerts", READ, "Lists alerts, the last started first";
+    AlertShow: Get "/alerts/{id}", READ, "Shows an alert", id;
+    Acknowledge: Post "/alerts/{id}/ack", OPERATE, "Acknowledges an alert", id;
+    Unacknowledge: Post "/alerts/{id}/unack", OPERATE, "Takes an acknowledgement back", id;
+    Snooze: Post "/alerts/{id}/snooze", OPERATE, "Tells nobody of an alert for a while", id;
+    SilenceQuery: Get "/silences", READ, "Lists silences";
+    SilenceAdd: Post "/silences", OPERATE, "Adds a silence";
+    SilenceExpire: Post "/silences/{id}/expire", OPERATE, "Ends a silence", id;
+    EventQuery: Get "/events", READ, "Lists events";
+    EventAdd: Post "/events", OPERATE, "Adds an event: a deploy, a maintenance";
+    EventEnd: Post "/events/{id}/end", OPERATE, "Ends an event", id;
+    Why: Get "/why", READ, "Says why a point raised an alert, or why it did not";
+    Query: Get "/query", READ, "Lists what is kept, as rows";
 }

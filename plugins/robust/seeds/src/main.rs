@@ -149,6 +149,7 @@ fn main() {
                     labels: labels.clone(),
                     began: time(7 * DAY + minute),
                     score: judgements[minute].score,
+                    foretold: None,
                 }));
             }
             let snooze = SNOOZE as Millis * Millis::from(STEP_MS);

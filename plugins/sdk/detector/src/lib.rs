@@ -77,7 +77,8 @@ pub trait Detector {
     fn score(config: &Self::Config, model: &[u8], recent: Row<'_>, tail: usize) -> Result<RowScores, Cause>;
 }
 
-fn rows(matrix: &Matrix) -> impl Iterator<Item = Row<'_>> {
+/// The rows of a matrix.
+pub fn rows(matrix: &Matrix) -> impl Iterator<Item = Row<'_>> {
     let columns = (matrix.axis.columns as usize).max(1);
     matrix.values.chunks_exact(columns).map(|values| Row { values, start: matrix.axis.start, step: matrix.axis.step })
 }

@@ -72,11 +72,13 @@ impl Scene {
         outcome
     }
 
-    /// Waits until all places and all slots of the pool are free.
+    /// Waits until all places and all slots of the pool are free, and no tenant is charged with memory.
     async fn is_quiet(&self) {
         let quiet = || {
             let lent = self.runtime.lent().unwrap_or_default();
-            lent == Lent::default() && self.runtime.free_places() == self.instances
+            let free = self.runtime.free_places() == self.instances;
+            let memory = ["acme", "globex"].map(|tenant| self.runtime.account(tenant).memory());
+            lent == Lent::default() && free && memory == [0, 0]
         };
         let wait = async {
             while !quiet() {

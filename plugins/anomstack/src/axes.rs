@@ -14,7 +14,7 @@
 use anomd_detector::Cause;
 use anomd_detector::model::{Reader, Writer};
 use linfa_linalg::eigh::Eigh;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 
 /// The share of the variance below which an axis is rounding: the eigenvalues are known to
 /// about 1e-15 of their sum, so of such a share not four digits are right.
@@ -32,8 +32,19 @@ pub struct Axes {
 }
 
 impl Axes {
-    /// Those of at least one row; all of one length, all values fit to be squared.
+    /// Those of at least one row; all of one length, all values fit to be squared. Of equally
+    /// large entries of an axis the first decides its sign.
     pub fn of(rows: &[&[f64]]) -> Result<Self, Cause> {
+        Self::with_signs(rows, |axis| axis.iter().fold(0.0, larger))
+    }
+
+    /// Those of lag features, oldest first: of equally large entries the last decides, since in
+    /// Anomstack's rows the newest value comes first.
+    pub fn of_lags(rows: &[&[f64]]) -> Result<Self, Cause> {
+        Self::with_signs(rows, |axis| axis.iter().rev().fold(0.0, larger))
+    }
+
+    fn with_signs(rows: &[&[f64]], decisive: impl Fn(ArrayView1<'_, f64>) -> f64) -> Result<Self, Cause> {
         let (count, features) = (rows.len() as f64, rows.first().map_or(0, |row| row.len()));
         let column = |f: usize| rows.iter().map(move |row| row[f]);
         let mean: Vec<f64> = (0..features).map(|f| column(f).sum::<f64>() / count).collect();
@@ -54,8 +65,6 @@ impl Axes {
         if !moved {
             return Ok(learnt);
         }
-        // A feature's newest value comes first in Anomstack's rows: where two entries of an
-        // axis are equally large, its first decides the sign.
         let standard: Vec<Vec<f64>> = rows.iter().map(|row| learnt.standardise(row)).collect();
         let covariance = Array2::from_shape_fn((features, features), |(a, b)| {
             standard.iter().map(|row| row[a] * row[b]).sum::<f64>() / count
@@ -67,9 +76,9 @@ impl Axes {
             if share < LEAST_SHARE {
                 continue;
             }
-            let largest = axis.iter().rev().fold(0.0, |best: f64, x| if x.abs() > best.abs() { *x } else { best });
+            let sign = decisive(axis).signum();
             learnt.shares.push(share);
-            learnt.axes.extend(axis.iter().map(|x| x * largest.signum()));
+            learnt.axes.extend(axis.iter().map(|x| x * sign));
         }
         Ok(learnt)
     }
@@ -119,6 +128,10 @@ impl Axes {
             axes: model.f64s(features.saturating_mul(axes))?,
         })
     }
+}
+
+fn larger(best: f64, x: &f64) -> f64 {
+    if x.abs() > best.abs() { *x } else { best }
 }
 
 #[cfg(test)]

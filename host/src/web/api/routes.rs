@@ -1,0 +1,196 @@
+//! The routes: each is registered once, with its guard and its description.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::{Extension, Json, Router, middleware};
+
+use super::auth::{Asked, Guarded, guard};
+use super::describe::{Described, Document, json_body, json_reply};
+use super::endpoint::{Endpoint, Register, Right, Verb};
+use super::{Api, Problem, batches, bulk, tenants};
+use crate::desk::Desk;
+
+/// Routes and their description.
+pub(super) struct Routes {
+    api: Api,
+    router: Router<Api>,
+    pub document: Document,
+}
+
+impl Routes {
+    pub fn new(api: Api) -> Self {
+        Self { api, router: Router::new(), document: Document::default() }
+    }
+
+    /// Bytes that the text of a batch may have.
+    pub fn config_bytes(&self) -> usize {
+        self.api.node.config.limits.config_bytes
+    }
+
+    /// Adds a route. `unshared`: it answers without a token as long as the node is nobody
+    /// else's.
+    pub fn add(&mut self, route: Described, handler: MethodRouter<Api>, unshared: bool) {
+        let guarded = Guarded { api: self.api.clone(), right: route.right, unshared };
+        let handler = handler.layer(middleware::from_fn_with_state(guarded, guard));
+        let router = std::mem::take(&mut self.router);
+        self.router = router.route(&route.path, handler);
+        self.document.add(route);
+    }
+
+    /// The router, which also serves its own description.
+    pub fn finish(mut self) -> Router {
+        self.document.add(Described {
+            verb: Verb::Get,
+            path: "/api/v1/openapi.json".to_owned(),
+            right: Right::Open,
+            summary: "This description",
+            query: None,
+            body: None,
+            reply: (200, "application/json", None),
+        });
+        let document: Arc<str> = self.document.json().into();
+        let described =
+            get(
+                move || async move { ([(axum::http::header::CONTENT_TYPE, "application/json")], document.to_string()) },
+            );
+        let most = self.api.node.config.limits.api_request_bytes;
+        self.router
+            .route("/api/v1/openapi.json", described)
+            .route("/api/{*rest}", axum::routing::any(nowhere))
+            .method_not_allowed_fallback(async || {
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that method")
+            })
+            .layer(DefaultBodyLimit::max(most))
+            .with_state(self.api)
+    }
+}
+
+async fn nowhere() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no such address in the API; /api/v1/openapi.json lists them")
+}
+
+impl Register for Routes {
+    fn endpoint<R: Endpoint>(&mut self) {
+        let path = match R::PATH.strip_prefix(':') {
+            Some(path) => format!("/api/v1{path}"),
+            None => format!("/api/v1/tenants/{{tenant}}{}", R::PATH),
+        };
+        let named = path.contains("{id}");
+        let (request, reply) = (self.document.schema::<R>(), self.document.schema::<R::Reply>());
+        let (handler, query, body) = match R::VERB {
+            Verb::Get => (get(asked::<R>), Some(R::schema()), None),
+            Verb::Post => (post(changed::<R>), None, json_body(request)),
+            Verb::Put => (put(changed::<R>), None, json_body(request)),
+            Verb::Delete => (delete(removed::<R>), None, None),
+        };
+        debug_assert!(R::VERB != Verb::Delete || named);
+        let (right, summary) = (R::RIGHT, R::SUMMARY);
+        let route = Described { verb: R::VERB, path, right, summary, query, body, reply: json_reply(200, reply) };
+        self.add(route, handler, false);
+    }
+}
+
+/// The part of the path that says what a request is about.
+type Id = Option<axum::extract::Path<std::collections::HashMap<String, String>>>;
+
+fn name<R: Endpoint>(request: &mut R, id: Id) {
+    if let Some(axum::extract::Path(mut parts)) = id
+        && let Some(id) = parts.remove("id")
+    {
+        request.set_id(id);
+    }
+}
+
+async fn asked<R: Endpoint>(
+    State(api): State<Api>,
+    Extension(Asked(tenant)): Extension<Asked>,
+    id: Id,
+    query: Result<Query<R>, QueryRejection>,
+) -> Response {
+    match query {
+        Ok(Query(mut request)) => {
+            name(&mut request, id);
+            answer(api, tenant, request).await
+        }
+        Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
+    }
+}
+
+async fn changed<R: Endpoint>(
+    State(api): State<Api>,
+    Extension(Asked(tenant)): Extension<Asked>,
+    id: Id,
+    body: Result<Json<R>, JsonRejection>,
+) -> Response {
+    match body {
+        Ok(Json(mut request)) => {
+            name(&mut request, id);
+            change(api, tenant, request).await
+        }
+        Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
+    }
+}
+
+async fn removed<R: Endpoint>(State(api): State<Api>, Extension(Asked(tenant)): Extension<Asked>, id: Id) -> Response {
+    // Such a request has nothing but its path.
+    let parts = serde_json::Map::new();
+    match serde_json::from_value::<R>(parts.into()) {
+        Ok(mut request) => {
+            name(&mut request, id);
+            change(api, tenant, request).await
+        }
+        Err(error) => Problem::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
+/// Asks the desk for a change: who is told may be another now.
+async fn change<R: Endpoint>(api: Api, tenant: String, request: R) -> Response {
+    let node = api.node.clone();
+    let response = answer(api, tenant.clone(), request).await;
+    if response.status().is_success() {
+        if R::RESHAPES
+            && let Err(error) = node.refresh().await
+        {
+            return Problem::from(crate::desk::DeskError::from(error)).into_response();
+        }
+        node.look_again(&tenant);
+    }
+    response
+}
+
+/// Asks the desk, on a thread that may block.
+async fn answer<R: Endpoint>(api: Api, tenant: String, request: R) -> Response {
+    let node = api.node;
+    let answered = tokio::task::spawn_blocking(move || {
+        let bound = node.batches();
+        let own = bound.iter().filter(|bound| bound.batch.key.tenant == tenant);
+        let batches = own.map(|bound| (bound.batch.key.clone(), &bound.batch)).collect();
+        let config = &node.config;
+        request.ask(&Desk { store: &node.store, batches: &batches, config, tenant: &tenant, now: node.clock.now() })
+    });
+    match answered.await {
+        Ok(Ok(reply)) => Json(reply).into_response(),
+        Ok(Err(error)) => Problem::from(error).into_response(),
+        Err(_) => cut_off().into_response(),
+    }
+}
+
+/// What is answered where a thread of ours fell.
+pub(super) fn cut_off() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer was cut off; this is a fault in anomd")
+}
+
+/// All routes below `/api`.
+pub(super) fn all(api: Api) -> Router {
+    let mut routes = Routes::new(api);
+    super::endpoint::each(&mut routes);
+    tenants::register(&mut routes);
+    batches::register(&mut routes);
+    bulk::register(&mut routes);
+    routes.finish()
+}
