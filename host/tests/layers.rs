@@ -72,3 +72,30 @@ fn no_import_runs_up_the_house() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Where something leaves the process: requests and mail of plugins, and the command line's
+/// questions to the node on this machine.
+const WAYS_OUT: [&str; 3] = ["capability/http/connect.rs", "capability/http/resolve.rs", "cli/door.rs"];
+
+#[test]
+fn names_are_looked_up_and_connections_opened_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let ways =
+        ["TcpStream::connect", "TcpSocket", "UdpSocket", "UnixStream::connect", "lookup_host", "to_socket_addrs"];
+    let ways = ways.into_iter().chain(["reqwest::Client", "AsyncSmtpTransport", "SmtpTransport::", "legacy::Client"]);
+    let mut wrong = Vec::new();
+    for file in files {
+        let relative = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        // Tests connect to their own servers.
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let is_test = relative.contains("/tests/") || relative.ends_with("/fakes.rs");
+        if is_test || WAYS_OUT.contains(&relative.as_str()) {
+            continue;
+        }
+        wrong.extend(ways.clone().filter(|way| code.contains(way)).map(|way| format!("{relative}: {way}")));
+    }
+    assert!(wrong.is_empty(), "use `capability::http`, whose checks these pass by:\n{}", wrong.join("\n"));
+}

@@ -1,19 +1,33 @@
 //! Mail through the host's own account, to recipients that the operator granted.
 //!
 //! The sender is the host's, and so is the connection: a plugin chooses neither server nor
-//! sender. The `Message-ID` comes from the message's own id, so a repeat is known as one.
+//! sender. The server's name passes the same checks as those of requests; private addresses
+//! are open to it, for the operator named it, and metadata addresses are not. The connection
+//! goes to an address that was checked, one for each message. The `Message-ID` comes from the message's own id, so a repeat is known as one.
 
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use lettre::address::Address;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment as Part, Mailbox, MessageBuilder, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::Host;
 
-use super::{Holder, Ungranted};
+use super::http::{Net, Unreachable, addresses, reach};
+use super::{Holder, Ungranted, tls};
 use crate::config::{Grants, Limits, Mail, MailSecurity};
 use crate::series::Millis;
 
@@ -94,18 +108,33 @@ struct Granted {
     account: Option<Account>,
     recipients: Vec<Recipients>,
     limits: Limits,
+    net: Net,
 }
 
 struct Account {
     mail: Mail,
     from: Mailbox,
-    // Made with the first message.
-    transport: OnceLock<Result<AsyncSmtpTransport<Tokio1Executor>, String>>,
+    // Read with the first message.
+    security: OnceLock<Result<Security, String>>,
+}
+
+/// How the connection is secured.
+#[derive(Clone)]
+enum Security {
+    None,
+    Starttls(TlsParameters),
+    Tls(Arc<ClientConfig>),
 }
 
 impl Grant {
     /// Checks what the operator wrote; `mail` is the host's account, if it has one.
-    pub fn new(holder: Arc<Holder>, grants: &Grants, mail: Option<Mail>, limits: &Limits) -> Result<Self, Ungranted> {
+    pub fn new(
+        holder: Arc<Holder>,
+        grants: &Grants,
+        mail: Option<Mail>,
+        net: &Net,
+        limits: &Limits,
+    ) -> Result<Self, Ungranted> {
         let recipients: Result<_, String> = grants.recipients.iter().map(|text| Recipients::parse(text)).collect();
         let recipients = recipients.map_err(|message| Ungranted {
             message,
@@ -116,10 +145,10 @@ impl Grant {
                 message: format!("\"{}\" is no mail address", mail.from),
                 remedy: "correct smtp.from in anomd.yaml".into(),
             })?;
-            Ok(Account { mail, from, transport: OnceLock::new() })
+            Ok(Account { mail, from, security: OnceLock::new() })
         });
         let account = account.transpose()?;
-        Ok(Self(Arc::new(Granted { holder, account, recipients, limits: limits.clone() })))
+        Ok(Self(Arc::new(Granted { holder, account, recipients, limits: limits.clone(), net: net.clone() })))
     }
 
     /// For one call, at the logical now.
@@ -138,7 +167,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// Hands one message to the server.
     pub async fn send(&mut self, message: Message) -> Result<(), Fault> {
-        let Granted { holder, account, limits, .. } = self.granted.as_ref();
+        let Granted { holder, account, limits, net, .. } = self.granted.as_ref();
         let account =
             account.as_ref().ok_or_else(|| Fault::Denied("no mail account: add smtp to anomd.yaml".into()))?;
         if self.sent >= limits.mail_messages_per_call {
@@ -160,18 +189,12 @@ impl Outgoing {
         }
         let mail = compose(account.from.clone(), to, message, self.now)?;
         let time = Duration::from_millis(limits.mail_total_ms);
-        let transport = account.transport(time).map_err(|why| Fault::Transport(why.to_owned()))?;
         let host = &account.mail.host;
-        let sent = tokio::time::timeout(time, transport.send(mail)).await;
-        let sent = sent.map_err(|_| Fault::Transport(format!("mail server {host} did not answer in {time:?}")))?;
+        let sent = tokio::time::timeout(time, account.hand_over(&mail, net, time)).await;
+        let late = || Err(Fault::Transport(format!("mail server {host} did not answer in {time:?}")));
+        let sent = sent.unwrap_or_else(|_| late());
         tracing::debug!(tenant = holder.tenant, plugin = holder.plugin, host, sent = sent.is_ok(), "mail");
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_permanent() => {
-                Err(Fault::Invalid(format!("mail server {host} refused the message: {}", reason(&error))))
-            }
-            Err(error) => Err(Fault::Transport(format!("mail server {host}: {}", reason(&error)))),
-        }
+        sent
     }
 }
 
@@ -187,9 +210,9 @@ impl Granted {
                     text.parse().map_err(|_| Fault::Invalid(format!("{text:?} is no mail address")))?;
                 if !self.recipients.iter().any(|granted| granted.matches(&mailbox.email)) {
                     return Err(Fault::Denied(format!(
-                        "{} is not granted to plugin \"{plugin}\" for tenant \"{tenant}\": \
-                         add \"{}\" to tenants.{tenant}.grants.{plugin}.recipients in anomd.yaml",
-                        mailbox.email, mailbox.email
+                        "{} is not granted to plugin \"{plugin}\" for tenant \"{tenant}\": {}",
+                        mailbox.email,
+                        self.holder.widen("recipient", &mailbox.email.to_string())
                     )));
                 }
                 Ok(mailbox)
@@ -199,34 +222,119 @@ impl Granted {
 }
 
 impl Account {
-    fn transport(&self, time: Duration) -> Result<&AsyncSmtpTransport<Tokio1Executor>, &str> {
-        self.transport.get_or_init(|| self.connect(time)).as_ref().map_err(String::as_str)
+    /// Connects to the server and hands it one message.
+    async fn hand_over(&self, mail: &lettre::Message, net: &Net, time: Duration) -> Result<(), Fault> {
+        let Mail { host, login, .. } = &self.mail;
+        let security = self.security.get_or_init(|| self.security()).clone().map_err(Fault::Transport)?;
+        let broken = |error: &dyn std::error::Error| Fault::Transport(format!("mail server {host}: {}", reason(error)));
+        let refused = |error: lettre::transport::smtp::Error| match error.is_permanent() {
+            true => Fault::Invalid(format!("mail server {host} refused the message: {}", reason(&error))),
+            false => broken(&error),
+        };
+        let (stream, address) =
+            reach(net.connector.as_ref(), &self.addresses(net).await?, time).await.map_err(|e| broken(&e))?;
+        let stream: Box<dyn AsyncTokioStream> = match &security {
+            Security::Tls(config) => {
+                let name = ServerName::try_from(host.clone()).map_err(|e| broken(&e))?;
+                let tls = TlsConnector::from(Arc::clone(config));
+                let stream = tls.connect(name, stream).await.map_err(|e| broken(&e))?;
+                Box::new(Secured { stream, address })
+            }
+            Security::None | Security::Starttls(_) => Box::new(stream),
+        };
+        let hello = ClientId::default();
+        let mut server = AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(refused)?;
+        if let Security::Starttls(parameters) = security {
+            // An error where the server does not offer it: nothing is sent in the clear.
+            server.starttls(parameters, &hello).await.map_err(refused)?;
+        }
+        if let Some((user, password)) = login {
+            let credentials = Credentials::new(user.clone(), password.expose().to_owned());
+            server.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(refused)?;
+        }
+        server.send(mail.envelope(), &mail.formatted()).await.map_err(refused)?;
+        // It has the message; how it takes leave is its own affair.
+        let _ = server.quit().await;
+        Ok(())
     }
 
-    /// Reads the certificate, if one is named; connects with the first message.
-    fn connect(&self, time: Duration) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-        let Mail { host, port, security, login, ca_file, .. } = &self.mail;
-        let parameters = || {
-            let mut parameters = TlsParameters::builder(host.clone());
-            if let Some(file) = ca_file {
-                let unusable = |why: String| format!("smtp.ca_file {}: {why}", file.display());
-                let pem = std::fs::read(file).map_err(|e| unusable(e.to_string()))?;
-                parameters =
-                    parameters.add_root_certificate(Certificate::from_pem(&pem).map_err(|e| unusable(e.to_string()))?);
+    /// The server's addresses that may be connected to.
+    async fn addresses(&self, net: &Net) -> Result<Vec<SocketAddr>, Fault> {
+        let Mail { host, port, .. } = &self.mail;
+        let everywhere: [IpNet; 2] = [
+            Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0).into(),
+            Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0).into(),
+        ];
+        let parsed = host.parse::<Ipv6Addr>().map(Host::Ipv6).or_else(|_| Host::parse(host));
+        let parsed =
+            parsed.map_err(|e| Fault::Denied(format!("{host:?} is no host, {e}: correct smtp.host in anomd.yaml")))?;
+        let found = addresses(net.resolver.as_ref(), &parsed, *port, &everywhere).await;
+        found.map_err(|why| match why {
+            Unreachable::Unknown(error) => Fault::Transport(format!("mail server {host} cannot be resolved: {error}")),
+            Unreachable::Nowhere => Fault::Transport(format!("mail server {host} has no address")),
+            Unreachable::Never(address) | Unreachable::Private(address) => Fault::Denied(format!(
+                "mail server {host} is {address}, a metadata, link-local or reserved address: \
+                 correct smtp.host in anomd.yaml"
+            )),
+        })
+    }
+
+    /// Reads the certificate, if one is named.
+    fn security(&self) -> Result<Security, String> {
+        let Mail { host, security, ca_file, .. } = &self.mail;
+        let unusable = |why: String| {
+            let file = ca_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+            format!("smtp.ca_file {file}: {why}")
+        };
+        let authority = ca_file.as_ref().map(std::fs::read).transpose().map_err(|e| unusable(e.to_string()))?;
+        Ok(match security {
+            MailSecurity::None => Security::None,
+            MailSecurity::Starttls => {
+                let mut parameters = TlsParameters::builder(host.clone());
+                if let Some(pem) = &authority {
+                    let certificate = Certificate::from_pem(pem).map_err(|e| unusable(e.to_string()))?;
+                    parameters = parameters.add_root_certificate(certificate);
+                }
+                Security::Starttls(parameters.build_rustls().map_err(|e| format!("TLS for mail server {host}: {e}"))?)
             }
-            parameters.build_rustls().map_err(|e| format!("TLS for mail server {host}: {e}"))
-        };
-        let tls = match security {
-            MailSecurity::Tls => Tls::Wrapper(parameters()?),
-            MailSecurity::Starttls => Tls::Required(parameters()?),
-            MailSecurity::None => Tls::None,
-        };
-        let mut transport =
-            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(*port).tls(tls).timeout(Some(time));
-        if let Some((user, password)) = login {
-            transport = transport.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
-        }
-        Ok(transport.build())
+            MailSecurity::Tls => {
+                let config = tls::client_trusting(authority.as_deref()).map_err(unusable)?;
+                Security::Tls(Arc::new(config))
+            }
+        })
+    }
+}
+
+/// A connection that was secured before the first word.
+#[derive(Debug)]
+struct Secured {
+    stream: tokio_rustls::client::TlsStream<TcpStream>,
+    address: SocketAddr,
+}
+
+impl AsyncTokioStream for Secured {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -280,6 +388,7 @@ fn reason(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::http::fakes::{Names, Wire};
     use super::*;
 
     fn message(to: &str) -> Message {
@@ -299,9 +408,13 @@ mod tests {
     }
 
     fn grant(mail: Option<Mail>) -> Grant {
+        grant_on(&Net::default(), mail)
+    }
+
+    fn grant_on(net: &Net, mail: Option<Mail>) -> Grant {
         let holder = Arc::new(Holder { tenant: "acme".into(), plugin: "email".into() });
         let grants = Grants { recipients: vec!["*@example.com".into(), "Ops@example.org".into()], ..Grants::default() };
-        Grant::new(holder, &grants, mail, &Limits::default()).map_err(|e| e.message).unwrap()
+        Grant::new(holder, &grants, mail, net, &Limits::default()).map_err(|e| e.message).unwrap()
     }
 
     fn account(port: u16) -> Mail {
@@ -366,12 +479,48 @@ mod tests {
         let Err(Fault::Denied(not_granted)) = open.send(message("Boss <boss@example.org>")).await else { panic!() };
         insta::assert_snapshot!(format!("{no_account}\n{not_granted}"), @r#"
         no mail account: add smtp to anomd.yaml
-        boss@example.org is not granted to plugin "email" for tenant "acme": add "boss@example.org" to tenants.acme.grants.email.recipients in anomd.yaml
+        boss@example.org is not granted to plugin "email" for tenant "acme": add "boss@example.org" to tenants.acme.grants.email.recipients in anomd.yaml, or run `anomd tenant policy acme --recipient boss@example.org`
         "#);
         // Granted, so the connection is tried.
         for to in ["a@EXAMPLE.com", "ops@example.org"] {
             assert!(matches!(open.send(message(to)).await, Err(Fault::Transport(_))));
         }
+    }
+
+    #[tokio::test]
+    async fn a_mail_server_at_a_metadata_address_is_refused_however_it_is_named() {
+        let names = Names::new([("mail.example.com", &["169.254.169.254"][..])]);
+        let wire = Wire::to(1);
+        let net = Net::new(names, Arc::clone(&wire) as _);
+        let mut texts = Vec::new();
+        for host in ["mail.example.com", "169.254.169.254", "0xa9fea9fe", "::ffff:169.254.169.254", "[fd00:ec2::254]"] {
+            let mail = Mail { host: host.into(), ..account(25) };
+            let sent = grant_on(&net, Some(mail)).open(0).send(message("a@example.com")).await;
+            let Err(Fault::Denied(why)) = sent else { panic!("{host}: {sent:?}") };
+            texts.push(why);
+        }
+        insta::assert_snapshot!(texts.join("\n"), @r#"
+        mail server mail.example.com is 169.254.169.254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        mail server 169.254.169.254 is 169.254.169.254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        mail server 0xa9fea9fe is 169.254.169.254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        mail server ::ffff:169.254.169.254 is ::ffff:169.254.169.254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        mail server [fd00:ec2::254] is fd00:ec2::254, a metadata, link-local or reserved address: correct smtp.host in anomd.yaml
+        "#);
+        assert_eq!(wire.tried(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_mail_server_is_looked_up_once_a_message_and_reached_at_an_address_that_was_checked() {
+        let (port, said) = server("250 ok").await;
+        let names = Names::new([("mail.example.com", &["169.254.169.254 10.1.2.3", "169.254.169.254"][..])]);
+        let wire = Wire::to(port);
+        let net = Net::new(Arc::clone(&names) as _, Arc::clone(&wire) as _);
+        let grant = grant_on(&net, Some(Mail { host: "mail.example.com".into(), ..account(25) }));
+        grant.open(0).send(message("a@example.com")).await.unwrap();
+        assert!(said.await.unwrap().contains("RCPT TO:<a@example.com>"));
+        let sent = grant.open(0).send(message("a@example.com")).await;
+        assert!(matches!(sent, Err(Fault::Denied(_))), "{sent:?}");
+        assert_eq!((wire.tried(), names.asked().len()), (vec!["10.1.2.3:25".to_owned()], 2));
     }
 
     #[test]

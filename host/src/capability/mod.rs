@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 pub use log::LogSink;
 
+use crate::config::DEFAULT_TENANT;
 use crate::series::Millis;
 
 /// A grant of the operator that makes no sense, or a grant that is missing.
@@ -36,6 +37,20 @@ pub struct Holder {
     pub tenant: String,
     /// The plugin, by the name that batches use.
     pub plugin: String,
+}
+
+impl Holder {
+    /// Whether the operator of the node is the tenant.
+    fn is_default(&self) -> bool {
+        self.tenant == DEFAULT_TENANT
+    }
+
+    /// What lets it reach more: an `origin`, a `network` or a `recipient`.
+    fn widen(&self, kind: &str, item: &str) -> String {
+        let Self { tenant, plugin } = self;
+        let file = format!("add \"{item}\" to tenants.{tenant}.grants.{plugin}.{kind}s in anomd.yaml");
+        if self.is_default() { file } else { format!("{file}, or run `anomd tenant policy {tenant} --{kind} {item}`") }
+    }
 }
 
 /// All that one use of a plugin is granted.

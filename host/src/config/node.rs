@@ -157,8 +157,15 @@ pub struct Limits {
     pub http_total_ms: u64,
     /// The longest time that a plugin may give one request, in milliseconds.
     pub http_longest_ms: u64,
+    /// Time until the answer to a request of which the plugin says no time begins, in
+    /// milliseconds.
+    pub http_first_byte_ms: u64,
     /// Time to connect, in milliseconds.
     pub http_connect_ms: u64,
+    /// Requests that one plugin of a tenant may have on their way at once; others wait.
+    pub http_in_flight_per_plugin: u32,
+    /// Requests that all plugins of a tenant may have on their way at once; others wait.
+    pub http_in_flight_per_tenant: u32,
     /// Requests of one call.
     pub http_requests_per_call: u32,
     /// Insights that one call of an analyst may give.
@@ -279,7 +286,10 @@ impl Default for Limits {
             http_response_bytes: 16 << 20,
             http_total_ms: 30_000,
             http_longest_ms: 110_000,
+            http_first_byte_ms: 20_000,
             http_connect_ms: 5_000,
+            http_in_flight_per_plugin: 8,
+            http_in_flight_per_tenant: 64,
             http_requests_per_call: 256,
             insights_per_call: 1_000,
             insight_text_bytes: 16 << 10,

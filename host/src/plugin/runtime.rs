@@ -153,7 +153,7 @@ impl Runtime {
         Ok(Granted {
             http: http::Grant::new(Arc::clone(&holder), grants, secrets, &self.net, &self.limits)?,
             kv: kv::Grant::new(Arc::clone(&holder), store, &self.limits),
-            mail: mail::Grant::new(Arc::clone(&holder), grants, mail, &self.limits)?,
+            mail: mail::Grant::new(Arc::clone(&holder), grants, mail, &self.net, &self.limits)?,
             log: log::Grant::new(&self.limits),
             holder,
         })

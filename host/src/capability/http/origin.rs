@@ -38,6 +38,19 @@ impl Origin {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether it is reached by TLS.
+    pub fn is_https(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    /// The host, and the port if it is not the scheme's own: what `Host` says.
+    pub fn authority(&self) -> String {
+        match (self.scheme.as_str(), self.port) {
+            ("http", 80) | ("https", 443) => self.host.clone(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
 }
 
 impl FromStr for Origin {
@@ -50,11 +63,7 @@ impl FromStr for Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.host)?;
-        match (self.scheme.as_str(), self.port) {
-            ("http", 80) | ("https", 443) => Ok(()),
-            (_, port) => write!(f, ":{port}"),
-        }
+        write!(f, "{}://{}", self.scheme, self.authority())
     }
 }
 

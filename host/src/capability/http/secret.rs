@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
@@ -11,12 +12,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Sha256, Sha512};
 
 use super::redact::Redaction;
+use super::request::HEADER_BYTES;
 use super::{Fault, Origin, Pattern};
 use crate::capability::{Holder, Ungranted};
 use crate::config::Secret;
 
 /// All but RFC 3986's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Blanks of a request at most.
+const BLANKS: usize = 16;
 
 /// Credentials that the host adds. Names of slots stand for secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,33 +128,68 @@ impl Secrets {
     }
 }
 
-/// A URL and a body with their blanks filled; the URL as text, for it may hold secrets.
+/// What blanks were filled in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Filled {
+    /// The URL, as text; `None` where there is nothing to fill.
+    pub url: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Fills the blanks of a URL, if there is one to fill, and of a body of at most `most` bytes.
+///
+/// All placeholders are found before the first is filled: one that was looked for in a filled
+/// text could be a guess at the secret there, and would let parts of it past the redaction.
 pub(super) fn fill(
-    url: &str,
+    url: Option<&str>,
     body: Vec<u8>,
     blanks: &[Blank],
+    most: usize,
     mut reveal: impl FnMut(&str) -> Result<String, Fault>,
-) -> Result<(String, Vec<u8>), Fault> {
+) -> Result<Filled, Fault> {
     if blanks.is_empty() {
-        return Ok((url.to_owned(), body));
+        return Ok(Filled { url: None, body });
     }
-    // What is before the path is never filled, or a secret could choose the host.
-    let authority = url.find("://").map_or(0, |at| at + 3);
-    let (head, rest) = url.split_at(authority);
-    let (host, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let mut rest = rest.to_owned();
-    let mut body = String::from_utf8(body).map_err(|_| Fault::Invalid("a body with blanks is UTF-8".into()))?;
-    for Blank { placeholder, slot } in blanks {
-        if placeholder.is_empty() {
-            return Err(Fault::Invalid("a placeholder is empty".into()));
-        }
-        let secret = reveal(slot)?;
+    if blanks.len() > BLANKS {
+        return Err(Fault::Invalid(format!("a request has at most {BLANKS} blanks, not {}", blanks.len())));
+    }
+    if blanks.iter().any(|blank| blank.placeholder.is_empty()) {
+        return Err(Fault::Invalid("a placeholder is empty".into()));
+    }
+    let secrets: Vec<String> = blanks.iter().map(|blank| reveal(&blank.slot)).collect::<Result<_, _>>()?;
+    let body = String::from_utf8(body).map_err(|_| Fault::Invalid("a body with blanks is UTF-8".into()))?;
+    let in_json = secrets.iter().map(|secret| {
         let escaped = serde_json::Value::String(secret.clone()).to_string();
-        let inside = escaped.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-        rest = rest.replace(placeholder.as_str(), &utf8_percent_encode(&secret, ENCODED).to_string());
-        body = body.replace(placeholder.as_str(), inside);
-    }
-    Ok((format!("{head}{host}{rest}"), body.into_bytes()))
+        escaped.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()
+    });
+    let body = replace(&body, blanks, &in_json.collect::<Vec<_>>(), most)?;
+    let url = url.map(|url| {
+        // What is before the path is never filled, or a secret could choose the host.
+        let authority = url.find("://").map_or(0, |at| at + 3);
+        let (head, rest) = url.split_at(authority);
+        let (host, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let in_url: Vec<String> = secrets.iter().map(|s| utf8_percent_encode(s, ENCODED).to_string()).collect();
+        Ok(format!("{head}{host}{}", replace(rest, blanks, &in_url, HEADER_BYTES)?))
+    });
+    Ok(Filled { url: url.transpose()?, body: body.into_bytes() })
+}
+
+/// A text with each placeholder replaced by its secret, from left to right; of placeholders
+/// that begin at one place the longest is meant. It grows to at most `most` bytes.
+fn replace(text: &str, blanks: &[Blank], secrets: &[String], most: usize) -> Result<String, Fault> {
+    let placeholders = blanks.iter().map(|blank| blank.placeholder.as_str());
+    let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(placeholders);
+    let finder = finder.map_err(|_| Fault::Invalid("the placeholders are too long".into()))?;
+    let mut filled = String::new();
+    let mut whole = true;
+    finder.replace_all_with(text, &mut filled, |found, _, filled| {
+        filled.push_str(secrets.get(found.pattern().as_usize()).map_or("", String::as_str));
+        // A short placeholder that stands everywhere must not cost memory without bounds.
+        whole = filled.len() <= most;
+        whole
+    });
+    if whole && filled.len() <= most { Ok(filled) } else { Err(Fault::TooLarge(most)) }
 }
 
 /// The header of some credentials.
@@ -218,8 +258,9 @@ mod tests {
     fn blanks_are_filled_in_path_query_and_body_and_never_in_the_host() {
         let blank = |placeholder: &str| Blank { placeholder: placeholder.into(), slot: "s".into() };
         let filled = |url: &str, body: &str, placeholder: &str| {
-            let (url, body) = fill(url, body.into(), &[blank(placeholder)], |_| Ok("a/b\"c ä".into())).unwrap();
-            (url, String::from_utf8(body).unwrap())
+            let blanks = [blank(placeholder)];
+            let filled = fill(Some(url), body.into(), &blanks, 1_000, |_| Ok("a/b\"c ä".into())).unwrap();
+            (filled.url.unwrap(), String::from_utf8(filled.body).unwrap())
         };
         assert_eq!(
             filled("https://api.example/botTOKEN/x?t=TOKEN", r#"{"k":"TOKEN"}"#, "TOKEN"),
@@ -227,6 +268,27 @@ mod tests {
         );
         assert_eq!(filled("https://TOKEN.example?q", "", "TOKEN").0, "https://TOKEN.example?q");
         assert_eq!(filled("https://TOKEN.example", "", "TOKEN").0, "https://TOKEN.example");
-        assert!(fill("https://a/", Vec::new(), &[blank("")], |_| Ok(String::new())).is_err());
+        assert!(fill(None, Vec::new(), &[blank("")], 1_000, |_| Ok(String::new())).is_err());
+    }
+
+    #[test]
+    fn a_placeholder_is_never_found_inside_a_secret() {
+        // The second would tell whether the first secret has "s3" in it, and pull it apart.
+        let blank = |placeholder: &str, slot: &str| Blank { placeholder: placeholder.into(), slot: slot.into() };
+        let blanks = [blank("TOKEN", "token"), blank("s3", "other"), blank("TOK", "other")];
+        let reveal = |slot: &str| Ok(if slot == "token" { "s3cr3t" } else { "[TOKEN]" }.to_owned());
+        let filled = fill(Some("https://a/TOKEN/s3"), b"TOKEN s3 TOK".to_vec(), &blanks, 1_000, reveal).unwrap();
+        assert_eq!(filled.url.unwrap(), "https://a/s3cr3t/%5BTOKEN%5D");
+        assert_eq!(String::from_utf8(filled.body).unwrap(), "s3cr3t [TOKEN] [TOKEN]");
+    }
+
+    #[test]
+    fn a_blank_that_stands_everywhere_costs_no_more_than_a_body_may_have() {
+        let blank = [Blank { placeholder: "x".into(), slot: "s".into() }];
+        let secret = "y".repeat(10_000);
+        let filled = |url, body: usize, most| fill(url, vec![b'x'; body], &blank, most, |_| Ok(secret.clone()));
+        assert_eq!(filled(None, 1 << 20, 1 << 20).unwrap_err(), Fault::TooLarge(1 << 20));
+        assert_eq!(filled(Some("https://a/xxxxxxxxxx"), 0, 1).unwrap_err(), Fault::TooLarge(HEADER_BYTES));
+        assert_eq!(filled(None, 2, 20_000).unwrap().body.len(), 20_000);
     }
 }

@@ -8,11 +8,13 @@ use axum::Router;
 use axum::body::Bytes as Body;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{any, get};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::*;
-use crate::capability::http::Resolve;
+use crate::capability::http::{LoopbackConnector, Resolve};
 use crate::config::Secret;
 use crate::fault::{Fault, PluginError};
 
@@ -58,7 +60,7 @@ fn net() -> Net {
         ("metadata.example.com", "169.254.169.254"),
     ];
     let names = names.map(|(name, address)| (name, vec![address.parse().unwrap()]));
-    Net { resolver: Arc::new(Names(HashMap::from(names))) }
+    Net::new(Arc::new(Names(HashMap::from(names))), Arc::new(LoopbackConnector))
 }
 
 struct Probe {
@@ -144,9 +146,9 @@ async fn what_is_not_granted_is_denied_with_what_to_add() {
         texts.push(Probe::new().await.get(json!({"url": url})).await);
     }
     insta::assert_snapshot!(texts.join("\n"), @r#"
-    denied: http://localhost:PORT is not granted to plugin "probe" for tenant "acme": add "http://localhost:PORT" to tenants.acme.grants.probe.origins in anomd.yaml
-    denied: http://127.0.0.1:1 is not granted to plugin "probe" for tenant "acme": add "http://127.0.0.1:1" to tenants.acme.grants.probe.origins in anomd.yaml
-    denied: private.example.com is 10.1.2.3, a private address: add "10.1.2.3/32" to tenants.acme.grants.probe.networks in anomd.yaml
+    denied: http://localhost:PORT is not granted to plugin "probe" for tenant "acme": add "http://localhost:PORT" to tenants.acme.grants.probe.origins in anomd.yaml, or run `anomd tenant policy acme --origin http://localhost:PORT`
+    denied: http://127.0.0.1:1 is not granted to plugin "probe" for tenant "acme": add "http://127.0.0.1:1" to tenants.acme.grants.probe.origins in anomd.yaml, or run `anomd tenant policy acme --origin http://127.0.0.1:1`
+    denied: private.example.com is 10.1.2.3, a private address: add "10.1.2.3/32" to tenants.acme.grants.probe.networks in anomd.yaml, or run `anomd tenant policy acme --network 10.1.2.3/32`
     denied: metadata.example.com is 169.254.169.254, a metadata, link-local or reserved address: no plugin may reach it
     transport: cannot resolve unknown.example.com: no such host
     invalid: a URL with a user name is refused: put credentials into a secret slot
@@ -159,7 +161,7 @@ async fn what_is_not_granted_is_denied_with_what_to_add() {
 async fn a_private_address_needs_its_network() {
     let mut probe = Probe::new().await;
     probe.usage.grants.networks.clear();
-    insta::assert_snapshot!(probe.get(json!({"url": "http://127.0.0.1:PORT/echo/a"})).await, @r#"denied: 127.0.0.1 is a private address: add "127.0.0.1/32" to tenants.acme.grants.probe.networks in anomd.yaml"#);
+    insta::assert_snapshot!(probe.get(json!({"url": "http://127.0.0.1:PORT/echo/a"})).await, @r#"denied: 127.0.0.1 is a private address: add "127.0.0.1/32" to tenants.acme.grants.probe.networks in anomd.yaml, or run `anomd tenant policy acme --network 127.0.0.1/32`"#);
 }
 
 #[tokio::test]
@@ -236,13 +238,46 @@ async fn secrets_are_added_for_their_origins_only() {
         probe().await.get(json!({"url": url, "headers": [["x", "a\nb"]]})).await,
     ];
     insta::assert_snapshot!(denied.join("\n"), @r#"
-    denied: http://127.0.0.1:1 is not granted to plugin "probe" for tenant "acme": add "http://127.0.0.1:1" to tenants.acme.grants.probe.origins in anomd.yaml
+    denied: http://127.0.0.1:1 is not granted to plugin "probe" for tenant "acme": add "http://127.0.0.1:1" to tenants.acme.grants.probe.origins in anomd.yaml, or run `anomd tenant policy acme --origin http://127.0.0.1:1`
     denied: secret "token" of tenant "acme" may not be sent to http://metrics.example.com:PORT: add "http://metrics.example.com:PORT" to tenants.acme.secrets.token.origins in anomd.yaml
     denied: secret slot "tokn" is empty: add secrets.tokn to the batch, or tenants.acme.secrets.tokn to anomd.yaml
     invalid: header authorization is set twice, once as credentials
     invalid: header host belongs to the host
     invalid: the value of header x has a character that no header may have
     "#);
+}
+
+#[tokio::test]
+async fn a_secret_is_nowhere_in_the_memory_of_a_guest_that_sent_it_and_got_it_back() {
+    const SECRET: &str = "s3cr3t/+token-0123456789";
+    let url = "http://127.0.0.1:PORT/echo/MARKER-0123456789";
+    let percent: String = SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let slashes = SECRET.replace('/', "%2F").replace('+', "%2B");
+    let basic = STANDARD.encode(format!("bob:{SECRET}"));
+    let forms = [SECRET, &percent, &slashes, &STANDARD.encode(SECRET), &basic, &SECRET.replace('/', "\\/")];
+    // The last one is there: the search finds what is to be found.
+    let needles = forms.into_iter().chain(["MARKER-0123456789"]);
+    let needles: Vec<Vec<u8>> = needles.map(|form| form.bytes().map(|byte| byte ^ 0xa5).collect()).collect();
+    let requests = [
+        json!({"url": url, "bearer": "token"}),
+        json!({"url": url, "basic": ["bob", "token"]}),
+        json!({"url": url, "header": ["x-key", "token"]}),
+        json!({"url": url, "hmac": "token"}),
+        json!({"url": format!("{url}/TOKEN?q=TOKEN"), "blanks": [["TOKEN", "token"]], "body": "\"TOKEN\" TOKEN"}),
+    ];
+    for mut request in requests {
+        request["needles"] = json!(needles);
+        let probe = Probe::new().await.secret("token", SECRET, &["http://127.0.0.1:PORT"]);
+        // The search reads every byte.
+        let limits = Limits { call_cpu_ms: 10_000, ..small() };
+        let (page, _) = Probe { limits, ..probe }.fetch(request.clone()).await;
+        let page = page.unwrap();
+        let (labels, ..) = page.samples.iter().next().unwrap();
+        for (nth, form) in forms.iter().enumerate() {
+            assert_eq!(labels.get(&format!("found_{nth}")), Some("0"), "{form} after {request}");
+        }
+        assert_ne!(labels.get(&format!("found_{}", forms.len())), Some("0"), "the marker is in its memory");
+    }
 }
 
 #[tokio::test]
