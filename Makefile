@@ -35,7 +35,7 @@ NATIVE = plugins/target/release/examples/native
 
 bench: plugins
 	@cd plugins && $(CARGO) build --quiet --release -p robust --example native
-	@$(CARGO) run --quiet -p anomd $(OPTIMISED) -- bench --native $(NATIVE) --data target $(ARGS)
+	@$(CARGO) run --quiet -p anomd $(OPTIMISED) -- bench --native $(NATIVE) --evil plugins/dist/test --data target $(ARGS)
 
 cost: plugins
 	@cd plugins && $(CARGO) build --quiet --release -p robust --example native

@@ -32,7 +32,13 @@ impl From<JoinError> for Lost {
 impl Executor {
     pub(super) fn new() -> std::io::Result<Self> {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let runtime = Builder::new_multi_thread().worker_threads(workers).thread_name("guest").enable_all().build()?;
+        // A poll is up to a tick long: after 61 of them, which is usual, an answer that came would be half a second old.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(workers)
+            .thread_name("guest")
+            .event_interval(4)
+            .enable_all()
+            .build()?;
         Ok(Self { runtime: Some(runtime), workers })
     }
 

@@ -102,15 +102,15 @@ impl ResourceLimiter for Memory {
     }
 
     fn instances(&self) -> usize {
-        100
+        super::MODULES as usize
     }
 
     fn tables(&self) -> usize {
-        16
+        super::TABLES as usize
     }
 
     fn memories(&self) -> usize {
-        8
+        super::MEMORIES as usize
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! What it holds against a component that means harm: its memory ends at a limit summed
 //! over all its memories and tables; its CPU time and its wall-clock time end, in guest
-//! code and in host calls alike; it yields every tick, on threads of its own, so that it
-//! slows nobody else down; no single value larger than a limit crosses to the host; a
+//! code and in host calls alike; it yields every tick, on threads of its own, where owners
+//! take turns, so that it slows nobody else down for long; no single value larger than a limit crosses to the host; a
 //! store that trapped is never used again. It does not hold against a fault in the
 //! compiler: a tenant who must be kept apart by law gets a process of their own.
 
@@ -13,8 +13,11 @@ mod cache;
 mod call;
 mod epoch;
 mod executor;
+#[cfg(test)]
+mod language;
 mod limiter;
 mod pool;
+mod turn;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -32,6 +35,7 @@ pub use cache::{Cache, Source};
 pub use call::{Failure, Refusal, Stop, within};
 pub use executor::{Executor, Lost};
 pub use pool::{Alive, Place, Pool, Taken};
+pub use turn::Turns;
 
 /// What a store holds: the meters of its limits, and the data of whoever uses the engine.
 pub struct Cell<T> {
@@ -41,11 +45,23 @@ pub struct Cell<T> {
     pub data: T,
 }
 
+/// Slots of the pool that are in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as wasmtime names them")]
+pub struct Lent {
+    pub components: u64,
+    pub modules: u64,
+    pub memories: usize,
+    pub tables: usize,
+    pub stacks: usize,
+}
+
 /// A wasmtime engine with our limits, its compile cache and its executor.
 pub struct Engine {
     wasm: wasmtime::Engine,
     cache: Cache,
     executor: Executor,
+    turns: Turns,
     /// Compiling takes all cores for a while: one at a time leaves some to others.
     compiling: Arc<tokio::sync::Semaphore>,
     limits: Limits,
@@ -70,7 +86,9 @@ impl Engine {
             .map_err(|e| format!("cannot use {} for compiled components: {e}", cache_dir.display()))?;
         let executor = Executor::new().map_err(|e| format!("cannot start threads for guests: {e}"))?;
         epoch::start(&wasm).map_err(|e| format!("cannot start the thread that ticks: {e}"))?;
-        Ok(Self { wasm, cache, executor, compiling: Arc::new(tokio::sync::Semaphore::new(1)), limits: limits.clone() })
+        let turns = Turns::new(executor.workers());
+        let compiling = Arc::new(tokio::sync::Semaphore::new(1));
+        Ok(Self { wasm, cache, executor, turns, compiling, limits: limits.clone() })
     }
 
     /// The wasmtime engine, for linking.
@@ -86,6 +104,22 @@ impl Engine {
     /// Where guest code runs.
     pub fn executor(&self) -> &Executor {
         &self.executor
+    }
+
+    /// Whose guest runs next.
+    pub fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    /// What the pool has lent; `None` where there is no pool.
+    pub fn lent(&self) -> Option<Lent> {
+        self.wasm.pooling_allocator_metrics().map(|pool| Lent {
+            components: pool.component_instances(),
+            modules: pool.core_instances(),
+            memories: pool.memories(),
+            tables: pool.tables(),
+            stacks: pool.stacks(),
+        })
     }
 
     /// The compiled form of a component, from the cache or made now. `digest` is the
@@ -184,62 +218,46 @@ fn config(limits: &Limits, allocation: InstanceAllocationStrategy) -> Config {
     config
 }
 
-/// Slots for `limits.instances` instances, made once and used again.
+/// Core modules of one component: a Python guest has 39.
+const MODULES: u32 = 100;
+/// Memories of one component. What is composed of two languages has two.
+const MEMORIES: u32 = 2;
+/// Tables of one component: its own, and one for what it imports.
+const TABLES: u32 = 4;
+
+/// Slots for `limits.instances` instances, made once and used again. There are as many of
+/// each kind as all instances together may take: else a few with many memories would be in
+/// the way of all others.
 fn pooled(limits: &Limits) -> InstanceAllocationStrategy {
     let instances = limits.instances.max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances);
-    // A Python guest has 39 core modules; this only counts.
-    pool.total_core_instances(instances.saturating_mul(48));
-    pool.total_memories(instances.saturating_mul(2));
-    pool.total_tables(instances.saturating_mul(4));
+    pool.total_core_instances(instances.saturating_mul(MODULES));
+    pool.total_memories(instances.saturating_mul(MEMORIES));
+    pool.total_tables(instances.saturating_mul(TABLES));
     pool.total_stacks(instances);
     pool.max_memory_size(limits.instance_memory_bytes);
     // JavaScript starts at 7 689 and Python grows its own.
     pool.table_elements(100_000);
     pool.max_component_instance_size(10 << 20);
     pool.max_core_instance_size(10 << 20);
-    pool.max_core_instances_per_component(100);
-    pool.max_memories_per_component(8);
-    pool.max_tables_per_component(16);
+    pool.max_core_instances_per_component(MODULES);
+    pool.max_memories_per_component(MEMORIES);
+    pool.max_tables_per_component(TABLES);
     pool.max_memories_per_module(1);
     pool.max_tables_per_module(2);
     pool.max_unused_warm_slots(instances / 4);
     pool.linear_memory_keep_resident(512 << 10);
     pool.table_keep_resident(64 << 10);
     pool.async_stack_keep_resident(64 << 10);
-    pool.decommit_batch_size(8);
+    // Slots of a batch that is on its way back would be missing for whoever has the place already.
+    pool.decommit_batch_size(1);
     InstanceAllocationStrategy::Pooling(pool)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A core module of these sections.
-    fn module(sections: &[&[u8]]) -> Vec<u8> {
-        [b"\0asm\x01\0\0\0", sections.concat().as_slice()].concat()
-    }
-
-    /// Features of Cargo are united over a build: whatever another crate switches on, the
-    /// language of guests stays this.
-    #[test]
-    fn the_language_of_guests_is_small() {
-        let engine = wasmtime::Engine::new(&config(&Limits::default(), InstanceAllocationStrategy::OnDemand)).unwrap();
-        let accepts = |sections: &[&[u8]]| wasmtime::Module::validate(&engine, &module(sections)).is_ok();
-        // A function of type () -> (), and one of two vectors to one.
-        let (plain, vectors): (&[u8], &[u8]) =
-            (&[1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0], &[1, 7, 1, 0x60, 2, 0x7b, 0x7b, 1, 0x7b, 3, 2, 1, 0]);
-        assert!(accepts(&[&[5, 3, 1, 0, 0]]), "a memory");
-        assert!(accepts(&[vectors, &[10, 10, 1, 8, 0, 0x20, 0, 0x20, 1, 0xfd, 0x0e, 0x0b]]), "SIMD");
-        assert!(!accepts(&[&[5, 3, 1, 4, 0]]), "64-bit memory");
-        assert!(!accepts(&[&[5, 4, 1, 3, 0, 1]]), "shared memory");
-        assert!(!accepts(&[&[5, 5, 2, 0, 0, 0, 0]]), "two memories");
-        assert!(!accepts(&[plain, &[10, 6, 1, 4, 0, 0x12, 0, 0x0b]]), "tail calls");
-        assert!(!accepts(&[plain, &[10, 4, 1, 2, 0, 0x0b], &[13, 3, 1, 0, 0]]), "exceptions");
-        assert!(!accepts(&[&[1, 3, 1, 0x5f, 0]]), "garbage collection");
-        assert!(!accepts(&[vectors, &[10, 11, 1, 9, 0, 0x20, 0, 0x20, 1, 0xfd, 0x80, 2, 0x0b]]), "relaxed SIMD");
-    }
 
     #[test]
     fn without_address_space_for_a_pool_the_engine_starts_all_the_same() {

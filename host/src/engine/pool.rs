@@ -91,6 +91,11 @@ impl<T> Pool<T> {
         self.idle().retain(|idle| idle.key != key);
     }
 
+    /// Places that nobody has.
+    pub fn free(&self) -> usize {
+        self.places.available_permits()
+    }
+
     /// Drops the idle instances that are chosen: of an owner that needs their memory.
     pub fn forget_those(&self, chosen: impl Fn(&T) -> bool) {
         self.idle().retain(|idle| !chosen(&idle.alive.instance));

@@ -3,8 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::checked::text;
 use super::schema::Schema;
 use crate::capability::http::{Origin, Pattern};
+
+/// Bytes of a text that a fault quotes.
+const QUOTED: usize = 80;
+/// Bytes of an origin.
+const ORIGIN_BYTES: usize = 500;
 
 /// A place for a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,10 +41,12 @@ impl Descriptor {
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
         };
         if !word(&self.name, 64) {
-            return Err(format!("its name is {:?}: a name has 1 to 64 of the characters a-z 0-9 - _", self.name));
+            let name = text(&self.name, QUOTED);
+            return Err(format!("its name is {name:?}: a name has 1 to 64 of the characters a-z 0-9 - _"));
         }
         if !word(&self.version, 64) {
-            return Err(format!("its version is {:?}: a version looks like 1.2.3", self.version));
+            let version = text(&self.version, QUOTED);
+            return Err(format!("its version is {version:?}: a version looks like 1.2.3"));
         }
         if self.summary.len() > 1_000 || self.summary.chars().any(char::is_control) {
             return Err("its summary is no single line of at most 1000 bytes".into());
@@ -47,6 +55,9 @@ impl Descriptor {
             return Err(format!("it lists {} origins; 64 are allowed", self.origins.len()));
         }
         for origin in &self.origins {
+            if origin.len() > ORIGIN_BYTES {
+                return Err(format!("it lists an origin of {} bytes; {ORIGIN_BYTES} are allowed", origin.len()));
+            }
             if placeholder(origin).is_none() {
                 origin.parse::<Pattern>()?;
             }
@@ -55,7 +66,8 @@ impl Descriptor {
             return Err(format!("it lists {} secret slots; 32 are allowed", self.secrets.len()));
         }
         if let Some(slot) = self.secrets.iter().find(|slot| !word(&slot.name, 64) || slot.purpose.len() > 1_000) {
-            return Err(format!("its secret slot {:?} has no usable name, or a purpose of over 1000 bytes", slot.name));
+            let name = text(&slot.name, QUOTED);
+            return Err(format!("its secret slot {name:?} has no usable name, or a purpose of over 1000 bytes"));
         }
         Schema::new(&self.config_schema).map_err(|why| format!("its config-schema is no JSON Schema: {why}"))
     }

@@ -20,6 +20,10 @@ use crate::capability::log::{cut, printable};
 
 /// Bytes of a page of WebAssembly memory.
 const PAGE_BYTES: u64 = 64 << 10;
+/// Imports of a component, and exports: many times what the contract has.
+const NAMES: usize = 200;
+/// Functions of an interface that are looked at; the contract has no more than four.
+const FUNCTIONS: usize = 100;
 
 /// The name of an interface, taken apart: `anomd:plugin/http@0.1.0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,6 +177,9 @@ impl Manifest {
                 Payload::ComponentImportSection(section) => {
                     for import in section {
                         let import = import.map_err(damaged)?;
+                        if manifest.imports.len() == NAMES {
+                            return Err(format!("it imports more than {NAMES} interfaces"));
+                        }
                         let functions = match import.ty {
                             ComponentTypeRef::Instance(index) => types.get(index as usize).cloned(),
                             _ => None,
@@ -188,6 +195,9 @@ impl Manifest {
                 Payload::ComponentExportSection(section) => {
                     for export in section {
                         let export = export.map_err(damaged)?;
+                        if manifest.exports.len() == NAMES {
+                            return Err(format!("it exports more than {NAMES} interfaces"));
+                        }
                         if export.kind == ComponentExternalKind::Type {
                             types.push(Vec::new());
                         }
@@ -219,7 +229,7 @@ impl Manifest {
                 Ok((*role, version))
             }
             [] => {
-                let exports: Vec<_> = self.exports.iter().map(Name::to_string).collect();
+                let exports: Vec<_> = self.exports.iter().take(10).map(Name::to_string).collect();
                 let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
                 Err(format!(
                     "it has no role: it exports {exports}, and none of {PACKAGE}/{{ingest,detect,notify,analyse}}"
@@ -240,7 +250,7 @@ fn functions(ty: &ComponentType<'_>) -> Vec<String> {
         InstanceTypeDeclaration::Export { name, ty: ComponentTypeRef::Func(_) } => Some(shown(name.name)),
         _ => None,
     });
-    exports.collect()
+    exports.take(FUNCTIONS).collect()
 }
 
 fn name(names: ComponentNameSectionReader<'_>) -> Option<String> {

@@ -5,6 +5,7 @@
 //! alone are linked; and by the grants of the tenant, when it is bound to a use.
 
 mod binding;
+mod bound;
 mod catalogue;
 mod checked;
 mod descriptor;

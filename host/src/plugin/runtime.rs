@@ -16,7 +16,7 @@ use super::v0_1::{Guest, Prepared};
 use crate::capability::kv::{InMemory, KeyValue};
 use crate::capability::{Granted, Holder, LogSink, Open, Ungranted, http, kv, log, mail};
 use crate::config::{Grants, Limits, Mail, Quotas, Secret};
-use crate::engine::{Account, Alive, Cell, Engine, Pool, Taken, within};
+use crate::engine::{Account, Alive, Cell, Engine, Lent, Pool, Taken, within};
 use crate::fault::{Blame, Fault, PluginError};
 use crate::series::Millis;
 
@@ -101,6 +101,16 @@ impl Runtime {
             bindings: AtomicU64::new(0),
             accounts: Mutex::default(),
         }))
+    }
+
+    /// What calls hold of the engine's pool; `None` where it has none.
+    pub fn lent(&self) -> Option<Lent> {
+        self.engine.lent()
+    }
+
+    /// Places for instances that nobody has.
+    pub fn free_places(&self) -> usize {
+        self.pool.free()
     }
 
     /// What a tenant's instances cost, and may cost.
@@ -192,19 +202,16 @@ impl Runtime {
             Wall::About => (self.limits.about_wall_ms, "about_wall_ms"),
         };
         let wall = Duration::from_millis(wall);
-        let result = within(
-            wall,
-            account.metered(async {
-                let guest = match guest {
-                    Some(guest) => guest,
-                    // Start functions run here, so it is within the limits of the call.
-                    None => prepared.instantiate(&mut store).await?,
-                };
-                let outcome = work(&guest, &mut store).await?;
-                Ok((guest, outcome))
-            }),
-        )
-        .await;
+        let ours = account.metered(async {
+            let guest = match guest {
+                Some(guest) => guest,
+                // Start functions run here, so it is within the limits of the call.
+                None => prepared.instantiate(&mut store).await?,
+            };
+            let outcome = work(&guest, &mut store).await?;
+            Ok((guest, outcome))
+        });
+        let result = within(wall, self.engine.turns().take(&site.tenant, ours)).await;
         // What is kept in an idle instance must not keep the sink of a finished run alive.
         let closed = granted.open(0, "", Arc::new(Silent));
         let log_tail = std::mem::replace(&mut store.data_mut().data, closed).log.close();

@@ -1,10 +1,14 @@
 //! A plugin's JSON Schema, and the faults that it finds in a configuration.
+//!
+//! Schemas are checked by us, outside of the sandbox, where no tick ends a loop. So what a
+//! check costs is bounded before it begins: see `bound`.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use super::Problem;
+use super::bound::{self, STEPS};
 use crate::capability::log::cut;
 
 /// Bytes of a schema at most.
@@ -13,11 +17,15 @@ const SCHEMA_BYTES: usize = 256 << 10;
 const PROBLEMS: usize = 100;
 /// Bytes of one message at most.
 const MESSAGE_BYTES: usize = 400;
+/// Bytes of one compiled pattern at most.
+const PATTERN_BYTES: usize = 256 << 10;
 
 /// A schema, ready to check with.
 pub(super) struct Schema {
     value: Value,
     validator: Validator,
+    /// Steps that it takes to check a value at most, for each value inside of it.
+    steps: usize,
 }
 
 impl Schema {
@@ -27,9 +35,11 @@ impl Schema {
             return Err(format!("it has {} bytes; {SCHEMA_BYTES} are allowed", text.len()));
         }
         let value: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+        let steps = bound::steps(&value)?;
+        let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
+        let options = jsonschema::options().with_pattern_options(patterns);
         let validator = options.build(&value).map_err(|e| cut(&e.to_string(), MESSAGE_BYTES).to_owned())?;
-        Ok(Self { value, validator })
+        Ok(Self { value, validator, steps })
     }
 
     /// The schema itself.
@@ -39,6 +49,11 @@ impl Schema {
 
     /// All faults of a configuration.
     pub(super) fn problems(&self, config: &Value) -> Vec<Problem> {
+        let values = bound::values(config);
+        if values.saturating_mul(self.steps) > STEPS {
+            let message = format!("{values} values are too many for a schema of {} steps: write less", self.steps);
+            return vec![Problem { pointer: String::new(), message }];
+        }
         let mut problems = Vec::new();
         for error in self.validator.iter_errors(config) {
             self.tell(&error, &mut problems);
@@ -174,5 +189,6 @@ mod tests {
         {
             assert!(Schema::new(text).is_err(), "{text}");
         }
+        assert!(Schema::new(r#"{"pattern": "(?:[a-z]{1000}){1000}"}"#).is_err(), "a pattern of many megabytes");
     }
 }

@@ -1,12 +1,13 @@
 //! `anomd bench`: what the store and the sandbox cost on this machine.
 //!
-//! A figure is a median. Of what takes long it is CPU time, since others may use the machine.
-//! Where something comparable can be done without anomd, it is done in the same run, on the same
-//! disk and cores, and the figure stands beside the ratio: an absolute number says as much of the
-//! machine as of the program. Nothing here decides
+//! A figure is a median, where it does not say otherwise. Of what takes long it is CPU time, since
+//! others may use the machine. Where something comparable can be done without anomd, it is done in
+//! the same run, on the same disk and cores, and the figure stands beside the ratio: an
+//! absolute number says as much of the machine as of the program. Nothing here decides
 //! whether a number is good enough; what the design promises is printed beside it.
 
 mod fleet;
+mod neighbour;
 mod plain;
 mod sandbox;
 mod storage;
@@ -33,6 +34,10 @@ pub(super) struct BenchArgs {
     /// natively; `make bench` builds it. Without it that comparison is left out.
     #[arg(long, value_name = "PROGRAM")]
     native: Option<PathBuf>,
+    /// The folder of the guests that attack, `plugins/dist/test`; `make plugins` builds them.
+    /// Without it nobody disturbs the neighbour, and that comparison is left out.
+    #[arg(long, value_name = "FOLDER")]
+    evil: Option<PathBuf>,
     /// Series in the store.
     #[arg(long, value_name = "NUMBER")]
     series: Option<usize>,
@@ -63,6 +68,8 @@ struct Size {
     rows: usize,
     /// Whether compiling is measured; it takes seconds.
     compile: bool,
+    /// Runs of a tenant beside one that attacks.
+    neighbour: usize,
 }
 
 impl Size {
@@ -73,9 +80,16 @@ impl Size {
         fits: 12,
         rows: 1_000,
         compile: true,
+        neighbour: 200,
     };
-    const QUICK: Self =
-        Self { store: store::bench::Size { series: 500, ticks: 200 }, runs: 1, calls: 50, fits: 3, ..Self::FULL };
+    const QUICK: Self = Self {
+        store: store::bench::Size { series: 500, ticks: 200 },
+        runs: 1,
+        calls: 50,
+        fits: 3,
+        neighbour: 40,
+        ..Self::FULL
+    };
 }
 
 /// What the default detector's code takes natively, as CPU time.
@@ -232,11 +246,11 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
     let run = args.native.map(|program| move || Native::run(&program));
     let native = run.as_ref().map(|run| run as &dyn Fn() -> Result<Native, CliError>);
     let beside = global.data.clone().unwrap_or_else(|| PathBuf::from("."));
-    let figures = measure(size, &beside, native).await?;
+    let figures = measure(size, &beside, native, args.evil.as_deref()).await?;
     if global.json {
         return output::json(&report(size, &figures));
     }
-    let mut table = output::table(["what", "median", "within this run", "budget"]);
+    let mut table = output::table(["what", "value", "within this run", "budget"]);
     for figure in &figures {
         table.add_row(figure.row());
     }
@@ -253,12 +267,20 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
 
 /// All figures. What is written goes to a folder that is made in `beside`, which should be
 /// on the disk that is meant (a `/tmp` may be memory), and is gone afterwards.
-async fn measure(size: Size, beside: &Path, native: Option<RunNative<'_>>) -> Result<Vec<Figure>, CliError> {
+async fn measure(
+    size: Size,
+    beside: &Path,
+    native: Option<RunNative<'_>>,
+    evil: Option<&Path>,
+) -> Result<Vec<Figure>, CliError> {
     let folder = tempfile::Builder::new().prefix(".anomd-bench-").tempdir_in(beside).map_err(|e| {
         CliError::Usage(format!("cannot write in {}: {e}; name a folder with --data", beside.display()))
     })?;
     let mut figures = storage::measure(size, folder.path())?;
     figures.extend(sandbox::measure(size, folder.path(), native).await?);
+    if let Some(evil) = evil {
+        figures.extend(neighbour::measure(size.neighbour, folder.path(), evil).await?);
+    }
     Ok(figures)
 }
 
@@ -284,10 +306,12 @@ mod tests {
             fits: 1,
             rows: 2,
             compile: false,
+            neighbour: 2,
         };
         let folder = tempfile::tempdir().unwrap();
         let native = Native { fit_ms: 40.0, score_us: 50.0 };
-        let figures = measure(size, folder.path(), Some(&|| Ok(native))).await.unwrap();
+        let evil = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist/test");
+        let figures = measure(size, folder.path(), Some(&|| Ok(native)), Some(&evil)).await.unwrap();
         assert!(folder.path().read_dir().unwrap().next().is_none(), "nothing is left behind");
 
         let report = serde_json::to_value(report(size, &figures)).unwrap();
@@ -316,6 +340,8 @@ mod tests {
                 "score_rows_warm µs/row",
                 "detector_fit ms",
                 "detector_score µs/row",
+                "neighbour_start ms",
+                "neighbour_duration ms",
             ]
         );
         // CPU time is told in steps of 10 ms, and the files of a store grow in steps, so that some are 0.

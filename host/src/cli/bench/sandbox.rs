@@ -32,7 +32,7 @@ const TOGETHER: usize = 32;
 
 /// Hears nothing.
 #[derive(Debug)]
-struct Silent;
+pub(super) struct Silent;
 
 impl LogSink for Silent {
     fn line(&self, _: tracing::Level, _: &str, _: &str) {}

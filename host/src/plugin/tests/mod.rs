@@ -3,6 +3,7 @@
 
 mod contract;
 mod egress;
+mod evil;
 mod limits;
 mod loading;
 

@@ -1,0 +1,278 @@
+//! Turns: whose guest runs next, where more want to run than there are threads.
+//!
+//! Guests yield with every tick. If all calls were then equal, whoever makes the most calls
+//! would have the most of the cores. So the owner that had the least time goes first, however
+//! many calls it makes: start-time fair queuing (Goyal, Vin, Cheng, 1996) with equal weights,
+//! where a turn costs what it took. Who comes back after a pause starts level with the least
+//! of those that are there: nobody saves up, and nobody pays for time that nobody wanted.
+//!
+//! A turn is ended by the tick, not here, so that the first turn of a call waits for one tick
+//! at most, and for the calls of owners that had less.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use super::epoch::TICK;
+
+/// The turns on so many threads.
+#[derive(Debug)]
+pub struct Turns(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Threads on which nobody has a turn. While there is one, nobody waits.
+    free: usize,
+    /// Those that have calls.
+    owners: HashMap<Arc<str>, Owner>,
+    waiting: BTreeMap<u64, Waiting>,
+    /// Those that waited, have a turn, and do not know it yet.
+    granted: HashSet<u64>,
+    tickets: u64,
+}
+
+#[derive(Debug, Default)]
+struct Owner {
+    calls: usize,
+    turns: usize,
+    used: Duration,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    owner: Arc<str>,
+    waker: Waker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Away,
+    Waiting(u64),
+    Turn,
+}
+
+/// A call of an owner; what it holds is free again when it is dropped.
+struct Call<'a> {
+    turns: &'a Turns,
+    owner: Arc<str>,
+    place: Place,
+}
+
+impl Turns {
+    pub(super) fn new(threads: usize) -> Self {
+        let (owners, waiting) = (HashMap::new(), BTreeMap::new());
+        Self(Mutex::new(State { free: threads.max(1), owners, waiting, granted: HashSet::new(), tickets: 0 }))
+    }
+
+    /// Polls a future only when it is its owner's turn.
+    pub async fn take<F: Future>(&self, owner: &str, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let mut call = self.enter(owner);
+        poll_fn(move |context| {
+            if !call.begin(context.waker()) {
+                return Poll::Pending;
+            }
+            let woken = Arc::new(Woken { task: context.waker().clone(), yet: AtomicBool::new(false) });
+            let begun = Instant::now();
+            let polled = future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&woken))));
+            let took = begun.elapsed();
+            // Who only yielded wants its next turn, and has its place among those that wait at
+            // once. A wake may come later than the yield, so who ran for a tick counts as well;
+            // if it waits for something else after all, it is polled once in vain.
+            let again = polled.is_pending() && (woken.yet.load(Ordering::Acquire) || took * 2 >= TICK);
+            call.end(took, again.then(|| context.waker()));
+            polled
+        })
+        .await
+    }
+
+    fn enter(&self, owner: &str) -> Call<'_> {
+        let mut state = self.state();
+        let owner: Arc<str> = owner.into();
+        let least = state.owners.values().map(|other| other.used).min().unwrap_or_default();
+        let known = state.owners.entry(Arc::clone(&owner)).or_insert(Owner { used: least, ..Owner::default() });
+        known.calls += 1;
+        Call { turns: self, owner, place: Place::Away }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing under this lock can panic half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wait(&mut self, owner: &Arc<str>, waker: &Waker) -> Place {
+        self.tickets += 1;
+        self.waiting.insert(self.tickets, Waiting { owner: Arc::clone(owner), waker: waker.clone() });
+        Place::Waiting(self.tickets)
+    }
+
+    fn count(&mut self, owner: &Arc<str>, turns: isize, took: Duration) {
+        if let Some(owner) = self.owners.get_mut(owner) {
+            owner.turns = owner.turns.saturating_add_signed(turns);
+            owner.used = owner.used.saturating_add(took);
+        }
+    }
+
+    /// A turn is over: the next is that of the owner that had the least, those under way
+    /// included, and of its calls that of the one that waits the longest.
+    fn pass_on(&mut self) {
+        let had = |waiting: &Waiting| {
+            let owner = self.owners.get(&waiting.owner);
+            owner.map_or(Duration::ZERO, |owner| owner.used + TICK * u32::try_from(owner.turns).unwrap_or(u32::MAX))
+        };
+        let next =
+            self.waiting.iter().min_by_key(|(ticket, waiting)| (had(waiting), **ticket)).map(|(ticket, _)| *ticket);
+        match next.and_then(|ticket| self.waiting.remove(&ticket).map(|waiting| (ticket, waiting))) {
+            Some((ticket, waiting)) => {
+                self.granted.insert(ticket);
+                self.count(&waiting.owner, 1, Duration::ZERO);
+                waiting.waker.wake();
+            }
+            None => self.free += 1,
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Whether it is its turn; if not, it will be woken.
+    fn begin(&mut self, waker: &Waker) -> bool {
+        let mut state = self.turns.state();
+        self.place = match self.place {
+            Place::Waiting(ticket) if state.granted.remove(&ticket) => Place::Turn,
+            Place::Waiting(ticket) => {
+                if let Some(waiting) = state.waiting.get_mut(&ticket) {
+                    waiting.waker.clone_from(waker);
+                }
+                self.place
+            }
+            Place::Away if state.free > 0 => {
+                state.free -= 1;
+                state.count(&self.owner, 1, Duration::ZERO);
+                Place::Turn
+            }
+            Place::Away => state.wait(&self.owner, waker),
+            Place::Turn => Place::Turn,
+        };
+        self.place == Place::Turn
+    }
+
+    /// Its turn is over; `again`: it wants another.
+    fn end(&mut self, took: Duration, again: Option<&Waker>) {
+        let mut state = self.turns.state();
+        state.count(&self.owner, -1, took);
+        self.place = again.map_or(Place::Away, |waker| state.wait(&self.owner, waker));
+        state.pass_on();
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut state = self.turns.state();
+        let had_turn = match self.place {
+            Place::Away => false,
+            Place::Waiting(ticket) => state.waiting.remove(&ticket).is_none() && state.granted.remove(&ticket),
+            Place::Turn => true,
+        };
+        if had_turn {
+            state.count(&self.owner, -1, Duration::ZERO);
+            state.pass_on();
+        }
+        if let Some(owner) = state.owners.get_mut(&self.owner) {
+            owner.calls = owner.calls.saturating_sub(1);
+            if owner.calls == 0 {
+                state.owners.remove(&self.owner);
+            }
+        }
+    }
+}
+
+/// Wakes a task, and tells that it did.
+struct Woken {
+    task: Waker,
+    yet: AtomicBool,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.yet.store(true, Ordering::Release);
+        self.task.wake_by_ref();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many turns, each of which blocks its thread for a while.
+    async fn work(turns: Arc<Turns>, owner: &'static str, rounds: usize, order: Arc<Mutex<Vec<&'static str>>>) {
+        turns
+            .take(owner, async {
+                for _ in 0..rounds {
+                    let begun = Instant::now();
+                    while begun.elapsed() < Duration::from_micros(200) {
+                        std::hint::spin_loop();
+                    }
+                    order.lock().unwrap().push(owner);
+                    // As a tick of the epoch, but at once.
+                    let mut yielded = false;
+                    poll_fn(|context| {
+                        context.waker().wake_by_ref();
+                        if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
+                    })
+                    .await;
+                }
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn who_makes_many_calls_has_no_more_than_who_makes_one() {
+        let (turns, order) = (Arc::new(Turns::new(1)), Arc::<Mutex<Vec<_>>>::default());
+        let greedy = (0..10).map(|_| work(Arc::clone(&turns), "greedy", 20, Arc::clone(&order)));
+        let modest = work(Arc::clone(&turns), "modest", 20, Arc::clone(&order));
+        tokio::join!(futures_util::future::join_all(greedy), modest);
+        let order = order.lock().unwrap();
+        let last = order.iter().rposition(|owner| *owner == "modest").unwrap();
+        let others = order.iter().take(last).filter(|owner| **owner == "greedy").count();
+        // 20 of its own; without turns the greedy one would have had about 200 in between.
+        assert!(others < 60, "{others} turns of others");
+        assert_eq!(turns.state().free, 1);
+        assert!(turns.state().owners.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_something_else_holds_no_turn() {
+        let turns = Turns::new(1);
+        let mut idle = Box::pin(turns.take("idle", std::future::pending::<()>()));
+        assert!(idle.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        turns.take("busy", tokio::task::yield_now()).await;
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_dropped_gives_its_turn_back_wherever_it_is() {
+        let turns = Turns::new(1);
+        let held = turns.enter("a");
+        let mut held = held;
+        assert!(held.begin(Waker::noop()));
+        let (mut granted, mut waiting) = (turns.enter("b"), turns.enter("c"));
+        assert!(!granted.begin(Waker::noop()) && !waiting.begin(Waker::noop()));
+        drop(held);
+        // It was b's turn, which never came to know.
+        drop(granted);
+        assert!(waiting.begin(Waker::noop()));
+        drop(waiting);
+        let state = turns.state();
+        assert!(state.owners.is_empty() && state.granted.is_empty() && state.waiting.is_empty());
+        assert_eq!(state.free, 1);
+    }
+}
