@@ -43,7 +43,7 @@ async fn outcomes(sources: &[Source], detectors: &[&str], track: Track) -> Vec<O
     for detector in detectors {
         contenders.push(Contender::bind(&detector.parse().unwrap(), &catalogue).await.unwrap());
     }
-    let options = Options { track, step_ms: 60_000, refit: 1_440, jobs: 1, folder: None };
+    let options = Options { track, step_ms: 60_000, refit: 1_440, jobs: 1, folder: None, thresholds: Vec::new() };
     let outcomes = evaluate(sources, &contenders, &options, &|_, _| {}).await.unwrap();
     for outcome in &outcomes {
         assert_eq!(outcome.cost.failure, None, "{} {}", outcome.detector, outcome.file);

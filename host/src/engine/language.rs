@@ -12,7 +12,7 @@ const PROPOSALS: [(&str, &str); 30] = [
     ("saturating-float-to-int", "(module (func (drop (i32.trunc_sat_f64_s (f64.const 0)))))"),
     ("multi-value", "(module (func (result i32 i32) (i32.const 0) (i32.const 0)))"),
     ("bulk-memory", "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))"),
-    ("reference-types", "(module (table 1 externref))"),
+    ("reference-types: externref", "(module (table 1 externref))"),
     ("extended-const", "(module (global i32 (i32.add (i32.const 1) (i32.const 2))))"),
     ("simd", "(module (func (drop (i32x4.add (v128.const i32x4 0 0 0 0) (v128.const i32x4 0 0 0 0)))))"),
     ("relaxed-simd", "(module (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))))"),
@@ -54,5 +54,36 @@ fn the_language_of_guests_is_small() {
             format!("{proposal}: {}", if accepted.is_ok() { "on" } else { "off" })
         })
         .collect();
-    insta::assert_snapshot!(list.join("\n"), @"");
+    insta::assert_snapshot!(list.join("\n"), @r"
+    mutable-global: on
+    sign-extension: on
+    saturating-float-to-int: on
+    multi-value: on
+    bulk-memory: on
+    reference-types: externref: off
+    extended-const: on
+    simd: on
+    relaxed-simd: off
+    threads: shared memory: off
+    threads: atomics: off
+    shared-everything-threads: off
+    tail-call: off
+    multi-memory: off
+    memory64: off
+    table64: off
+    custom-page-sizes: off
+    exceptions: off
+    function-references: off
+    gc: structures: off
+    gc: i31: off
+    stack-switching: off
+    wide-arithmetic: off
+    component-model: on
+    cm-async: future: off
+    cm-async: stream: off
+    cm-async: functions: off
+    cm-error-context: off
+    cm-fixed-length-lists: off
+    cm-map: off
+    ");
 }

@@ -25,7 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Component;
-use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Store, WasmBacktraceDetails};
+use wasmtime::{
+    Config, InstanceAllocationStrategy, PoolingAllocationConfig, Store, WasmBacktraceDetails, WasmFeatures,
+};
 
 use crate::config::Limits;
 
@@ -191,6 +193,8 @@ fn config(limits: &Limits, allocation: InstanceAllocationStrategy) -> Config {
     // code that cannot be attacked.
     config.concurrency_support(false);
     config.gc_support(false);
+    config.wasm_gc(false);
+    config.wasm_features(WasmFeatures::FUNCTION_REFERENCES, false);
     config.wasm_memory64(false);
     config.wasm_multi_memory(false);
     config.wasm_relaxed_simd(false);

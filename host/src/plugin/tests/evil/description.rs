@@ -60,8 +60,9 @@ async fn a_name_of_megabytes() {
 
 #[tokio::test]
 async fn origins_without_end() {
-    // 100 000 empty strings.
-    let describe = "(i32.store (i32.const 52) (i32.const 100000)) (i32.const 16)";
+    // 100 000 empty strings, of which there is nothing but zeros.
+    let describe =
+        "(i32.store (i32.const 48) (i32.const 1000000)) (i32.store (i32.const 52) (i32.const 100000)) (i32.const 16)";
     insta::assert_snapshot!(loaded(Text { pages: 100, ..describing(describe) }).await, @r"
     plugin evil: it answered what the contract forbids: it lists 100000 origins; 64 are allowed (blame: plugin)
       tell the plugin's author
