@@ -10,7 +10,7 @@ use crate::model::{Head, PHASES, RawScores};
 use signal::calibration::median;
 use signal::forecast::Forecast;
 use signal::transform::Transform;
-use signal::window::{History, LONGEST, Reach, References};
+use signal::window::{History, LENGTHS, LONGEST, Reach, References};
 
 /// Columns of one slot.
 const SLOT: i64 = 64;
@@ -27,8 +27,10 @@ const ALPHA: f32 = 0.1;
 const BRIDGE: usize = 5;
 /// Columns over which deviations from the forecast are averaged.
 pub const SPANS: [usize; 2] = [6, 15];
-/// A single deviation counts for so many spreads at most, when it is averaged.
+/// A single deviation counts for so many spreads at most, when it is averaged; beyond it lies far out.
 const CLIP: f32 = 6.0;
+/// What lay far out this many columns ago, and not since, is over.
+const RECENT: usize = 15;
 /// Columns that a raw score depends on, the newest included: the trail of the slot before,
 /// what the moving average remembers there, and a bridge.
 pub const CONTEXT: u32 = (TRAIL + SLOT + MEMORY) as u32 + BRIDGE as u32 + 1;
@@ -198,8 +200,31 @@ impl<'a> Columns<'a> {
         let over = |i: usize| drifts[i].abs() / self.head.drift[i];
         // `max` skips NaN.
         let minutes = over(0).max(over(1));
+        let past = self.past(column, trail.level);
+        // A window that holds what is over has no vote: it would say for hours what was true for minutes.
+        let now =
+            |length: usize, distance: f32| if past.is_some_and(|back| back < length) { f32::NAN } else { distance };
         let ([short, mid, long, longest], [.., level, level_long]) = (nearest.centred, nearest.raw);
-        [short, mid, long, longest, level, level_long, jump, deviation, minutes]
+        let [_, of_mid, of_long, of_longest] = LENGTHS;
+        [
+            short,
+            now(of_mid, mid),
+            now(of_long, long),
+            now(of_longest, longest),
+            now(of_long, level),
+            now(of_longest, level_long),
+            jump,
+            deviation,
+            minutes,
+        ]
+    }
+
+    /// How many columns ago something ended: the newest value that lay far out, if it is not
+    /// among the last [`RECENT`].
+    fn past(&mut self, column: i64, level: f32) -> Option<usize> {
+        let mut far = |back: usize| self.standardised(column - back as i64, level).abs() >= CLIP;
+        let newest = (0..LONGEST).find(|&back| far(back))?;
+        (newest >= RECENT).then_some(newest)
     }
 
     /// What was to be expected at a column: of the season, or else of the moving average.
