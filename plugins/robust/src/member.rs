@@ -29,8 +29,10 @@ const BRIDGE: usize = 5;
 pub const SPANS: [usize; 2] = [6, 15];
 /// A single deviation counts for so many spreads at most, when it is averaged; beyond it lies far out.
 const CLIP: f32 = 6.0;
-/// What lay far out this many columns ago, and not since, is over.
-const RECENT: usize = 15;
+/// Something that lay far out is over when so many columns are ordinary again.
+const RECENT: usize = 32;
+/// Spreads within which a column is ordinary.
+const ORDINARY: f32 = 3.0;
 /// Columns that a raw score depends on, the newest included: the trail of the slot before,
 /// what the moving average remembers there, and a bridge.
 pub const CONTEXT: u32 = (TRAIL + SLOT + MEMORY) as u32 + BRIDGE as u32 + 1;
@@ -219,12 +221,14 @@ impl<'a> Columns<'a> {
         ]
     }
 
-    /// How many columns ago something ended: the newest value that lay far out, if it is not
-    /// among the last [`RECENT`].
+    /// How many columns ago something ended: the newest value that lay far out, if all of the
+    /// last [`RECENT`] are ordinary.
     fn past(&mut self, column: i64, level: f32) -> Option<usize> {
-        let mut far = |back: usize| self.standardised(column - back as i64, level).abs() >= CLIP;
-        let newest = (0..LONGEST).find(|&back| far(back))?;
-        (newest >= RECENT).then_some(newest)
+        let mut out = |back: usize, by: f32| self.standardised(column - back as i64, level).abs() >= by;
+        if (0..RECENT).any(|back| out(back, ORDINARY)) {
+            return None;
+        }
+        (RECENT..LONGEST).find(|&back| out(back, CLIP))
     }
 
     /// What was to be expected at a column: of the season, or else of the moving average.
