@@ -1,6 +1,8 @@
 //! What a batch would have told people: on what a store keeps, beside a running node, and on
 //! what a source gives.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 use anomd_tests::{Anomd, HOUR, MINUTE, Millis, Source, instant, load, millis, this_hour};
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! A disk that fills: told days ahead with the limit and the time, shown, and over when
 //! somebody has made room.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use anomd_tests::{Anomd, HOUR, MINUTE, Millis, Received, Receiver, Source, instant};
 use base64::Engine as _;

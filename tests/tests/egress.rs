@@ -1,5 +1,7 @@
 //! What leaves a node as a user runs it, and what of its secrets stays behind: nothing.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,6 @@
 //! The sets of `anomd eval` that are made up: few of their series, by the default detector in
 //! the sandbox. The figures of whole sets, with other seeds, are in docs/detection.md.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use anomd_tests::Anomd;
 
 const SEED: &str = "7";

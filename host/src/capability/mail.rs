@@ -212,7 +212,7 @@ impl Granted {
                     return Err(Fault::Denied(format!(
                         "{} is not granted to plugin \"{plugin}\" for tenant \"{tenant}\": {}",
                         mailbox.email,
-                        self.holder.widen("recipient", &mailbox.email.to_string())
+                        self.holder.widen("recipient", mailbox.email.as_ref())
                     )));
                 }
                 Ok(mailbox)
