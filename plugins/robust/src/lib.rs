@@ -5,7 +5,8 @@
 
 use anomd_detector::{Cause, Descriptor, Detector, Error, Needs, Row, RowScores, export_detector};
 use anomd_inspect::{Fact, Inspect, export_inspect};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use signal::period::Period;
 
 pub mod ensemble;
 pub mod member;
@@ -30,7 +31,7 @@ pub struct Config {
     members: Option<Vec<Member>>,
     /// Found in the data, if it is not set.
     #[serde(default)]
-    season: Season,
+    season: Period,
     #[serde(default)]
     direction: Direction,
     /// Added by the host.
@@ -38,42 +39,14 @@ pub struct Config {
     timezone: Zone,
 }
 
-/// `"auto"`, a length in seconds, or null for none.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Season {
-    #[default]
-    Auto,
-    None,
-    Seconds(u64),
-}
-
-impl<'de> Deserialize<'de> for Season {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Spelled {
-            Seconds(u64),
-            Word(String),
-        }
-        match Option::<Spelled>::deserialize(deserializer)? {
-            None => Ok(Self::None),
-            Some(Spelled::Seconds(seconds)) => Ok(Self::Seconds(seconds)),
-            Some(Spelled::Word(word)) if word == "auto" => Ok(Self::Auto),
-            Some(Spelled::Word(word)) => {
-                Err(serde::de::Error::custom(format!("season is \"{word}\": write \"auto\", seconds or null")))
-            }
-        }
-    }
-}
-
 impl Config {
     fn ensemble(&self) -> Ensemble {
         Ensemble {
             members: self.members.clone().unwrap_or_else(|| Member::ALL.to_vec()),
             season_ms: match self.season {
-                Season::Auto => None,
-                Season::None => Some(None),
-                Season::Seconds(seconds) => Some(Some(seconds * 1000)),
+                Period::Auto => None,
+                Period::None => Some(None),
+                Period::Seconds(seconds) => Some(Some(seconds * 1000)),
             },
             direction: self.direction,
         }
