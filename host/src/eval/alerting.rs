@@ -55,4 +55,15 @@ mod tests {
         let alerts = alerts(&series, &scores, &[], default_threshold());
         assert_eq!(alerts, [Span { from: 20, to: 30 }, Span { from: 95, to: 95 }]);
     }
+
+    #[test]
+    fn what_is_back_in_its_band_is_over_as_in_production() {
+        let (mut values, mut scores) = (vec![1.0; 100], vec![0.1; 100]);
+        values[20..28].fill(9.0);
+        scores[20..90].fill(0.9);
+        let series = Labelled { timestamps: (0..100).map(|i| i * 60_000).collect(), values, ..Labelled::default() };
+        let spans = |bands: &[Option<Band>]| alerts(&series, &scores, bands, default_threshold());
+        assert_eq!(spans(&[]), [Span { from: 20, to: 89 }]);
+        assert_eq!(spans(&[Some([0.0, 2.0]); 100]), [Span { from: 20, to: 27 }]);
+    }
 }

@@ -381,8 +381,9 @@ proptest! {
         policy in policies(),
         happenings in happenings(),
         muted in 0_i64..200,
+        values in prop::collection::vec(prop_oneof![8 => Just(15.0), 1 => Just(90.0), 1 => Just(f64::NAN)], 1..60),
     ) {
-        let all = points(&scores);
+        let all = banded(values.into_iter().cycle().zip(scores));
         let markers = [marker(muted..muted + 20, Effect::Mute), marker(muted + 50..muted + 60, Effect::Widen(2.0))];
         let mut kept = Kept::default();
         let mut done = 0;
