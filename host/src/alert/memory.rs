@@ -124,6 +124,11 @@ pub struct Episode {
 }
 
 impl Episode {
+    /// Its first quiet point after the last that was not; `None` while it goes on.
+    pub fn quiet_from(&self) -> Option<Millis> {
+        self.ended.or(self.quiet_from)
+    }
+
     /// Quiet points in a row that end it.
     pub fn quiet_points(&self, policy: &PolicyRecord) -> u64 {
         (policy.resolve_n.max(1) as u64).saturating_mul(u64::from(self.patience.max(1)))
