@@ -33,6 +33,14 @@ export function number(value) {
   return new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false }).format(value);
 }
 
+const units = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+
+/** A number that fits beside an axis: `48.1G`. */
+function short(value) {
+  const [size, unit] = units.find(([size]) => Math.abs(value) >= size) ?? [1, ""];
+  return number(value / size) + unit;
+}
+
 /** An instant in words, in UTC. */
 export function instant(ms) {
   const text = new Date(ms).toISOString().replace("T", " ");
@@ -62,8 +70,15 @@ const axis = (more) => ({
   font: "11px system-ui, sans-serif",
   ...more,
 });
-const times = (show) => axis({ show, space: 60, size: 34 });
-const numbers = (more) => axis({ size: 52, space: 28, values: (_, all) => all.map(number), ...more });
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const time = (ms, step) => {
+  const at = new Date(ms);
+  if (step >= 86400000 || ms % 86400000 === 0) return `${at.getUTCDate()} ${months[at.getUTCMonth()]}`;
+  return at.toISOString().slice(11, step < 60000 ? 19 : 16);
+};
+const times = (show) =>
+  axis({ show, space: 64, size: 26, values: (_, all, __, ___, step) => all.map((ms) => time(ms, step)) });
+const numbers = (more) => axis({ size: 48, space: 28, values: (_, all) => all.map(short), ...more });
 
 /** Washes behind the lines where alerts are on, and lines where events are. */
 function marks(plot, alerts, events) {
@@ -121,6 +136,8 @@ function extent(plot) {
 
 const shared = (key, hooks, more) => ({
   ...instants,
+  // The same for all, so that an instant is at one place in each.
+  padding: [8, 14, 6, 0],
   legend: { show: false },
   cursor: { sync: key ? { key, setSeries: false } : undefined, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
   hooks,

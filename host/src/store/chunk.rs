@@ -172,9 +172,11 @@ pub(super) fn decode<T: Decoded>(
         [0] => None,
         _ => {
             let count = take_length(&mut rest)?;
-            Some(decompress::<Millis>(take_bytes(&mut rest)?, count, "time column")?)
+            Some((take_bytes(&mut rest)?, count))
         }
     };
+    // Most blocks of a stripe have nothing of the one series that is wanted.
+    let mut read: Option<Vec<Millis>> = None;
     let mut columns = Vec::new();
     for _ in 0..take_length(&mut rest)? {
         let series = u32::try_from(take_number(&mut rest)?).map_err(|_| ChunkError::Contents("series number"))?;
@@ -183,18 +185,28 @@ pub(super) fn decode<T: Decoded>(
         if !wanted(series) {
             continue;
         }
-        let times = match &shared {
+        let times = match shared {
             None => decompress(times, count, "time column")?,
-            Some(shared) if times.is_empty() => shared.clone(),
-            Some(shared) => {
-                let bit = |index: usize| times.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
-                shared.iter().enumerate().filter(|(index, _)| bit(*index)).map(|(_, time)| *time).collect()
+            Some((bytes, length)) => {
+                let all = match read.take() {
+                    Some(all) => all,
+                    None => decompress(bytes, length, "time column")?,
+                };
+                let own = if times.is_empty() { all.clone() } else { among(&all, times) };
+                read = Some(all);
+                own
             }
         };
         let points = Points::from_columns(times, T::decode(rows, count)?);
         columns.push((series, points.ok_or(ChunkError::Contents("columns"))?));
     }
     Ok(columns)
+}
+
+/// The instants that a bitmap has.
+fn among(all: &[Millis], bitmap: &[u8]) -> Vec<Millis> {
+    let bit = |index: usize| bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
+    all.iter().enumerate().filter(|(index, _)| bit(*index)).map(|(_, time)| *time).collect()
 }
 
 fn compress<N: pco::data_types::Number>(numbers: &[N]) -> Result<Vec<u8>, ChunkError> {

@@ -71,6 +71,9 @@ struct BatchPage {
 /// One small chart.
 struct Multiple {
     metric: String,
+    /// The name up to its labels, and these.
+    family: String,
+    rest: String,
     href: String,
     drawing: Drawing,
     sentence: String,
@@ -148,11 +151,14 @@ async fn show(
 
 impl Multiple {
     fn of(chart: &Chart, at: &str, query: &str) -> Self {
+        let (family, rest) = apart(&chart.series.metric);
         let anomaly = chart.series.anomaly.unwrap_or_default();
         let percent = anomaly.rate * 100.0;
         Self {
             href: format!("{at}/series/{}{query}", encoded(&chart.series.metric)),
             metric: chart.series.metric.clone(),
+            family: family.to_owned(),
+            rest: rest.to_owned(),
             drawing: Drawing::of(chart, SIZE.0, SIZE.1),
             sentence: sentence(chart),
             alerts: chart.alerts.len(),
@@ -165,6 +171,12 @@ impl Multiple {
             last: chart.value_max.iter().rev().flatten().next().map(|last| why::number(*last)).unwrap_or_default(),
         }
     }
+}
+
+/// A name and the labels in it: `cpu{mode="idle"}` in two.
+pub(super) fn apart(metric: &str) -> (&str, &str) {
+    let at = metric.find('{').filter(|at| *at > 0).unwrap_or(metric.len());
+    metric.split_at_checked(at).unwrap_or((metric, ""))
 }
 
 /// `?a=1&b=2`, or nothing.

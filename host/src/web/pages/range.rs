@@ -78,8 +78,7 @@ impl Range {
     pub fn choices(&self) -> Vec<Choice> {
         let known = PRESETS.iter().any(|(key, _, _)| *key == self.range);
         let chosen = if known { self.range.as_str() } else { USUAL.0 };
-        let choice =
-            |(key, _, words)| Choice { key, words, chosen: !self.is_named() && key == chosen };
+        let choice = |(key, _, words)| Choice { key, words, chosen: !self.is_named() && key == chosen };
         PRESETS.into_iter().map(choice).collect()
     }
 

@@ -9,12 +9,14 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::Pages;
-use super::batch::query_string;
+use super::batch::{apart, query_string};
 use super::drawing::{Drawing, sentence};
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
 use super::range::{Asked, Choice, Range, field, words};
 use crate::desk::tenants::Scope;
-use crate::desk::{AlertHistory, AlertView, Chart, ChartQuery, ModelQuery, ModelView, WhatIf, WhatIfQuery, instant, why};
+use crate::desk::{
+    AlertHistory, AlertView, Chart, ChartQuery, ModelQuery, ModelView, WhatIf, WhatIfQuery, instant, why,
+};
 use crate::web::api::Api;
 use crate::web::api::auth::Visitor;
 
@@ -23,7 +25,8 @@ const SIZE: (f64, f64) = (1200.0, 360.0);
 /// Rows of that.
 const POINTS: usize = 800;
 /// Models and alerts that are listed.
-const LISTED: usize = 20;
+const MODELS: usize = 8;
+const ALERTS: usize = 20;
 /// Rows of the table that says what the chart shows.
 const LATEST: usize = 30;
 /// Alerts that the threshold's sentence lists.
@@ -49,6 +52,9 @@ struct SeriesPage {
     batch: String,
     /// The address of the batch's page with this span.
     batch_href: String,
+    /// The name up to its labels, and these.
+    family: String,
+    rest: String,
     chart: Chart,
     view: View,
     choices: Vec<Choice>,
@@ -120,13 +126,15 @@ async fn show(
     let what_if = WhatIfQuery { id, metric, from: Some(chart.from), to: Some(chart.to), last_ms: None, threshold };
     let what_if = api.ask(tenant, what_if).await.map_err(refused)?;
     let (id, metric) = (batch.clone(), chart.series.metric.clone());
-    let models = ModelQuery { id, metric, limit: Some(LISTED), cursor: None };
+    let models = ModelQuery { id, metric, limit: Some(MODELS), cursor: None };
     let models = api.ask(tenant, models).await.map_err(refused)?.items;
     let (id, metric) = (batch.clone(), chart.series.metric.clone());
-    let alerts = AlertHistory { id, metric, limit: Some(LISTED), cursor: None };
+    let alerts = AlertHistory { id, metric, limit: Some(ALERTS), cursor: None };
     let alerts = api.ask(tenant, alerts).await.map_err(refused)?.items;
 
     let frame = Frame::new(&visitor, Part::Overview, format!("{} · {batch}", chart.series.metric));
+    let (family, rest) = apart(&chart.series.metric);
+    let (family, rest) = (family.to_owned(), rest.to_owned());
     let span = query_string(view.range.query());
     let batch_href = frame.at(&format!("/batches/{}{span}", encoded(&batch)));
     let alert = |view: AlertView| Alert {
@@ -151,6 +159,8 @@ async fn show(
         frame,
         batch,
         batch_href,
+        family,
+        rest,
         chart,
         view,
         wrong,
@@ -169,7 +179,7 @@ fn would(alert: &crate::desk::WouldFire) -> String {
 
 impl Model {
     fn of(view: ModelView) -> Self {
-        let facts: Vec<String> = view.facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let facts: Vec<String> = view.facts.iter().map(|(name, value)| fact(name, value)).collect();
         Self {
             fitted: words(view.fitted),
             from: words(view.data.0),
@@ -190,6 +200,14 @@ impl Model {
 
     fn plugin_version(&self) -> &str {
         Self::short(&self.view.plugin_digest)
+    }
+}
+
+/// What a model knows, in words: a season is told in seconds.
+fn fact(name: &str, value: &str) -> String {
+    match value.parse::<i64>() {
+        Ok(seconds) if name == "season" => format!("season of {}", instant::span(seconds.saturating_mul(1_000))),
+        _ => format!("{name} {value}"),
     }
 }
 
