@@ -103,7 +103,7 @@ async function load() {
   request = new AbortController();
   const asked = state.live ? { last_ms: state.to - state.from } : { from: Math.round(state.from), to: Math.round(state.to) };
   try {
-    const chart = await fetchChart(batch, metric, asked, Math.max(Math.floor(place.clientWidth), 200), request.signal);
+    const chart = await fetchChart(batch, metric, asked, Math.max(Math.floor(place.clientWidth) * 2, 600), request.signal);
     const terms = (chart) => chart?.terms.map((term) => term.name).join();
     const same = terms(state.chart) === terms(chart) && plots.length > 0;
     Object.assign(state, { chart, from: Date.parse(chart.from), to: Date.parse(chart.to) });
@@ -216,7 +216,7 @@ document.addEventListener("keydown", (event) => {
   doing[what]();
 });
 
-onScheme(() => plots.forEach((plot) => plot.redraw()));
+onScheme(() => state.chart && build());
 let resizing;
 addEventListener("resize", () => {
   clearTimeout(resizing);
