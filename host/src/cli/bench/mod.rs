@@ -24,6 +24,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CliError, Global, output};
 use crate::eval::Spec;
+use crate::series::Millis;
 use crate::store;
 
 #[derive(Args)]
@@ -249,7 +250,9 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
         return output::json(&fleet::measure(global, folder, &args.detector).await?);
     }
     if args.dashboard {
-        let size = if args.quick { Size::QUICK } else { Size::FULL }.dashboard;
+        let mut size = if args.quick { Size::QUICK } else { Size::FULL }.dashboard;
+        size.series = args.series.and_then(|series| u32::try_from(series).ok()).unwrap_or(size.series);
+        size.days = args.ticks.map_or(size.days, |ticks| ticks.div_ceil(1_440) as Millis);
         let folder = global.data.clone().unwrap_or_else(|| PathBuf::from("."));
         let mut table = output::table(["what", "value", "within this run", "budget"]);
         for figure in dashboard::measure(size, &folder)? {
