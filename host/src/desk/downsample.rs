@@ -115,7 +115,7 @@ impl Rows {
         widen(&mut self.lower, f64::min, row.lower);
         widen(&mut self.upper, f64::max, row.upper);
         if let (Some(score), Some(scored)) = (self.score.last_mut(), self.scored.last_mut())
-            && !(*score >= row.score)
+            && (score.is_nan() || *score < row.score)
         {
             (*score, *scored) = (row.score, Some(index));
         }
