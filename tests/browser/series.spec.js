@@ -18,7 +18,7 @@ test("from the overview to the batch, the series and its alert", async ({ page }
   await expect(page.getByText("judges").first()).toBeVisible();
   await look(page, "series");
 
-  await page.getByRole("table").first().getByRole("link").first().click();
+  await page.getByRole("region", { name: "Alerts of the series" }).getByRole("link").first().click();
   await expect(page).toHaveURL(/\/alerts\/[0-9a-f]+/);
 });
 
