@@ -239,6 +239,8 @@ pub struct Limits {
     pub api_request_bytes: usize,
     /// Items that one answer of the API lists at most.
     pub api_page_items: usize,
+    /// Rows that one chart has at most.
+    pub chart_points: usize,
     /// Tokens that a tenant may have.
     pub tenant_tokens: usize,
     /// Variables, and secrets, that a tenant may have.
@@ -326,6 +328,7 @@ impl Default for Limits {
             runs_at_once: 64,
             api_request_bytes: 64 << 10,
             api_page_items: 1_000,
+            chart_points: 50_000,
             tenant_tokens: 100,
             tenant_variables: 200,
             tenant_measure_ms: 600_000,

@@ -3,8 +3,12 @@
 //! Every page is whole without script, and every action is a form. A page is registered with
 //! the scope that its visitor needs; who may not see it is led to sign in, or told why.
 
+mod batch;
+mod drawing;
 mod frame;
 mod overview;
+mod range;
+mod series;
 
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -47,6 +51,8 @@ impl Pages {
 pub(super) fn routes(api: Api) -> Router {
     let mut pages = Pages { api: api.clone(), router: Router::new() };
     overview::register(&mut pages);
+    batch::register(&mut pages);
+    series::register(&mut pages);
     pages
         .router
         .route("/", get(async || Redirect::to(&format!("/t/{DEFAULT_TENANT}"))))
