@@ -239,6 +239,19 @@ pub struct Limits {
     pub api_request_bytes: usize,
     /// Items that one answer of the API lists at most.
     pub api_page_items: usize,
+    /// Bytes of a form of a page.
+    pub form_bytes: usize,
+    /// How long a browser stays signed in, in milliseconds.
+    pub session_ms: u64,
+    /// Browsers that are signed in at once, with the tokens of one tenant; one more ends the
+    /// session that would end first.
+    pub tenant_sessions: usize,
+    /// Attempts to sign in, of one address in a minute.
+    pub sign_ins_per_minute: u32,
+    /// Requests with a wrong token, of one address in a minute; more are answered `429`.
+    pub wrong_tokens_per_minute: u32,
+    /// Addresses whose attempts are counted apart.
+    pub throttled_addresses: usize,
     /// Tokens that a tenant may have.
     pub tenant_tokens: usize,
     /// Variables, and secrets, that a tenant may have.
@@ -326,6 +339,12 @@ impl Default for Limits {
             runs_at_once: 64,
             api_request_bytes: 64 << 10,
             api_page_items: 1_000,
+            form_bytes: 4 << 20,
+            session_ms: 7 * 24 * 3_600_000,
+            tenant_sessions: 1_000,
+            sign_ins_per_minute: 10,
+            wrong_tokens_per_minute: 300,
+            throttled_addresses: 10_000,
             tenant_tokens: 100,
             tenant_variables: 200,
             tenant_measure_ms: 600_000,

@@ -9,6 +9,7 @@ mod ending;
 mod hosted;
 mod presence;
 mod registry;
+mod session;
 mod tenant;
 mod tick;
 mod usage;
@@ -22,6 +23,7 @@ pub use ending::remove_folders;
 pub use hosted::{BatchText, Untaken};
 pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
+pub use session::{NewSession, SessionHolder};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
 pub use usage::UsageView;
@@ -54,6 +56,8 @@ pub struct Node {
     busy: Mutex<BTreeSet<BatchKey>>,
     /// The tenants and their tokens, as they were last read.
     registry: registry::Shared,
+    /// The browsers that are signed in.
+    sessions: session::Sessions,
     /// Counts the changes after which batches of tenants have to be read again.
     generation: AtomicU64,
     /// Batches of which no run starts by itself.
@@ -132,6 +136,7 @@ impl Node {
             receivers,
             busy: Mutex::default(),
             registry: registry::Shared::default(),
+            sessions: session::Sessions::default(),
             generation: AtomicU64::new(0),
             paused: Mutex::default(),
             faulty: Mutex::default(),
@@ -147,6 +152,7 @@ impl Node {
         };
         let read = node.registry.write().unwrap_or_else(PoisonError::into_inner).read(&node);
         read.map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
+        node.read_sessions().map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
         Ok((Arc::new(node), faults))
     }
 

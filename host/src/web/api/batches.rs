@@ -120,25 +120,24 @@ pub(super) fn register(routes: &mut Routes) {
             all.clone(),
         ),
         get(every),
-        true,
     );
     let listed = route(Verb::Get, own("/batches"), read, "Lists the batches", query, None, all);
-    routes.add(listed, get(list), false);
+    routes.add(listed, get(list));
     let shown = route(Verb::Get, own("/batches/{id}"), read, "Shows a batch with its text", None, None, one.clone());
-    routes.add(shown, get(show), false);
+    routes.add(shown, get(show));
     let body = Some((YAML, None));
     let written = route(Verb::Put, own("/batches/{id}"), admin, "Writes a batch", None, body.clone(), one.clone());
-    routes.add(written, put(write).layer(text), false);
+    routes.add(written, put(write).layer(text));
     let gone = json_reply(200, "BatchView".to_owned());
     let removed =
         route(Verb::Delete, own("/batches/{id}"), admin, "Deletes a batch with all that it has", None, None, gone);
-    routes.add(removed, delete(remove), false);
+    routes.add(removed, delete(remove));
     let checked = route(Verb::Post, own("/validate"), read, "Checks a batch", None, body, json_reply(200, validation));
-    routes.add(checked, post(validate).layer(text), false);
+    routes.add(checked, post(validate).layer(text));
     let paused = route(Verb::Post, own("/batches/{id}/pause"), operate, "Pauses a batch", None, None, one.clone());
-    routes.add(paused, post(pause), false);
+    routes.add(paused, post(pause));
     let resumed = route(Verb::Post, own("/batches/{id}/resume"), operate, "Lets a batch go on", None, None, one);
-    routes.add(resumed, post(resume), false);
+    routes.add(resumed, post(resume));
     let run = route(
         Verb::Post,
         own("/batches/{id}/runs"),
@@ -148,7 +147,7 @@ pub(super) fn register(routes: &mut Routes) {
         json_body(start),
         json_reply(202, started),
     );
-    routes.add(run, post(begin), false);
+    routes.add(run, post(begin));
 }
 
 async fn every(State(api): State<Api>, query: Result<Query<BatchQuery>, QueryRejection>) -> Response {

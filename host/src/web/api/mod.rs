@@ -5,7 +5,6 @@
 //! `GET` has it in its query string, a `POST` or `PUT` in its JSON body. Everything of a
 //! tenant lies below `/api/v1/tenants/{tenant}`. Problems are those of RFC 9457.
 
-mod auth;
 mod batches;
 mod bulk;
 mod describe;
@@ -21,22 +20,17 @@ pub use bulk::{BackupRequest, ExportRequest};
 pub use endpoint::{Endpoint, Verb};
 pub use problem::Problem;
 
-use crate::desk::tenants::hash_of;
 use crate::node::Node;
+use crate::web::auth::{self, Gate};
 
 /// What the API works with.
 #[derive(Clone)]
 pub(super) struct Api {
     pub node: Arc<Node>,
-    /// The hash of the node's own token.
-    token: [u8; 32],
+    pub gate: Gate,
 }
 
 impl Api {
-    pub fn new(node: Arc<Node>, token: &str) -> Self {
-        Self { node, token: hash_of(token) }
-    }
-
     /// All routes below `/api`, and `/healthz`.
     pub fn routes(self) -> Router {
         routes::all(self)

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Extension, Json, Router, middleware};
 
-use super::auth::{Asked, Guarded, guard};
+use super::auth::{Asked, Face, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
 use super::{Api, Problem, batches, bulk, tenants};
@@ -32,10 +32,9 @@ impl Routes {
         self.api.node.config.limits.config_bytes
     }
 
-    /// Adds a route. `unshared`: it answers without a token as long as the node is nobody
-    /// else's.
-    pub fn add(&mut self, route: Described, handler: MethodRouter<Api>, unshared: bool) {
-        let guarded = Guarded { api: self.api.clone(), right: route.right, unshared };
+    /// Adds a route.
+    pub fn add(&mut self, route: Described, handler: MethodRouter<Api>) {
+        let guarded = Guarded { gate: self.api.gate.clone(), right: route.right, face: Face::Api };
         let handler = handler.layer(middleware::from_fn_with_state(guarded, guard));
         let router = std::mem::take(&mut self.router);
         self.router = router.route(&route.path, handler);
@@ -91,7 +90,7 @@ impl Register for Routes {
         debug_assert!(R::VERB != Verb::Delete || named);
         let (right, summary) = (R::RIGHT, R::SUMMARY);
         let route = Described { verb: R::VERB, path, right, summary, query, body, reply: json_reply(200, reply) };
-        self.add(route, handler, false);
+        self.add(route, handler);
     }
 }
 

@@ -86,17 +86,17 @@ pub(super) fn register(routes: &mut Routes) {
         reply: (200, "text/plain", None),
         ..route(Verb::Get, "/healthz".to_owned(), Right::Open, "Says that the node serves", String::new())
     };
-    routes.add(text, get(async || "ok\n"), false);
+    routes.add(text, get(async || "ok\n"));
     let summary = "Deletes a tenant with all that it has";
-    routes.add(route(Verb::Delete, own(""), Right::Operator, summary, deleted), delete(remove), false);
-    routes.add(route(Verb::Get, own("/usage"), read, "Shows what is used of the quotas", usage), get(used), false);
+    routes.add(route(Verb::Delete, own(""), Right::Operator, summary, deleted), delete(remove));
+    routes.add(route(Verb::Get, own("/usage"), read, "Shows what is used of the quotas", usage), get(used));
     let listed = Described {
         query: Some(PluginQuery::schema()),
         ..route(Verb::Get, own("/plugins"), read, "Lists the plugins, and whether they may be used", page)
     };
-    routes.add(listed, get(plugins), false);
+    routes.add(listed, get(plugins));
     let inspected = route(Verb::Get, own("/plugins/{id}"), read, "Shows a plugin and what it may do", plugin);
-    routes.add(inspected, get(inspect), false);
+    routes.add(inspected, get(inspect));
 }
 
 async fn remove(State(api): State<Api>, Extension(Asked(tenant)): Extension<Asked>) -> Response {
