@@ -239,6 +239,16 @@ pub struct Limits {
     pub api_request_bytes: usize,
     /// Items that one answer of the API lists at most.
     pub api_page_items: usize,
+    /// Trials of batches that nobody keeps, at once.
+    pub trials_at_once: usize,
+    /// How long one may take, in milliseconds.
+    pub trial_ms: u64,
+    /// The history that one fetches, in milliseconds.
+    pub trial_history_ms: u64,
+    /// Series that are shown of one, those with the highest scores.
+    pub trial_series: usize,
+    /// Points that are shown of each.
+    pub trial_points: usize,
     /// Bytes of a form of a page.
     pub form_bytes: usize,
     /// How long a browser stays signed in, in milliseconds.
@@ -339,6 +349,11 @@ impl Default for Limits {
             runs_at_once: 64,
             api_request_bytes: 64 << 10,
             api_page_items: 1_000,
+            trials_at_once: 2,
+            trial_ms: 60_000,
+            trial_history_ms: 7 * 24 * 3_600_000,
+            trial_series: 20,
+            trial_points: 500,
             form_bytes: 4 << 20,
             session_ms: 7 * 24 * 3_600_000,
             tenant_sessions: 1_000,

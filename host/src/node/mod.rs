@@ -12,6 +12,7 @@ mod registry;
 mod session;
 mod tenant;
 mod tick;
+mod trial;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ pub use registry::TokenHolder;
 pub use session::{NewSession, SessionHolder};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
+pub use trial::Trial;
 pub use usage::UsageView;
 
 use crate::config::{Batch, BatchKey, DEFAULT_TENANT, Job, Node as NodeConfig, Problems, Slot};
@@ -80,6 +82,8 @@ pub struct Node {
     slots: Mutex<BTreeSet<Slot>>,
     /// When the jobs of each tenant are due.
     planned: Mutex<BTreeMap<String, Planned>>,
+    /// Places for trials of batches.
+    trials: tokio::sync::Semaphore,
     /// Woken when a run has ended or the batches have changed.
     changed: tokio::sync::Notify,
 }
@@ -126,6 +130,7 @@ impl Node {
             None => None,
         };
         let node = Self {
+            trials: tokio::sync::Semaphore::new(config.limits.trials_at_once),
             links,
             config,
             catalogue,

@@ -10,7 +10,7 @@ use axum::response::Response;
 /// Scripts, styles, pictures, fetches and forms of the node itself; nothing inline, nothing
 /// from elsewhere, in no frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src \
-                      'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+                      'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// For every answer.
 const ALWAYS: [(HeaderName, &str); 3] = [

@@ -31,21 +31,21 @@ pub(super) fn shown(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// `Set-Cookie` of a session that has begun.
-pub(super) fn set(secret: &str, now: Millis, expires: Millis, encrypted: bool) -> String {
+pub(in crate::web) fn set(secret: &str, now: Millis, expires: Millis, encrypted: bool) -> String {
     let seconds = expires.saturating_sub(now).max(0) / 1_000;
     let common = format!("={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax");
     if encrypted { format!("{SECURE}{common}; Secure") } else { format!("{PLAIN}{common}") }
 }
 
 /// `Set-Cookie` of a session that has ended.
-pub(super) fn clear() -> [String; 2] {
+pub(in crate::web) fn clear() -> [String; 2] {
     let common = "=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax";
     [format!("{PLAIN}{common}"), format!("{SECURE}{common}; Secure")]
 }
 
 /// The CSRF token of a session: a code under its secret, so that nothing more has to be kept
 /// and nobody gets from the one to the other.
-pub(super) fn csrf_of(secret: &str) -> String {
+pub(in crate::web) fn csrf_of(secret: &str) -> String {
     let code = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map(|mut code| {
         code.update(PURPOSE);
         code.finalize().into_bytes()

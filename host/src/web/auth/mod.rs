@@ -13,7 +13,6 @@ mod cookie;
 mod origin;
 mod refusal;
 mod right;
-mod sign_in;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,10 +23,11 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
-use origin::{Maker, is_local, is_navigation, is_safe, maker};
+pub(super) use cookie::{clear, csrf_of, set};
+pub(super) use origin::{Maker, is_encrypted, is_local};
+use origin::{is_navigation, is_safe, maker};
 pub use refusal::Refusal;
 pub use right::Right;
-pub(super) use sign_in::routes;
 
 use super::throttle::{Throttle, address_of};
 use crate::config::DEFAULT_TENANT;
@@ -59,22 +59,16 @@ pub struct Visitor {
     pub tenant: String,
     /// What they may do there; an operator everything.
     pub scope: Scope,
-    /// What forms carry in their field `csrf`, and scripts in `X-CSRF-Token`; empty where there
-    /// is no session.
+    /// Whether they are the operator of the node, who sees every tenant.
+    pub operator: bool,
+    /// Whether they signed in, and can sign out.
+    pub signed_in: bool,
+    /// What forms carry in their field `csrf`, and scripts in `X-CSRF-Token`, so that no other
+    /// site acts in their name; empty where there is no session.
     pub csrf: String,
 }
 
 impl Visitor {
-    /// Whether there is a session that can be ended.
-    pub fn is_signed_in(&self) -> bool {
-        !self.csrf.is_empty()
-    }
-
-    /// Whether it is the operator of the node.
-    pub fn is_operator(&self) -> bool {
-        self.principal == Principal::Operator
-    }
-
     /// Whether they may do what needs a scope.
     pub fn may(&self, needed: Scope) -> bool {
         self.scope >= needed
@@ -139,8 +133,29 @@ impl Gate {
         Self { token: hash_of(token), wrong_tokens, sign_ins, node }
     }
 
+    /// Who has made a request, as far as its browser says it.
+    pub fn maker(&self, headers: &HeaderMap) -> Maker {
+        maker(headers, self.node.config.public_url.as_ref())
+    }
+
+    /// Takes one of the attempts to sign in that an address has.
+    pub fn attempt(&self, request: &Request) -> Result<(), Refusal> {
+        let address = address_of(peer(request.extensions()), request.headers());
+        self.sign_ins.spend(address).map_err(Refusal::TooOften)
+    }
+
+    /// The tenant whose pages somebody is led to who names none; `None`: they have to sign in.
+    pub fn home_of(&self, request: &Request) -> Option<String> {
+        match self.known(request.headers(), peer(request.extensions())).ok()?? {
+            Known::Bearer(Principal::Token(holder)) | Known::Session(Principal::Token(holder), _) => {
+                Some(holder.tenant)
+            }
+            _ => Some(DEFAULT_TENANT.to_owned()),
+        }
+    }
+
     /// Whose a token is.
-    fn holder_of(&self, token: &str) -> Option<SessionHolder> {
+    pub fn holder_of(&self, token: &str) -> Option<SessionHolder> {
         if is_same(&self.token, token) {
             return Some(SessionHolder::Operator);
         }
@@ -162,13 +177,13 @@ impl Gate {
             return Err(Refusal::Unknown);
         }
         if let Some((secret, holder)) = self.session(headers) {
-            return Ok(Some(Known::Session(holder.into(), cookie::csrf_of(secret))));
+            return Ok(Some(Known::Session(holder.into(), csrf_of(secret))));
         }
         Ok(self.is_at_keyboard(headers, peer).then_some(Known::Keyboard))
     }
 
     /// The session that a request shows, by its secret.
-    fn session<'h>(&self, headers: &'h HeaderMap) -> Option<(&'h str, SessionHolder)> {
+    pub fn session<'h>(&self, headers: &'h HeaderMap) -> Option<(&'h str, SessionHolder)> {
         cookie::shown(headers).find_map(|secret| Some((secret, self.node.holder_of_session(secret)?)))
     }
 
@@ -196,7 +211,7 @@ impl Gate {
         let headers = request.headers();
         let known = self.known(headers, peer(request.extensions()))?.ok_or(Refusal::Unknown)?;
         let safe = is_safe(request.method());
-        let made = maker(headers, self.node.config.public_url.as_ref());
+        let made = self.maker(headers);
         let (principal, session) = match known {
             Known::Bearer(principal) => (principal, None),
             // What another page may have a browser fetch is a page to look at, and nothing else.
@@ -222,7 +237,9 @@ impl Gate {
             (Principal::Token(_), _) => return Err(Refusal::Operators),
         };
         let owed = session.clone().filter(|_| !safe);
-        Ok((Visitor { principal, tenant, scope, csrf: session.unwrap_or_default() }, owed))
+        let operator = principal == Principal::Operator;
+        let (signed_in, csrf) = (session.is_some(), session.unwrap_or_default());
+        Ok((Visitor { principal, tenant, scope, operator, signed_in, csrf }, owed))
     }
 }
 
@@ -281,7 +298,7 @@ pub(super) async fn guard(
 
 /// Gives a request back if it shows the CSRF token, in its header or as a field of its form,
 /// which is read for it.
-async fn show_csrf(request: Request, csrf: &str, most: usize) -> Result<Request, Refusal> {
+pub(super) async fn show_csrf(request: Request, csrf: &str, most: usize) -> Result<Request, Refusal> {
     if let Some(shown) = request.headers().get(CSRF_HEADER) {
         let same = shown.to_str().is_ok_and(|shown| cookie::is_csrf(csrf, shown));
         return if same { Ok(request) } else { Err(Refusal::Csrf) };

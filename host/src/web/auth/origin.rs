@@ -15,7 +15,7 @@ const FORWARDED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host"
 
 /// Whether a page of the node itself has made a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Maker {
+pub(in crate::web) enum Maker {
     /// One of the node's own pages, or the person by the address bar.
     Own,
     /// A page of another site.
@@ -57,7 +57,7 @@ pub(super) fn is_navigation(headers: &HeaderMap) -> bool {
 /// Whether a request names this machine: a page of another site that has its name lead here
 /// (DNS rebinding) names itself. What a proxy passes on comes from elsewhere, whatever it
 /// names.
-pub(super) fn is_local(headers: &HeaderMap) -> bool {
+pub(in crate::web) fn is_local(headers: &HeaderMap) -> bool {
     if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
         return false;
     }
@@ -71,7 +71,7 @@ pub(super) fn is_local(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the browser speaks with the node, or with the proxy before it, over TLS.
-pub(super) fn is_encrypted(headers: &HeaderMap) -> bool {
+pub(in crate::web) fn is_encrypted(headers: &HeaderMap) -> bool {
     let forwarded = text(headers, HeaderName::from_static("x-forwarded-proto"));
     let origin = text(headers, ORIGIN);
     forwarded == Some("https") || origin.is_some_and(|origin| origin.starts_with("https://"))

@@ -6,30 +6,31 @@ use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Form, Query, Request, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-use super::origin::{Maker, is_encrypted, is_local, maker};
-use super::{Gate, Principal, Refusal, address_of, cookie, peer, show_csrf};
+use super::frame::{Frame, Part, page};
 use crate::desk::DeskError;
 use crate::node::{NewSession, SessionHolder};
+use crate::web::api::Api;
+use crate::web::auth::{self, Gate, Maker, Principal, Refusal, is_encrypted, is_local, show_csrf};
 
 /// What a form may have, in bytes.
 const FORM_BYTES: usize = 16 << 10;
 
 /// The two routes.
-pub(in crate::web) fn routes(gate: Gate) -> Router {
+pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/sign-in", get(ask).post(sign_in))
         .route("/sign-out", post(sign_out))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
-        .with_state(gate)
 }
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct Page {
+    frame: Frame,
     /// Where to go then.
     next: String,
     /// What was wrong with the last attempt.
@@ -66,12 +67,9 @@ fn own_address(next: &str) -> Option<&str> {
 
 impl Page {
     fn response(self, status: StatusCode) -> Response {
-        match self.render() {
-            Ok(text) => (status, Html(text)).into_response(),
-            Err(_) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be made; this is a fault in anomd").into_response()
-            }
-        }
+        let mut response = page(&self);
+        *response.status_mut() = status;
+        response
     }
 
     fn asking(gate: &Gate, headers: &HeaderMap, next: &str) -> Self {
@@ -80,9 +78,10 @@ impl Page {
                 Principal::Operator => "the operator".to_owned(),
                 Principal::Token(holder) => format!("{} of {}", holder.name, holder.tenant),
             },
-            csrf: cookie::csrf_of(secret),
+            csrf: auth::csrf_of(secret),
         });
         Self {
+            frame: Frame::bare(Part::Other, "Sign in"),
             next: own_address(next).unwrap_or("/").to_owned(),
             refused: None,
             known,
@@ -91,23 +90,22 @@ impl Page {
     }
 }
 
-async fn ask(State(gate): State<Gate>, headers: HeaderMap, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+async fn ask(State(api): State<Api>, headers: HeaderMap, asked: Result<Query<Asked>, QueryRejection>) -> Response {
     let next = asked.map(|Query(asked)| asked.next).unwrap_or_default();
-    Page::asking(&gate, &headers, &next).response(StatusCode::OK)
+    Page::asking(&api.gate, &headers, &next).response(StatusCode::OK)
 }
 
-async fn sign_in(State(gate): State<Gate>, request: Request) -> Response {
-    let (headers, peer) = (request.headers().clone(), peer(request.extensions()));
+async fn sign_in(State(api): State<Api>, request: Request) -> Response {
+    let (gate, headers) = (&api.gate, request.headers().clone());
     let refused = |status, text: String, next: &str| {
-        let page = Page::asking(&gate, &headers, next);
+        let page = Page::asking(gate, &headers, next);
         Page { refused: Some(text), ..page }.response(status)
     };
     // Else a page of another site could sign a browser in, with a token of its own choice.
-    if maker(&headers, gate.node.config.public_url.as_ref()) == Maker::Other {
+    if gate.maker(&headers) == Maker::Other {
         return refused(StatusCode::FORBIDDEN, Refusal::Foreign.detail(), "");
     }
-    if let Err(wait) = gate.sign_ins.spend(address_of(peer, &headers)) {
-        let refusal = Refusal::TooOften(wait);
+    if let Err(refusal) = gate.attempt(&request) {
         let mut response = refused(refusal.status(), refusal.detail(), "");
         refusal.tell(&mut response);
         return response;
@@ -125,7 +123,7 @@ async fn sign_in(State(gate): State<Gate>, request: Request) -> Response {
         SessionHolder::Operator => "/".to_owned(),
         SessionHolder::Token(holder) => format!("/t/{}", holder.tenant),
     };
-    let (node, old) = (gate.node.clone(), gate.session(&headers).map(|(secret, _)| secret.to_owned()));
+    let (node, old) = (api.node.clone(), gate.session(&headers).map(|(secret, _)| secret.to_owned()));
     let begun = tokio::task::spawn_blocking(move || {
         if let Some(old) = old {
             node.end_session(&old)?;
@@ -135,32 +133,33 @@ async fn sign_in(State(gate): State<Gate>, request: Request) -> Response {
     match begun.await.unwrap_or_else(|_| Err(DeskError::Conflict("The attempt was cut off. Try again.".to_owned()))) {
         Ok(NewSession { secret, expires }) => {
             let to = own_address(&next).filter(|next| *next != "/").unwrap_or(&home);
-            let cookie = cookie::set(&secret, gate.node.clock.now(), expires, is_encrypted(&headers));
+            let cookie = auth::set(&secret, api.node.clock.now(), expires, is_encrypted(&headers));
             see(to, &[cookie])
         }
         Err(error) => refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), &next),
     }
 }
 
-async fn sign_out(State(gate): State<Gate>, request: Request) -> Response {
+async fn sign_out(State(api): State<Api>, request: Request) -> Response {
+    let gate = &api.gate;
     let headers = request.headers().clone();
     if let Some((secret, _)) = gate.session(&headers) {
-        let own = maker(&headers, gate.node.config.public_url.as_ref()) == Maker::Own;
+        let own = gate.maker(&headers) == Maker::Own;
         let shown = match own {
-            true => show_csrf(request, &cookie::csrf_of(secret), FORM_BYTES).await.map(drop),
+            true => show_csrf(request, &auth::csrf_of(secret), FORM_BYTES).await.map(drop),
             false => Err(Refusal::Foreign),
         };
         if let Err(refusal) = shown {
-            let page = Page::asking(&gate, &headers, "/");
+            let page = Page::asking(gate, &headers, "/");
             return Page { refused: Some(refusal.detail()), ..page }.response(refusal.status());
         }
-        let (node, secret) = (gate.node.clone(), secret.to_owned());
+        let (node, secret) = (api.node.clone(), secret.to_owned());
         let ended = tokio::task::spawn_blocking(move || node.end_session(&secret)).await;
         if let Ok(Err(error)) = ended {
             tracing::warn!("a session that was ended is still kept: {error}");
         }
     }
-    see("/sign-in", &cookie::clear())
+    see("/sign-in", &auth::clear())
 }
 
 /// Leads to another page of the node.
