@@ -16,7 +16,6 @@ mod alertmanager;
 mod anomd;
 pub mod anomstack;
 mod api;
-mod browser;
 mod exporter;
 mod model;
 mod prometheus;
@@ -27,12 +26,12 @@ mod server;
 mod smtp;
 mod source;
 mod tool;
+mod visitor;
 mod wait;
 
 pub use alertmanager::Alertmanager;
 pub use anomd::{Anomd, Output};
 pub use api::{Api, Reply};
-pub use browser::{Answer, Browser};
 pub use exporter::Exporter;
 pub use model::Model;
 pub use prometheus::{LOGIN, NodeExporter, Point, Prometheus, Starting};
@@ -43,6 +42,7 @@ pub use server::{Server, free_port};
 pub use smtp::{Mail, SMTP_LOGIN, Smtp};
 pub use source::{EVERYTHING, Sample, Source, load};
 pub use tool::{program, skipped, tools};
+pub use visitor::{Answer, Visitor};
 pub use wait::until;
 
 /// Milliseconds since the Unix epoch.

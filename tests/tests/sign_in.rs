@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use anomd_tests::{Anomd, Api, Browser, Server, until};
+use anomd_tests::{Anomd, Api, Server, Visitor, until};
 use serde_json::{Value, json};
 
 /// A token of a tenant.
@@ -22,7 +22,7 @@ fn shared(config: &str) -> (Anomd, Server, String) {
 }
 
 /// The CSRF token of the session that a browser has.
-fn csrf(browser: &mut Browser) -> String {
+fn csrf(browser: &mut Visitor) -> String {
     browser.get("/sign-in").csrf().unwrap()
 }
 
@@ -35,7 +35,7 @@ const SILENCES: &str = "/api/v1/tenants/shop/silences";
 #[test]
 fn a_token_becomes_a_session_that_scripts_cannot_read_and_the_store_does_not_have() {
     let (anomd, server, url) = shared("");
-    let mut browser = Browser::new(&url);
+    let mut browser = Visitor::new(&url);
     assert_eq!(browser.get(SILENCES).status, 401);
     let refused = browser.sign_in("anomd_0011223344556677_not-a-token");
     assert_eq!((refused.status, refused.set_cookies.len()), (401, 0), "{refused:?}");
@@ -58,7 +58,7 @@ fn a_token_becomes_a_session_that_scripts_cannot_read_and_the_store_does_not_hav
     let kept = std::fs::read(anomd.home().join("kept")).unwrap();
     assert!(!kept.windows(secret.len()).any(|window| window == secret.as_bytes()), "the session lies in the store");
     let (_server, url) = anomd.serve();
-    let mut again = Browser::new(&url);
+    let mut again = Visitor::new(&url);
     let cookie = format!("anomd-session={secret}");
     assert_eq!(again.send("GET", SILENCES, &[("cookie", &cookie)], None).status, 200);
     // Through a proxy with TLS the cookie is for TLS alone.
@@ -73,7 +73,7 @@ fn a_token_becomes_a_session_that_scripts_cannot_read_and_the_store_does_not_hav
 #[test]
 fn what_another_site_has_a_browser_send_changes_nothing() {
     let (anomd, _server, url) = shared("");
-    let (operate, mut browser) = (token(&anomd, "shop", "operate"), Browser::new(&url));
+    let (operate, mut browser) = (token(&anomd, "shop", "operate"), Visitor::new(&url));
     let login = browser.submit_from("https://evil.example.com", "/sign-in", &[("token", &operate)]);
     assert_eq!((login.status, login.set_cookies.len()), (403, 0), "{login:?}");
     browser.sign_in(&operate);
@@ -114,7 +114,7 @@ fn what_another_site_has_a_browser_send_changes_nothing() {
 fn a_session_ends_when_it_is_ended_with_its_token_and_in_time() {
     let (anomd, _server, url) = shared("");
     let shop = token(&anomd, "shop", "read");
-    let (mut one, mut other) = (Browser::new(&url), Browser::new(&url));
+    let (mut one, mut other) = (Visitor::new(&url), Visitor::new(&url));
     one.sign_in(&shop);
     other.sign_in(&shop);
     let copied = one.cookies()["anomd-session"].clone();
@@ -133,7 +133,7 @@ fn a_session_ends_when_it_is_ended_with_its_token_and_in_time() {
     assert_eq!(other.get(SILENCES).status, 401, "the token is revoked");
 
     let (anomd, _server, url) = shared("  session_ms: 1000\n");
-    let mut browser = Browser::new(&url);
+    let mut browser = Visitor::new(&url);
     assert_eq!(browser.sign_in(&token(&anomd, "shop", "read")).status, 303);
     until("its time is over", || (browser.get(SILENCES).status == 401).then_some(()));
 }
@@ -142,7 +142,7 @@ fn a_session_ends_when_it_is_ended_with_its_token_and_in_time() {
 fn a_session_may_what_its_token_may_and_sees_no_other_tenant() {
     let (anomd, _server, url) = shared("");
     let signed_in = |tenant: &str, scope: &str| {
-        let mut browser = Browser::new(&url);
+        let mut browser = Visitor::new(&url);
         assert_eq!(browser.sign_in(&token(&anomd, tenant, scope)).status, 303);
         let csrf = csrf(&mut browser);
         (browser, csrf)
@@ -161,7 +161,7 @@ fn a_session_may_what_its_token_may_and_sees_no_other_tenant() {
 
     let presence = std::fs::read_to_string(anomd.home().join("data/node.json")).unwrap();
     let presence: Value = serde_json::from_str(&presence).unwrap();
-    let mut browser = Browser::new(&url);
+    let mut browser = Visitor::new(&url);
     assert_eq!(browser.sign_in(presence["token"].as_str().unwrap()).header("location"), "/");
     assert_eq!(browser.get("/api/v1/tenants").status, 200, "who has the node's own token is its operator");
     assert_eq!(browser.get("/api/v1/tenants/nobody/silences").status, 404);
@@ -171,7 +171,7 @@ fn a_session_may_what_its_token_may_and_sees_no_other_tenant() {
 fn who_tries_too_often_waits_and_is_told_how_long() {
     let (anomd, _server, url) = shared("  sign_ins_per_minute: 3\n  wrong_tokens_per_minute: 5\n");
     let shop = token(&anomd, "shop", "read");
-    let mut browser = Browser::new(&url);
+    let mut browser = Visitor::new(&url);
     for _ in 0..3 {
         assert_eq!(browser.sign_in("wrong").status, 401);
     }
@@ -195,7 +195,7 @@ fn at_ones_own_machine_it_works_without_and_other_sites_cannot_use_that() {
     let anomd = Anomd::new();
     let (_server, url) = anomd.serve();
     let path = SILENCES.replace("shop", "default");
-    let mut browser = Browser::new(&url);
+    let mut browser = Visitor::new(&url);
     assert_eq!(browser.get(&path).status, 200);
     let body = silence().to_string();
     let json = ("content-type", "application/json");
@@ -222,7 +222,7 @@ fn at_ones_own_machine_it_works_without_and_other_sites_cannot_use_that() {
 #[test]
 fn every_page_forbids_what_it_does_not_need() {
     let (_anomd, _server, url) = shared("");
-    let page = Browser::new(&url).get("/sign-in");
+    let page = Visitor::new(&url).get("/sign-in");
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy");
     for rule in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {

@@ -9,7 +9,7 @@ use crate::runtime::{block, client};
 
 /// A browser on a page of a node.
 #[derive(Debug)]
-pub struct Browser {
+pub struct Visitor {
     url: String,
     cookies: BTreeMap<String, String>,
 }
@@ -45,7 +45,7 @@ impl Answer {
     }
 }
 
-impl Browser {
+impl Visitor {
     /// A new one, without cookies, for the node at an address.
     pub fn new(url: &str) -> Self {
         Self { url: url.to_owned(), cookies: BTreeMap::new() }
