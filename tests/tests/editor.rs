@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use anomd_tests::{Anomd, Answer, Api, HOUR, MINUTE, Server, Source, Visitor, load, this_hour};
+use anomd_tests::{Anomd, Answer, Api, HOUR, MINUTE, Server, Source, Visitor, journey, load, or_skip, this_hour};
 use serde_json::{Value, json};
 
 /// A source whose load jumps up for ten minutes, half an hour to an hour and a half ago.
@@ -192,4 +192,10 @@ fn the_operator_makes_tenants_and_deletes_them_with_their_name() {
     assert_eq!(browser.get("/t/shop/settings").status, 200);
     assert_eq!(browser.submit("/tenants/shop/delete", &[("csrf", &csrf), ("confirm", "shop")]).status, 303);
     assert_eq!(browser.get("/t/shop/settings").status, 404);
+}
+
+#[test]
+fn a_person_writes_a_batch_with_an_error_and_mends_it() {
+    let (source, (_anomd, _server, _, url)) = (source(), node());
+    or_skip!(journey("editor", &url, &[("ANOMD_SOURCE", &source.url())]));
 }

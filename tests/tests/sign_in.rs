@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use anomd_tests::{Anomd, Api, Server, Visitor, until};
+use anomd_tests::{Anomd, Api, Server, Visitor, journey, or_skip, until};
 use serde_json::{Value, json};
 
 /// A token of a tenant.
@@ -237,4 +237,11 @@ fn every_page_forbids_what_it_does_not_need() {
     for inline in ["<script", "style=", "onclick"] {
         assert!(!page.text.contains(inline), "{inline}");
     }
+}
+
+#[test]
+fn a_person_signs_in_makes_a_token_revokes_it_and_signs_out() {
+    let (anomd, _server, url) = shared("");
+    let token = token(&anomd, "shop", "admin");
+    or_skip!(journey("sign_in", &url, &[("ANOMD_TOKEN", &token)]));
 }
