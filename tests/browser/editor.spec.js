@@ -4,7 +4,7 @@ const batch = (step) => `metric_batch: orders
 ingest_fn: prometheus
 ${step}: 60s
 ingest_delay: 0s
-ingest_history: 6h
+ingest_history: 3d
 ingest_params:
   url: ${process.env.ANOMD_SOURCE}
   queries: [load]

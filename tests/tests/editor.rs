@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use anomd_tests::{Anomd, Answer, Api, HOUR, MINUTE, Server, Source, Visitor, journey, load, or_skip, this_hour};
+use anomd_tests::{
+    Anomd, Answer, Api, HOUR, MINUTE, Server, Source, Visitor, journey, load, or_skip, this_hour, until,
+};
 use serde_json::{Value, json};
 
 /// A source whose load jumps up for ten minutes, half an hour to an hour and a half ago.
 fn source() -> Source {
-    let begin = this_hour() - 12 * HOUR;
+    let begin = this_hour() - 96 * HOUR;
     let jump = this_hour() - 30 * MINUTE;
     Source::start(move |time| {
         let high = (jump..jump + 10 * MINUTE).contains(&time);
@@ -17,7 +19,7 @@ fn source() -> Source {
 
 fn text(name: &str, url: &str) -> String {
     format!(
-        "metric_batch: {name}\ningest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 6h\n\
+        "metric_batch: {name}\ningest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 3d\n\
          ingest_params: {{url: '{url}', queries: [load]}}\n"
     )
 }
@@ -61,14 +63,14 @@ fn a_batch_is_written_with_an_error_mended_tried_saved_paused_and_deleted() {
 
     let saved = browser.submit("/t/default/new", &[("text", &sound)]);
     let shown = follow(&mut browser, &saved);
-    assert!(shown.text.contains("Saved.") && shown.text.contains("ingest_history: 6h"), "{shown:?}");
+    assert!(shown.text.contains("Saved.") && shown.text.contains("ingest_history: 3d"), "{shown:?}");
     assert_eq!(api.get(kept).json["text"], Value::from(sound.clone()));
     let twin = browser.submit("/t/default/new", &[("text", &sound)]);
     assert!(twin.status == 409 && twin.text.contains("there is a batch orders already"), "{twin:?}");
     let edit = "/t/default/batches/orders/edit";
     let renamed = browser.submit(edit, &[("text", &sound.replace("orders", "sales"))]);
     assert_eq!(renamed.status, 422, "{renamed:?}");
-    let changed = browser.submit(edit, &[("text", &sound.replace("6h", "3h"))]);
+    let changed = browser.submit(edit, &[("text", &sound.replace("3d", "3h"))]);
     assert!(follow(&mut browser, &changed).text.contains("ingest_history: 3h"));
 
     let paused = browser.submit(&format!("{edit}/pause"), &[]);
@@ -76,7 +78,11 @@ fn a_batch_is_written_with_an_error_mended_tried_saved_paused_and_deleted() {
     assert_eq!(api.get(kept).json["paused"], true);
     let slip = browser.submit(&format!("{edit}/delete"), &[("confirm", "sales")]);
     assert!(slip.status == 422 && slip.text.contains("nothing was deleted"), "{slip:?}");
-    let deleted = browser.submit(&format!("{edit}/delete"), &[("confirm", "orders")]);
+    // A run of it may be under way.
+    let deleted = until("it is deleted", || {
+        let deleted = browser.submit(&format!("{edit}/delete"), &[("confirm", "orders")]);
+        (deleted.status != 409).then_some(deleted)
+    });
     assert_eq!(deleted.header("location"), "/t/default", "{deleted:?}");
     assert_eq!(api.get(kept).status, 404);
 }
