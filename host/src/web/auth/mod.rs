@@ -73,14 +73,6 @@ impl Visitor {
     pub fn may(&self, needed: Scope) -> bool {
         self.scope >= needed
     }
-
-    /// What people call who asks.
-    pub fn name(&self) -> &str {
-        match &self.principal {
-            Principal::Operator => "operator",
-            Principal::Token(holder) => &holder.name,
-        }
-    }
 }
 
 /// The tenant that a request is about, in the request's extensions.

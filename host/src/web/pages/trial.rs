@@ -94,7 +94,8 @@ impl Tried {
 
 impl From<RunView> for RunRow {
     fn from(run: RunView) -> Self {
-        let counts = run.counts.iter().filter(|(name, _)| !matches!(name.as_str(), "from" | "to"));
+        let said = |name: &str, count: u64| count > 0 && !matches!(name, "from" | "to");
+        let counts = run.counts.iter().filter(|(name, count)| said(name, **count));
         Self {
             badge: match run.state.as_str() {
                 "done" => "good",
@@ -164,7 +165,7 @@ fn words(series: &TrialSeries, low: f64, high: f64, alerts: usize) -> String {
     if let Some(score) = newest(|point| point.score) {
         let _ = write!(words, ", newest score {score:.2}");
     }
-    let _ = write!(words, ", {alerts} alerts");
+    let _ = write!(words, ", {alerts} {}", if alerts == 1 { "alert" } else { "alerts" });
     words
 }
 
