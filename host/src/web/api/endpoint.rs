@@ -14,6 +14,7 @@ use crate::desk::{
     ModelQuery, PointQuery, Query, RunQuery, SeriesQuery, SilenceAdd, SilenceExpire, SilenceQuery, Snooze,
     Unacknowledge, WhatIfQuery, Why,
 };
+pub use crate::web::auth::Right;
 
 /// How a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +27,6 @@ pub enum Verb {
     Put,
     /// In the path of a `DELETE`.
     Delete,
-}
-
-/// Who may send a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// Anybody.
-    Open,
-    /// Who has a token of the tenant with this scope.
-    Tenant(Scope),
-    /// The operator of the node.
-    Operator,
 }
 
 const READ: Right = Right::Tenant(Scope::Read);
