@@ -6,7 +6,7 @@ mod page;
 use std::sync::Arc;
 
 use api::Api;
-pub use api::{BackupRequest, Endpoint, ExportRequest, Problem, Verb};
+pub use api::{BackupRequest, Endpoint, ExportRequest, PluginFetch, PluginRemoved, PluginUpload, Problem, Verb};
 use tokio::net::TcpListener;
 
 use crate::node::Node;

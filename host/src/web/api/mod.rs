@@ -10,6 +10,7 @@ mod batches;
 mod bulk;
 mod describe;
 mod endpoint;
+mod plugins;
 mod problem;
 mod routes;
 mod tenants;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use axum::Router;
 pub use bulk::{BackupRequest, ExportRequest};
 pub use endpoint::{Endpoint, Verb};
+pub use plugins::{PluginFetch, PluginRemoved, PluginUpload};
 pub use problem::Problem;
 
 use crate::desk::tenants::hash_of;
