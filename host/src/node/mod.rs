@@ -23,7 +23,7 @@ pub use artefacts::{Installation, Intent, PluginOffer, PluginRefusal};
 pub use bind::{bind, check, check_receivers};
 pub use ending::remove_folders;
 pub use hosted::{BatchText, Untaken};
-pub use plugin_view::{PluginView, QuarantineView, WantedOrigin, WantedSecret};
+pub use plugin_view::{CostView, PluginView, QuarantineView, WantedOrigin, WantedSecret};
 pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
 use tenant::Planned;

@@ -1,5 +1,7 @@
 //! A plugin as a tenant sees it: what it is, what it may do of what it wants, and how it fares.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,6 +46,8 @@ pub struct PluginView {
     pub secrets: Vec<WantedSecret>,
     /// The batches that use it, and `alerting` for the tenant's routes.
     pub users: Vec<String>,
+    /// What the tenant's calls of it have cost since the node began.
+    pub cost: CostView,
     /// Its quarantine, where it is in one.
     pub quarantine: Option<QuarantineView>,
     /// Where it was installed from; so with the following.
@@ -85,6 +89,42 @@ pub struct WantedSecret {
     pub set: bool,
     /// Where that may be sent to.
     pub origins: Vec<String>,
+}
+
+/// What calls of a plugin have cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CostView {
+    /// Calls that ended, however they ended.
+    pub calls: u64,
+    /// CPU of all of them, in milliseconds.
+    pub cpu_ms: u64,
+    /// The most memory that an instance had, in bytes.
+    pub memory_bytes: u64,
+    /// Calls that gave nothing, by who has to act: `plugin`, `limit`, `remote`, `operator`, `host`.
+    pub faults: BTreeMap<String, u64>,
+}
+
+impl CostView {
+    /// Its CPU, for people.
+    pub fn cpu(&self) -> String {
+        match self.cpu_ms {
+            ms if ms < 10_000 => format!("{ms} ms"),
+            ms => format!("{} s", ms / 1_000),
+        }
+    }
+
+    /// Its memory, for people.
+    pub fn memory(&self) -> String {
+        match self.memory_bytes {
+            bytes if bytes < 1 << 20 => format!("{} KiB", bytes >> 10),
+            bytes => format!("{} MiB", bytes >> 20),
+        }
+    }
+
+    /// All faults.
+    pub fn faulty(&self) -> u64 {
+        self.faults.values().sum()
+    }
 }
 
 /// A quarantine.
@@ -208,6 +248,7 @@ fn profiled(config: &NodeConfig, tenant: &str, name: &str, came: Came, profile: 
         approved,
         secrets: profile.secrets.iter().map(secret).collect(),
         users: Vec::new(),
+        cost: CostView::default(),
         quarantine: None,
         source: None,
         installed: None,

@@ -5,6 +5,7 @@
 
 mod frame;
 mod overview;
+mod plugins;
 
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -47,6 +48,7 @@ impl Pages {
 pub(super) fn routes(api: Api) -> Router {
     let mut pages = Pages { api: api.clone(), router: Router::new() };
     overview::register(&mut pages);
+    plugins::register(&mut pages);
     pages
         .router
         .route("/", get(async || Redirect::to(&format!("/t/{DEFAULT_TENANT}"))))
