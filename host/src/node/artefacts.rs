@@ -217,7 +217,7 @@ impl Node {
                 source: source.chars().filter(|c| !c.is_control()).take(SOURCE_BYTES).collect(),
                 digest: found,
                 generation: 1,
-                installed: instant::text(self.clock.now()),
+                installed: instant::text(self.clock.now().div_euclid(1_000) * 1_000),
                 past: Vec::new(),
             }
             .after(earlier.as_ref()),

@@ -50,7 +50,7 @@ struct PluginsTemplate {
 
 /// Something that a plugin can do, by an import.
 struct Ability {
-    import: String,
+    interface: String,
     words: &'static str,
 }
 
@@ -165,8 +165,9 @@ fn came(came: Came) -> &'static str {
 }
 
 fn ability(import: String) -> Option<Ability> {
-    let interface = import.split_once('/')?.1.split('@').next()?;
-    let words = match interface {
+    let ours = import.strip_prefix("anomd:plugin/").map(|rest| rest.split('@').next().unwrap_or(rest).to_owned());
+    let interface = ours.unwrap_or(import);
+    let words = match interface.as_str() {
         "log" => "write lines into the log of its run",
         "clock" => "see the time of its run",
         "random" => "draw numbers that the host has seeded",
@@ -177,7 +178,7 @@ fn ability(import: String) -> Option<Ability> {
         "types" => return None,
         _ => "",
     };
-    Some(Ability { import, words })
+    Some(Ability { interface, words })
 }
 
 fn shown(visitor: &Visitor, error: impl Into<Problem>) -> ProblemPage {
