@@ -112,15 +112,17 @@ mod tests {
             secrets: texts(&["password"]),
             ..old.clone()
         };
-        insta::assert_snapshot!(Difference::between(&old, &new).to_string(), @r"
-        version: 1.0.0 → 1.1.0
-        contract: 0.1.0 → 0.1.1
-        - import anomd:plugin/log@0.1.0
-        + import anomd:plugin/kv@0.1.0
-        + origin https://elsewhere.example
-        - secret token
-        + secret password
-        ");
+        let told = Difference::between(&old, &new).to_string();
+        let lines = [
+            "  version: 1.0.0 → 1.1.0",
+            "  contract: 0.1.0 → 0.1.1",
+            "  - import anomd:plugin/log@0.1.0",
+            "  + import anomd:plugin/kv@0.1.0",
+            "  + origin https://elsewhere.example",
+            "  - secret token",
+            "  + secret password",
+        ];
+        assert_eq!(told.lines().collect::<Vec<_>>(), lines);
         assert!(Difference::between(&old, &old).to_string().contains("only its code differs"));
     }
 }
