@@ -151,7 +151,7 @@ impl Reload {
     async fn look(&mut self) {
         let found = config::fingerprint(&self.folder);
         let generation = self.node.generation();
-        let reshaped = matches!(self.whose, Whose::Tenant(_)) && generation != self.generation;
+        let reshaped = generation != self.generation;
         if found == self.seen && (!reshaped || found.is_empty()) {
             return;
         }

@@ -57,7 +57,7 @@ pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes, named_origins, parse_origin
 pub use key::{BatchKey, Job, Slot};
 pub use metric_set::{MetricSet, MetricSetFault};
 pub use metric_tags::MetricTags;
-pub use name::name as checked_name;
+pub use name::{component as component_name, name as checked_name};
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 pub use node_file::{NODE_FILE, load_node};
 pub use policy::{

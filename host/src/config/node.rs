@@ -94,6 +94,8 @@ pub struct Tenant {
     pub secrets: BTreeMap<String, (Secret, Vec<String>)>,
     /// `grants`: by plugin name.
     pub grants: BTreeMap<String, Grants>,
+    /// Origins that somebody approved of, by plugin name.
+    pub approved: BTreeMap<String, Vec<String>>,
     /// `policy`: what it may grant itself; the tenant `default` needs none.
     pub policy: TenantPolicy,
     /// `quotas`, as they are written.
@@ -264,6 +266,14 @@ pub struct Limits {
     pub wrong_tokens_per_minute: u32,
     /// Addresses whose attempts are counted apart.
     pub throttled_addresses: usize,
+    /// Plugins that a tenant may have installed.
+    pub tenant_plugins: usize,
+    /// Faults of a plugin's own in a row after which it is not called for a while.
+    pub quarantine_faults: u32,
+    /// How long that is the first time, in milliseconds; doubled each time that it fails again.
+    pub quarantine_first_ms: u64,
+    /// The longest that it is, in milliseconds.
+    pub quarantine_longest_ms: u64,
     /// Tokens that a tenant may have.
     pub tenant_tokens: usize,
     /// Variables, and secrets, that a tenant may have.
@@ -363,6 +373,10 @@ impl Default for Limits {
             sign_ins_per_minute: 10,
             wrong_tokens_per_minute: 300,
             throttled_addresses: 10_000,
+            tenant_plugins: 50,
+            quarantine_faults: 5,
+            quarantine_first_ms: 60_000,
+            quarantine_longest_ms: 3_600_000,
             tenant_tokens: 100,
             tenant_variables: 200,
             tenant_measure_ms: 600_000,

@@ -4,9 +4,11 @@
 //! run at a time: what comes while it runs waits for the next tick. What its alerts lead to
 //! is the tenant's. Tenants share the node by what they use of it, see [`crate::schedule::fair`].
 
+mod artefacts;
 mod bind;
 mod ending;
 mod hosted;
+mod plugin_view;
 mod presence;
 mod registry;
 mod session;
@@ -19,9 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+pub use artefacts::{Installation, Intent, PluginOffer, PluginRefusal};
 pub use bind::{bind, check, check_receivers};
 pub use ending::remove_folders;
 pub use hosted::{BatchText, Untaken};
+pub use plugin_view::{CostView, PluginView, QuarantineView, WantedOrigin, WantedSecret};
 pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
 pub use session::{NewSession, SessionHolder};
@@ -52,7 +56,9 @@ pub struct Node {
     /// What is wrong with the receivers of the tenants' routes; the others work.
     pub problems: Problems,
     batches: RwLock<BTreeMap<BatchKey, Arc<BoundBatch>>>,
-    receivers: tenant::Receivers,
+    receivers: RwLock<tenant::Receivers>,
+    /// Held while a plugin is installed, upgraded or removed.
+    installing: tokio::sync::Mutex<()>,
     /// Makes the links of messages, where they can be reached.
     links: Option<Links>,
     busy: Mutex<BTreeSet<BatchKey>>,
@@ -120,6 +126,8 @@ impl Node {
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, Vec<Fault>), Fault> {
         let (catalogue, faults) = load_plugins(&config).await?;
+        let time = clock.clone();
+        catalogue.runtime().keep_time(move || time.now());
         let (receivers, problems) = bind::receivers(&config, &catalogue, Arc::new(store.clone())).await;
         let links = match &config.public_url {
             Some(url) => {
@@ -138,7 +146,8 @@ impl Node {
             clock,
             problems,
             batches: RwLock::default(),
-            receivers,
+            receivers: RwLock::new(receivers),
+            installing: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
             registry: registry::Shared::default(),
             sessions: session::Sessions::default(),
@@ -155,6 +164,9 @@ impl Node {
             planned: Mutex::default(),
             changed: tokio::sync::Notify::new(),
         };
+        for (tenant, folder) in artefacts::folders(&node.config.data) {
+            node.catalogue.sweep(&tenant, &folder);
+        }
         let read = node.registry.write().unwrap_or_else(PoisonError::into_inner).read(&node);
         read.map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
         node.read_sessions().map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
@@ -284,5 +296,9 @@ impl Node {
 /// The plugins of a node, without a store: enough to check a configuration.
 pub async fn load_plugins(config: &NodeConfig) -> Result<(Catalogue, Vec<Fault>), Fault> {
     let runtime = Runtime::new(&config.limits, &config.data.join("cache"))?;
-    Ok(Catalogue::load(&runtime, config.plugins.as_deref()).await)
+    let (catalogue, mut faults) = Catalogue::load(&runtime, config.plugins.as_deref()).await;
+    for (tenant, folder) in artefacts::folders(&config.data) {
+        faults.extend(catalogue.load_installed(&tenant, &folder).await);
+    }
+    Ok((catalogue, faults))
 }

@@ -52,7 +52,7 @@ impl Registry {
         for name in records.keys().chain(self.records.keys()) {
             let shape = |records: &BTreeMap<String, TenantRecord>| {
                 let record = records.get(name)?;
-                Some((record.policy.clone(), record.variables.clone(), record.secrets.clone()))
+                Some((record.policy.clone(), record.variables.clone(), record.secrets.clone(), record.approved.clone()))
             };
             if shape(&records) != shape(&self.records) {
                 changed.insert(name.clone());

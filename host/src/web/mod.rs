@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use api::Api;
-pub use api::{BackupRequest, Endpoint, ExportRequest, Problem, Verb};
+pub use api::{BackupRequest, Endpoint, ExportRequest, PluginFetch, PluginRemoved, PluginUpload, Problem, Verb};
 use axum::middleware::map_response;
 use tokio::net::TcpListener;
 

@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::ToSchema;
 
 use crate::desk::tenants::{
-    PolicySet, QuotaSet, Scope, SecretDelete, SecretQuery, SecretSet, TenantCreate, TenantQuery, TenantShow,
+    GrantSet, PolicySet, QuotaSet, Scope, SecretDelete, SecretQuery, SecretSet, TenantCreate, TenantQuery, TenantShow,
     TokenCreate, TokenQuery, TokenRevoke, VariableDelete, VariableQuery, VariableSet,
 };
 use crate::desk::{
@@ -116,6 +116,7 @@ endpoints! {
     SecretQuery: Get "/secrets", ADMIN, "Lists the slots of secrets, without values";
     SecretSet: Put "/secrets/{id}", ADMIN, "Sets a secret", id; true;
     SecretDelete: Delete "/secrets/{id}", ADMIN, "Takes a secret away", id; true;
+    GrantSet: Put "/plugins/{id}/grants", ADMIN, "Approves of origins that a plugin wants to reach", id; true;
     SeriesQuery: Get "/batches/{id}/series", READ, "Lists the series of a batch, the oddest first if asked", id;
     PointQuery: Get "/batches/{id}/points", READ, "Lists the points of a series, with what was expected", id;
     ChartsQuery: Get "/batches/{id}/charts", READ, "Lists small charts of the series of a batch", id;

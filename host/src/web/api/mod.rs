@@ -9,6 +9,7 @@ mod batches;
 mod bulk;
 mod describe;
 mod endpoint;
+mod plugins;
 mod problem;
 mod routes;
 mod tenants;
@@ -21,6 +22,7 @@ pub(super) use batches::BatchView;
 pub use bulk::{BackupRequest, ExportRequest};
 pub use endpoint::{Endpoint, Verb};
 pub(super) use problem::BatchProblem;
+pub use plugins::{PluginFetch, PluginRemoved, PluginUpload};
 pub use problem::Problem;
 pub(super) use trial::{TrialSeries, TrialView};
 

@@ -12,7 +12,7 @@ use axum::{Extension, Json, Router, middleware};
 use super::auth::{Asked, Face, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
-use super::{Api, Problem, batches, bulk, tenants, trial};
+use super::{Api, Problem, batches, bulk, plugins, tenants, trial};
 
 /// Routes and their description.
 pub(super) struct Routes {
@@ -29,6 +29,11 @@ impl Routes {
     /// Bytes that the text of a batch may have.
     pub fn config_bytes(&self) -> usize {
         self.api.node.config.limits.config_bytes
+    }
+
+    /// Bytes that a component may have.
+    pub fn component_bytes(&self) -> usize {
+        self.api.node.config.limits.component_bytes
     }
 
     /// Adds a route.
@@ -161,6 +166,7 @@ pub(super) fn all(api: Api) -> Router {
     let mut routes = Routes::new(api);
     super::endpoint::each(&mut routes);
     tenants::register(&mut routes);
+    plugins::register(&mut routes);
     batches::register(&mut routes);
     bulk::register(&mut routes);
     trial::register(&mut routes);

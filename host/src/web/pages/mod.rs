@@ -8,6 +8,7 @@ mod drawing;
 mod editor;
 mod frame;
 mod overview;
+mod plugins;
 mod range;
 mod series;
 mod settings;
@@ -68,6 +69,7 @@ pub(super) fn routes(api: Api) -> Router {
     editor::register(&mut pages);
     settings::register(&mut pages);
     tenants::register(&mut pages);
+    plugins::register(&mut pages);
     pages
         .router
         .merge(sign_in::routes())
