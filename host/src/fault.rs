@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::Millis;
+
 /// Who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -119,6 +121,9 @@ pub struct Fault {
     pub log_tail: Vec<String>,
     /// What the plugin itself answered, if it did.
     pub answer: Option<PluginError>,
+    /// From when on there are calls again, where there was none: the plugin is in quarantine.
+    #[serde(default)]
+    pub until: Option<Millis>,
 }
 
 impl Fault {

@@ -8,3 +8,10 @@ fn a_node_without_a_batch_says_what_to_do_next() {
     let (_server, url) = anomd.serve();
     or_skip!(journey("overview", &url, &[]));
 }
+
+#[test]
+fn a_plugin_is_installed_and_reaches_what_it_wants_once_that_is_approved() {
+    let anomd = Anomd::new();
+    let (_server, url) = anomd.serve();
+    or_skip!(journey("plugin", &url, &[]));
+}

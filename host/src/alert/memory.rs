@@ -176,8 +176,11 @@ impl Episode {
         Some((policy.return_n? as u64).saturating_mul(u64::from(self.patience.max(1))))
     }
 
-    /// When what it tells of was over.
-    pub(super) fn over_from(&self) -> Option<Millis> {
+    /// When what it tells of was over; `None` while it goes on.
+    pub fn over_from(&self) -> Option<Millis> {
+        if self.ended.is_some() {
+            return self.ended;
+        }
         let back = self.excursion.and_then(|excursion| excursion.back_from);
         self.quiet_from.into_iter().chain(back).min()
     }

@@ -108,7 +108,8 @@ impl Client {
         Ok(Self { presence, tenant: tenant.to_owned(), http: http.map_err(|e| CliError::other(e.to_string()))? })
     }
 
-    async fn ask<R: Endpoint>(&self, request: &R) -> Result<R::Reply, CliError> {
+    /// Asks.
+    pub async fn ask<R: Endpoint>(&self, request: &R) -> Result<R::Reply, CliError> {
         let path = request.path_of(&self.tenant);
         let with_body = |builder: RequestBuilder| {
             let body = serde_json::to_vec(request).map_err(|e| CliError::other(e.to_string()))?;
@@ -133,6 +134,24 @@ impl Client {
         self.send(self.http.delete(self.url(path))).await.map(drop)
     }
 
+    /// Sends bytes to something that only a node does.
+    pub async fn put_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        kind: &str,
+        bytes: Vec<u8>,
+    ) -> Result<T, CliError> {
+        let url = self.url_with(path, query)?;
+        self.answer(self.http.put(url.as_str()).header("content-type", kind).body(bytes)).await
+    }
+
+    /// Asks for something to be done that only a node does.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, request: &impl Serialize) -> Result<T, CliError> {
+        let body = serde_json::to_vec(request).map_err(|e| CliError::other(e.to_string()))?;
+        self.answer(self.http.post(self.url(path)).header("content-type", "application/json").body(body)).await
+    }
+
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CliError> {
         let body = self.send(request).await?.bytes().await.map_err(|e| self.lost(&e))?;
         serde_json::from_slice(&body)
@@ -153,6 +172,10 @@ impl Client {
     }
 
     fn get(&self, path: &str, query: &impl Serialize) -> Result<RequestBuilder, CliError> {
+        Ok(self.http.get(self.url_with(path, query)?.as_str()))
+    }
+
+    fn url_with(&self, path: &str, query: &impl Serialize) -> Result<url::Url, CliError> {
         let mut url = url::Url::parse(&self.url(path)).map_err(|e| CliError::other(e.to_string()))?;
         let members = serde_json::to_value(query).map_err(|e| CliError::other(e.to_string()))?;
         for (name, value) in members.as_object().into_iter().flatten() {
@@ -163,7 +186,7 @@ impl Client {
             };
             url.query_pairs_mut().append_pair(name, &text);
         }
-        Ok(self.http.get(url.as_str()))
+        Ok(url)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, CliError> {
@@ -176,7 +199,11 @@ impl Client {
         let said = serde_json::from_slice::<Problem>(&body).map(|problem| problem.detail);
         let said = said.unwrap_or_else(|_| format!("the node answered {status}"));
         Err(match status {
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::CONFLICT => CliError::Usage(said),
+            StatusCode::NOT_FOUND
+            | StatusCode::BAD_REQUEST
+            | StatusCode::CONFLICT
+            | StatusCode::FORBIDDEN
+            | StatusCode::UNPROCESSABLE_ENTITY => CliError::Usage(said),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE => CliError::Node(said),
             _ => CliError::other(said),
         })

@@ -65,6 +65,15 @@ impl Node {
     }
 }
 
+impl Node {
+    /// What fetching from a URL on behalf of a tenant may reach: as if a batch of it named the
+    /// URL in the parameters of a plugin.
+    pub fn grants_to_fetch(&self, tenant: &str, plugin: &str, url: &str) -> Grants {
+        let named = Value::String(url.to_owned());
+        grants(self, tenant, &BatchSecrets::default(), plugin, &named, Wishes::default()).0
+    }
+}
+
 fn grants(
     node: &Node,
     called: &str,
@@ -75,6 +84,7 @@ fn grants(
 ) -> (Grants, SlotSecrets) {
     let tenant = node.tenants.get(called);
     let mut grants = tenant.and_then(|tenant| tenant.grants.get(plugin)).cloned().unwrap_or_default();
+    let approved = tenant.and_then(|tenant| tenant.approved.get(plugin)).cloned().unwrap_or_default();
     let mut named: Vec<_> = urls(config).into_iter().filter_map(|(_, url)| origin_of(url.as_str())).collect();
     named.extend(wishes.origins.iter().filter_map(|wish| parse_origin(wish).ok()));
 
@@ -91,12 +101,14 @@ fn grants(
         }
     }
     if called == DEFAULT_TENANT {
-        grants.origins = unique(grants.origins.into_iter().chain(named).chain(own));
+        grants.origins = unique(grants.origins.into_iter().chain(approved).chain(named).chain(own));
         grants.networks.extend(PRIVATE.iter().filter_map(|network| network.parse::<IpNet>().ok()));
         grants.recipients = unique(grants.recipients.into_iter().chain(recipients(config)));
     } else if let Some(policy) = tenant.map(|tenant| &tenant.policy) {
         let listed = sent.values().flat_map(|(_, origins)| origins.iter().cloned());
-        let allowed = named.into_iter().chain(own).chain(listed).filter(|origin| policy.allows_origin(origin));
+        // What was approved of is held to the policy as it is now.
+        let wanted = approved.into_iter().chain(named).chain(own).chain(listed);
+        let allowed = wanted.filter(|origin| policy.allows_origin(origin));
         grants.origins = unique(grants.origins.into_iter().chain(allowed));
         grants.networks.extend(policy.networks.iter().copied());
         let told = recipients(config).into_iter().filter(|address| policy.allows_recipient(address));

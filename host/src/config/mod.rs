@@ -51,13 +51,13 @@ pub use document::Spans;
 pub use environment::Environment;
 pub use folder::{
     Change, ChangedKey, Loaded, changed_keys, fingerprint, load_batch, load_batch_text, load_batches, load_changed,
-    load_file, load_hosted_text,
+    load_file, load_hosted_text, named_in,
 };
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes, named_origins, parse_origin};
 pub use key::{BatchKey, Job, Slot};
 pub use metric_set::{MetricSet, MetricSetFault};
 pub use metric_tags::MetricTags;
-pub use name::name as checked_name;
+pub use name::{component as component_name, name as checked_name};
 pub use node::{Grants, Limits, Mail, MailSecurity, Node, Secret, Tenant};
 pub use node_file::{NODE_FILE, load_node};
 pub use policy::{

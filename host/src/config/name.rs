@@ -17,7 +17,7 @@ pub fn name(text: &str) -> Checked {
 }
 
 /// A component's name; `prometheus.py` means the component `prometheus`.
-pub(super) fn component(text: &str) -> Checked {
+pub fn component(text: &str) -> Checked {
     let text = text.trim();
     if text.contains('\n') || text.contains("{%") {
         return Err((

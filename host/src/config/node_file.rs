@@ -181,7 +181,7 @@ fn tenant(called: &str, section: Section<'_>, environment: &Environment) -> Tena
     let text = |(name, value): (&str, _)| Some((name.to_owned(), variables.member_text(name, value)?.to_owned()));
     let variables = variables.members().filter_map(text).collect();
     section.finish();
-    Tenant { secrets, grants, policy, quotas, variables, routing }
+    Tenant { secrets, grants, approved: BTreeMap::new(), policy, quotas, variables, routing }
 }
 
 /// A mapping whose keys are those of a type, as the API takes it too.

@@ -3,7 +3,7 @@
 use super::dataset::{Labelled, in_order};
 use super::metric::event::Span;
 use super::replay::Band;
-use crate::alert::{EventRule, News, Point, PolicyRecord, Track};
+use crate::alert::{Point, PolicyRecord, replay};
 use crate::config::AlertPolicy;
 use crate::series::Millis;
 
@@ -16,7 +16,6 @@ pub fn default_threshold() -> f64 {
 /// rows at which they fired, to the last row before they were over. `scores` and `bands` are one a row.
 pub fn alerts(series: &Labelled, scores: &[f64], bands: &[Option<Band>], threshold: f64) -> Vec<Span> {
     let policy = PolicyRecord::anomaly(&AlertPolicy { threshold, ..AlertPolicy::default() });
-    let rule = EventRule { policy: &policy, policy_id: "", markers: Vec::new(), identify: &|_| String::new() };
     let rows: Vec<(usize, Millis)> = in_order(&series.timestamps).collect();
     let at = |column: &[f64], row: usize| column.get(row).copied().unwrap_or(f64::NAN);
     let point = |(row, time): &(usize, Millis)| {
@@ -25,19 +24,18 @@ pub fn alerts(series: &Labelled, scores: &[f64], bands: &[Option<Band>], thresho
         Point { time: *time, value, score, lower, upper, terms: Vec::new() }
     };
     let points: Vec<Point> = rows.iter().map(point).collect();
-    let mut track = Track::default();
-    let mut changes = rule.watch(&mut track, &points).changes;
-    // What is still on ends after the last row.
-    changes.extend(rule.close(&mut track, rows.last().map_or(0, |(_, last)| last + 1)).changes);
     // The first row at an instant or after it, and the last row before it.
     let first = |time: Millis| rows.get(rows.partition_point(|(_, t)| *t < time)).map(|(row, _)| *row);
     let before = |time: Millis| rows.get(rows.partition_point(|(_, t)| *t < time).checked_sub(1)?).map(|(row, _)| *row);
-    let over = changes.into_iter().filter(|change| change.news == News::Resolved);
-    over.filter_map(|change| {
-        let from = first(change.episode.fired?)?;
-        Some(Span { from, to: before(change.episode.ended?).unwrap_or(from).max(from) })
-    })
-    .collect()
+    let alerts = replay(&policy, Vec::new(), &points).into_iter();
+    alerts
+        .filter_map(|alert| {
+            let from = first(alert.fired?)?;
+            // What is still on ends after the last row.
+            let end = alert.over_from().unwrap_or(Millis::MAX);
+            Some(Span { from, to: before(end).unwrap_or(from).max(from) })
+        })
+        .collect()
 }
 
 #[cfg(test)]

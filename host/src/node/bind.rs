@@ -14,7 +14,7 @@ use crate::config::{
 };
 use crate::fault::{Blame, Fault};
 use crate::pipeline::{BoundAnalyst, BoundBatch, BoundDetector, BoundNotifier, RunLog};
-use crate::plugin::{Call, Catalogue, KeyValue, Plugin, Use};
+use crate::plugin::{Call, Catalogue, KeyValue, Plugin, Role, Use};
 
 /// Checks a batch against its plugins and the grants, and touches nothing: no plugin is
 /// called but for what it says about itself and its configuration. What `known` problems
@@ -150,6 +150,16 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The role in which it is used.
+    fn role(self) -> Role {
+        match self {
+            Self::Ingest(_) => Role::Ingester,
+            Self::Detect(..) | Self::Foresee(_) => Role::Detector,
+            Self::Notify(_) => Role::Notifier,
+            Self::Analyse(_) => Role::Analyst,
+        }
+    }
+
     /// The pointer to its configuration in the batch's file.
     fn config_at(self) -> &'a str {
         match self {
@@ -180,18 +190,45 @@ async fn find(
     config: &NodeConfig,
     catalogue: &Catalogue,
 ) -> Result<Arc<Plugin>, Problems> {
-    let plugin = catalogue.get(entry.plugin()).map_err(|fault| at(batch, &entry.named_at(), &fault))?;
+    let plugin = catalogue.get_for(&batch.key.tenant, entry.plugin());
+    let plugin = plugin.map_err(|fault| at(batch, &entry.named_at(), &fault))?;
+    let problems = judge(batch, entry, &plugin, config).await;
+    if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+}
+
+/// What keeps a plugin from doing what an entry asks of it.
+async fn judge(batch: &Batch, entry: Entry<'_>, plugin: &Plugin, config: &NodeConfig) -> Problems {
     let mut problems = Problems::default();
     for found in plugin.check_config(entry.config()).await {
         let pointer = format!("{}{}", entry.config_at(), found.pointer);
         let message = format!("plugin {} {}: {}", plugin.name(), plugin.version(), found.message);
         problems.push(batch.error_at(&pointer, message, ""));
     }
-    if let Some((message, remedy)) = without_mail(&plugin, config) {
+    if let Some((message, remedy)) = without_mail(plugin, config) {
         problems.push(batch.error_at(&entry.named_at(), message, remedy));
     }
-    problems.extend(beyond_policy(batch, entry, &plugin, config));
-    if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+    problems.extend(beyond_policy(batch, entry, plugin, config));
+    problems
+}
+
+/// Whether a batch uses a plugin.
+pub(super) fn uses(batch: &Batch, name: &str) -> bool {
+    entries(batch).any(|entry| entry.plugin() == name)
+}
+
+/// What would keep a plugin from taking the place of that of its name in a batch.
+pub(super) async fn would_not_take(batch: &Batch, name: &str, plugin: &Plugin, config: &NodeConfig) -> Problems {
+    let mut problems = Problems::default();
+    for entry in entries(batch).filter(|entry| entry.plugin() == name) {
+        if entry.role() != plugin.role() {
+            let (is, wanted) = (plugin.role().with_article(), entry.role().with_article());
+            let message = format!("plugin {name} {} is {is}, and is used as {wanted}", plugin.version());
+            problems.push(batch.error_at(&entry.named_at(), message, format!("name {wanted}")));
+            continue;
+        }
+        problems.extend(judge(batch, entry, plugin, config).await);
+    }
+    problems
 }
 
 /// What of a use a hosted tenant may not grant itself. A plugin is refused; an origin is told
@@ -227,9 +264,9 @@ fn without_mail(plugin: &Plugin, config: &NodeConfig) -> Option<(String, &'stati
 /// Checks the receivers of the tenants' routes, as [`check`] does a batch.
 pub async fn check_receivers(config: &NodeConfig, catalogue: &Catalogue) -> Problems {
     let mut problems = Problems::default();
-    for routing in config.tenants.values().map(|tenant| &tenant.routing) {
+    for (tenant, routing) in config.tenants.iter().map(|(name, tenant)| (name, &tenant.routing)) {
         for entry in routing.receivers.values().flat_map(|receiver| &receiver.notifiers) {
-            if let Err(found) = find_receiver(routing, entry, config, catalogue).await {
+            if let Err(found) = find_receiver(tenant, routing, entry, config, catalogue).await {
                 problems.extend(found);
             }
         }
@@ -250,7 +287,7 @@ pub(super) async fn receivers(
         for receiver in routing.receivers.values() {
             let mut notifiers = BTreeMap::new();
             for (entry, (method, _)) in receiver.notifiers.iter().zip(methods(&receiver.notifiers)) {
-                let plugin = match find_receiver(routing, entry, config, catalogue).await {
+                let plugin = match find_receiver(tenant, routing, entry, config, catalogue).await {
                     Ok(plugin) => plugin,
                     Err(found) => {
                         problems.extend(found);
@@ -272,22 +309,50 @@ pub(super) async fn receivers(
 }
 
 async fn find_receiver(
+    tenant: &str,
     routing: &Routing,
     entry: &NotifierUse,
     config: &NodeConfig,
     catalogue: &Catalogue,
 ) -> Result<Arc<Plugin>, Problems> {
-    let plugin =
-        catalogue.get(&entry.plugin).map_err(|fault| routing.error_at(&entry.pointer, fault.message, fault.remedy))?;
+    let plugin = catalogue.get_for(tenant, &entry.plugin);
+    let plugin = plugin.map_err(|fault| routing.error_at(&entry.pointer, fault.message, fault.remedy))?;
+    let problems = judge_receiver(routing, entry, &plugin, config).await;
+    if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+}
+
+/// What would keep a plugin from taking the place of that of its name in a tenant's routes.
+pub(super) async fn receivers_would_not_take(
+    tenant: &str,
+    name: &str,
+    plugin: &Plugin,
+    config: &NodeConfig,
+) -> Problems {
+    let mut problems = Problems::default();
+    let Some(routing) = config.tenants.get(tenant).map(|tenant| &tenant.routing) else { return problems };
+    let notifiers = routing.receivers.values().flat_map(|receiver| &receiver.notifiers);
+    for entry in notifiers.filter(|entry| entry.plugin == name) {
+        if plugin.role() == Role::Notifier {
+            problems.extend(judge_receiver(routing, entry, plugin, config).await);
+        } else {
+            let message = format!("plugin {name} {} is {}", plugin.version(), plugin.role().with_article());
+            problems.push(routing.error_at(&entry.pointer, message, "name a notifier"));
+        }
+    }
+    problems
+}
+
+/// What keeps a plugin from doing what a receiver asks of it.
+async fn judge_receiver(routing: &Routing, entry: &NotifierUse, plugin: &Plugin, config: &NodeConfig) -> Problems {
     let mut problems = Problems::default();
     for found in plugin.check_config(&entry.config).await {
         let message = format!("plugin {} {}: {}", plugin.name(), plugin.version(), found.message);
         problems.push(routing.error_at(&format!("{}{}", entry.pointer, found.pointer), message, ""));
     }
-    if let Some((message, remedy)) = without_mail(&plugin, config) {
+    if let Some((message, remedy)) = without_mail(plugin, config) {
         problems.push(routing.error_at(&entry.pointer, message, remedy));
     }
-    if problems.has_errors() { Err(problems) } else { Ok(plugin) }
+    problems
 }
 
 fn grant_receiver(
@@ -351,6 +416,7 @@ async fn detector(
             remedy: "name one that does (ECOD, IForest, LOF), or remove entity_labels".to_owned(),
             log_tail: Vec::new(),
             answer: None,
+            until: None,
         });
     }
     let detect = plugin.detector(grant)?;

@@ -75,14 +75,25 @@ impl Node {
         for tenant in changed {
             self.generation.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             if self.has_tenant(&tenant) {
+                self.bind_again(&tenant).await;
                 self.bind_hosted(&tenant).await?;
             }
         }
+        self.end_sessions_without_token()?;
         self.changed.notify_one();
         Ok(())
     }
 
-    async fn bind_hosted(&self, tenant: &str) -> Result<(), StoreError> {
+    /// Binds the batches of a tenant anew, as they were read: with what is granted now.
+    async fn bind_again(&self, tenant: &str) {
+        for bound in self.batches().into_iter().filter(|bound| bound.batch.key.tenant == tenant) {
+            if let Err(problems) = self.take_up(bound.batch.clone()).await {
+                tracing::warn!(batch = %bound.batch.key, "goes on as it was: {problems}");
+            }
+        }
+    }
+
+    pub(super) async fn bind_hosted(&self, tenant: &str) -> Result<(), StoreError> {
         for (name, kept) in self.store.documents::<BatchText>(tenant, DocumentKind::Batch, "")? {
             let key = BatchKey { tenant: tenant.to_owned(), batch: name };
             if let Err(problems) = self.bind_text(&key, &kept.text).await {

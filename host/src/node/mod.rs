@@ -4,26 +4,34 @@
 //! run at a time: what comes while it runs waits for the next tick. What its alerts lead to
 //! is the tenant's. Tenants share the node by what they use of it, see [`crate::schedule::fair`].
 
+mod artefacts;
 mod bind;
 mod ending;
 mod hosted;
+mod plugin_view;
 mod presence;
 mod registry;
+mod session;
 mod tenant;
 mod tick;
+mod trial;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+pub use artefacts::{Installation, Intent, PluginOffer, PluginRefusal};
 pub use bind::{bind, check, check_receivers};
 pub use ending::remove_folders;
 pub use hosted::{BatchText, Untaken};
+pub use plugin_view::{CostView, PluginView, QuarantineView, WantedOrigin, WantedSecret};
 pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
+pub use session::{NewSession, SessionHolder};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
+pub use trial::Trial;
 pub use usage::UsageView;
 
 use crate::config::{Batch, BatchKey, DEFAULT_TENANT, Job, Node as NodeConfig, Problems, Slot};
@@ -48,12 +56,16 @@ pub struct Node {
     /// What is wrong with the receivers of the tenants' routes; the others work.
     pub problems: Problems,
     batches: RwLock<BTreeMap<BatchKey, Arc<BoundBatch>>>,
-    receivers: tenant::Receivers,
+    receivers: RwLock<tenant::Receivers>,
+    /// Held while a plugin is installed, upgraded or removed.
+    installing: tokio::sync::Mutex<()>,
     /// Makes the links of messages, where they can be reached.
     links: Option<Links>,
     busy: Mutex<BTreeSet<BatchKey>>,
     /// The tenants and their tokens, as they were last read.
     registry: registry::Shared,
+    /// The browsers that are signed in.
+    sessions: session::Sessions,
     /// Counts the changes after which batches of tenants have to be read again.
     generation: AtomicU64,
     /// Batches of which no run starts by itself.
@@ -76,6 +88,8 @@ pub struct Node {
     slots: Mutex<BTreeSet<Slot>>,
     /// When the jobs of each tenant are due.
     planned: Mutex<BTreeMap<String, Planned>>,
+    /// Places for trials of batches.
+    trials: tokio::sync::Semaphore,
     /// Woken when a run has ended or the batches have changed.
     changed: tokio::sync::Notify,
 }
@@ -112,6 +126,8 @@ impl Node {
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, Vec<Fault>), Fault> {
         let (catalogue, faults) = load_plugins(&config).await?;
+        let time = clock.clone();
+        catalogue.runtime().keep_time(move || time.now());
         let (receivers, problems) = bind::receivers(&config, &catalogue, Arc::new(store.clone())).await;
         let links = match &config.public_url {
             Some(url) => {
@@ -122,6 +138,7 @@ impl Node {
             None => None,
         };
         let node = Self {
+            trials: tokio::sync::Semaphore::new(config.limits.trials_at_once),
             links,
             config,
             catalogue,
@@ -129,9 +146,11 @@ impl Node {
             clock,
             problems,
             batches: RwLock::default(),
-            receivers,
+            receivers: RwLock::new(receivers),
+            installing: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
             registry: registry::Shared::default(),
+            sessions: session::Sessions::default(),
             generation: AtomicU64::new(0),
             paused: Mutex::default(),
             faulty: Mutex::default(),
@@ -145,8 +164,12 @@ impl Node {
             planned: Mutex::default(),
             changed: tokio::sync::Notify::new(),
         };
+        for (tenant, folder) in artefacts::folders(&node.config.data) {
+            node.catalogue.sweep(&tenant, &folder);
+        }
         let read = node.registry.write().unwrap_or_else(PoisonError::into_inner).read(&node);
         read.map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
+        node.read_sessions().map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
         Ok((Arc::new(node), faults))
     }
 
@@ -273,5 +296,9 @@ impl Node {
 /// The plugins of a node, without a store: enough to check a configuration.
 pub async fn load_plugins(config: &NodeConfig) -> Result<(Catalogue, Vec<Fault>), Fault> {
     let runtime = Runtime::new(&config.limits, &config.data.join("cache"))?;
-    Ok(Catalogue::load(&runtime, config.plugins.as_deref()).await)
+    let (catalogue, mut faults) = Catalogue::load(&runtime, config.plugins.as_deref()).await;
+    for (tenant, folder) in artefacts::folders(&config.data) {
+        faults.extend(catalogue.load_installed(&tenant, &folder).await);
+    }
+    Ok((catalogue, faults))
 }

@@ -49,7 +49,8 @@ impl Node {
         let routing = self.config_now().tenants.get(tenant).map(|known| known.routing.clone()).unwrap_or_default();
         let mut batches = self.batches();
         batches.retain(|bound| bound.batch.key.tenant == tenant);
-        let receivers = self.receivers.get(tenant).cloned().unwrap_or_default();
+        let receivers = self.receivers.read().unwrap_or_else(PoisonError::into_inner);
+        let receivers = receivers.get(tenant).cloned().unwrap_or_default();
         let links = self.links.as_ref().map(|links| links.of_messages(tenant));
         BoundTenant { tenant: tenant.to_owned(), routing, receivers, batches, links }
     }
@@ -304,6 +305,7 @@ pub(super) fn host_fault(tenant: &str, message: String) -> Fault {
         remedy: String::new(),
         log_tail: Vec::new(),
         answer: None,
+        until: None,
     }
 }
 

@@ -89,7 +89,10 @@ async fn send(context: &TenantContext<'_>, notifier: &BoundNotifier, alerts: &[A
     match notifier.notify.deliver(&context.call(), &notifier.config, alerts).await {
         Ok(results) => results.into_iter().map(|result| result.map_err(said)).collect(),
         Err(fault) => {
-            let failed = Err((fault.to_string(), fault.retry()));
+            // A plugin in quarantine was not even asked.
+            let wait = fault.until.map(|until| until.saturating_sub(context.now()).max(0));
+            let retry = wait.map(|ms| Retry::After(u32::try_from(ms).unwrap_or(u32::MAX))).unwrap_or(fault.retry());
+            let failed = Err((fault.to_string(), retry));
             vec![failed; alerts.len()]
         }
     }

@@ -136,6 +136,7 @@ fn refused(slot: &Slot, message: String, run: RunRecord) -> RunRecord {
         remedy: format!("keep less, or have the quota raised: `anomd tenant quota {tenant}` shows what is used"),
         log_tail: Vec::new(),
         answer: None,
+        until: None,
         tenant,
     };
     RunRecord { state: RunState::Failed, error: Some(fault), ..run }

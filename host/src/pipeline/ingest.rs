@@ -144,5 +144,6 @@ fn too_many(context: &JobContext<'_>, what: &str, most: usize, limit: &str) -> F
         remedy: format!("ask for less in `ingest_params`, or raise `limits.{limit}` in anomd.yaml"),
         log_tail: Vec::new(),
         answer: None,
+        until: None,
     }
 }

@@ -150,6 +150,7 @@ fn host_fault(slot: &Slot, error: &StoreError) -> Fault {
         remedy: String::new(),
         log_tail: Vec::new(),
         answer: None,
+        until: None,
     }
 }
 

@@ -137,6 +137,7 @@ impl Binding {
         export: &'static str,
         work: Work<T>,
     ) -> Result<T, Fault> {
+        let admitted = self.plugin.admit(&self.site(export))?;
         let request = Request {
             prepared: self.plugin.prepared().await?,
             granted: self.granted.clone(),
@@ -148,7 +149,11 @@ impl Binding {
             site: self.site(export),
             work,
         };
-        self.runtime.call(request).await
+        let result = self.runtime.call(request).await;
+        if let Some(admitted) = admitted {
+            self.plugin.ended(admitted, &self.tenant, &result);
+        }
+        result
     }
 }
 

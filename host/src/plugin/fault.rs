@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::checked::Wrong;
+use super::quarantine::Quarantine;
 use crate::capability::Ungranted;
 use crate::config::Limits;
 use crate::engine::Stop;
 use crate::fault::{Blame, Fault, PluginError};
+use crate::series::Millis;
 
 /// Functions of a guest that are named in a fault.
 const FRAMES: usize = 6;
@@ -37,6 +39,7 @@ impl Site {
             remedy: remedy.into(),
             log_tail: Vec::new(),
             answer: None,
+            until: None,
         }
     }
 
@@ -118,10 +121,29 @@ impl Site {
         Fault { answer: Some(error.clone()), ..self.fault(error.blame(), error.to_string(), remedy) }
     }
 
+    /// It was not called: it failed too often.
+    pub(super) fn quarantined(&self, quarantine: &Quarantine, now: Millis) -> Fault {
+        let Quarantine { until, faults, last } = quarantine;
+        let (until, when) = match *until > now {
+            true => (*until, format!("until {}", text_of(*until))),
+            false => (now, "until the call that tries it has ended".to_owned()),
+        };
+        let what =
+            format!("it was not called: it is in quarantine {when}, after {faults} faults in a row; the last: {last}");
+        let remedy = "tell the plugin's author; a version that is installed with `anomd plugin upgrade` begins clean";
+        Fault { until: Some(until), ..self.fault(Blame::Plugin, what, remedy) }
+    }
+
     /// The operator's grants make no sense.
     pub(super) fn ungranted(&self, why: Ungranted) -> Fault {
         self.fault(Blame::Operator, why.message, why.remedy)
     }
+}
+
+/// An instant as people read it.
+pub(super) fn text_of(instant: Millis) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(instant);
+    time.map_or_else(|| instant.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 fn raise(key: &str) -> String {

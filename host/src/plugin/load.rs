@@ -7,16 +7,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use utoipa::ToSchema;
 
 use super::binding::Binding;
 use super::checked::Wrong;
 use super::descriptor::{Descriptor, SecretSlot};
-use super::fault::{Site, bytes as bytes_text};
+use super::difference::Profile;
+use super::fault::{Site, bytes as bytes_text, text_of};
 use super::grants::{PACKAGE, Use};
 use super::imports;
+use super::lock::LOCK_FILE;
 use super::manifest::{Import, Inspection, Manifest, digest};
+use super::quarantine::{Admitted, Quarantine, Ward};
 use super::runtime::{Request, Runtime, Silent, Wall, Work};
 use super::schema::Schema;
 use super::v0_1::Prepared;
@@ -33,13 +38,27 @@ pub(super) enum Bytes {
     Bundled(&'static [u8]),
     /// In a file.
     File(PathBuf),
+    /// In a file that was installed; its sha256, in hex, as the lock file has it.
+    Installed(PathBuf, String),
+}
+
+/// How a plugin came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Came {
+    /// In the binary of anomd.
+    Bundled,
+    /// In the folder that `plugins` of `anomd.yaml` names.
+    Folder,
+    /// Somebody installed it for a tenant.
+    Installed,
 }
 
 impl Bytes {
     fn read(&self, most: usize) -> Result<Arc<[u8]>, String> {
         let path = match self {
             Self::Bundled(bytes) => return Ok(Arc::from(*bytes)),
-            Self::File(path) => path,
+            Self::File(path) | Self::Installed(path, _) => path,
         };
         let unreadable = |e: std::io::Error| format!("cannot read {}: {e}", path.display());
         let length = std::fs::metadata(path).map_err(unreadable)?.len();
@@ -49,7 +68,18 @@ impl Bytes {
                 path.display()
             ));
         }
-        Ok(std::fs::read(path).map_err(unreadable)?.into())
+        let read = std::fs::read(path).map_err(unreadable)?;
+        if let Self::Installed(_, locked) = self {
+            let found = digest(&read);
+            if found != *locked {
+                return Err(format!(
+                    "{} has sha256:{found}, where {LOCK_FILE} has sha256:{locked}: it was changed after it was installed; \
+                     remove it and install it again",
+                    path.display()
+                ));
+            }
+        }
+        Ok(read.into())
     }
 }
 
@@ -66,6 +96,7 @@ pub struct Plugin {
     schema: Schema,
     bytes: Bytes,
     prepared: OnceCell<Arc<Prepared>>,
+    ward: Ward,
 }
 
 /// What a file of a component says, without running or compiling it.
@@ -159,6 +190,7 @@ impl Plugin {
             schema,
             bytes,
             prepared,
+            ward: Ward::default(),
         })
     }
 
@@ -189,7 +221,56 @@ impl Plugin {
 
     /// Whether it came with this binary.
     pub fn bundled(&self) -> bool {
-        matches!(self.bytes, Bytes::Bundled(_))
+        self.came() == Came::Bundled
+    }
+
+    /// How it came here.
+    pub fn came(&self) -> Came {
+        match self.bytes {
+            Bytes::Bundled(_) => Came::Bundled,
+            Bytes::File(_) => Came::Folder,
+            Bytes::Installed(..) => Came::Installed,
+        }
+    }
+
+    /// The version of the contract that it was built against.
+    pub fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// What an upgrade is compared by.
+    pub fn profile(&self) -> Profile {
+        Profile {
+            version: self.version().to_owned(),
+            role: self.role.to_string(),
+            contract: self.contract.clone(),
+            imports: self.imports().iter().map(Import::name).collect(),
+            origins: self.origins().to_vec(),
+            secrets: self.secrets().iter().map(|slot| slot.name.clone()).collect(),
+        }
+    }
+
+    /// The quarantine in which it is for a tenant.
+    pub fn quarantine(&self, tenant: &str) -> Option<Quarantine> {
+        self.ward.of(tenant)
+    }
+
+    /// Lets a call through, unless it is in quarantine. `None`: nobody keeps the time.
+    pub(super) fn admit(&self, site: &Site) -> Result<Option<Admitted>, Fault> {
+        let Some(now) = self.runtime.now() else { return Ok(None) };
+        self.ward.admit(&site.tenant, now).map(Some).map_err(|quarantine| site.quarantined(&quarantine, now))
+    }
+
+    /// Takes note of what became of a call.
+    pub(super) fn ended<T>(&self, admitted: Admitted, tenant: &str, result: &Result<T, Fault>) {
+        let Some(now) = self.runtime.now() else { return };
+        if admitted.ended(result, now, &self.runtime.limits)
+            && let Some(quarantine) = self.quarantine(tenant)
+        {
+            let Quarantine { until, faults, last } = quarantine;
+            let until = text_of(until);
+            tracing::warn!(tenant, plugin = self.name, "in quarantine until {until} after {faults} faults: {last}");
+        }
     }
 
     /// Whether it imports an interface of the contract: `mail`, say.

@@ -10,12 +10,16 @@ mod catalogue;
 mod checked;
 mod descriptor;
 mod detect;
+mod difference;
+mod download;
 mod fault;
 mod grants;
 mod imports;
 mod judge;
 mod load;
+mod lock;
 mod manifest;
+mod quarantine;
 mod role;
 mod runtime;
 mod schema;
@@ -25,11 +29,14 @@ mod v0_1;
 mod tests;
 
 pub use crate::capability::{LogSink, kv::KeyValue};
-pub use catalogue::{Catalogue, bundled};
+pub use catalogue::{Catalogue, Installed, bundled};
 pub use descriptor::SecretSlot;
+pub use difference::{Change, Difference, Profile};
 pub use grants::Use;
-pub use load::{Plugin, inspect};
+pub use load::{Came, Plugin, inspect};
+pub use lock::{LOCK_FILE, Locked, Lockfile, Past};
 pub use manifest::{Import, Inspection};
+pub use quarantine::Quarantine;
 pub use role::{
     Analyse, Analysis, Call, Cause, Detect, Fitted, Ingest, Insight, Judge, Judged, Loss, Needs, Notify, Page, Problem,
     Role, Scored, Skip, Subject, Table, Term, Unread, Usage, Window,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -53,11 +53,15 @@ pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) limits: Arc<Limits>,
     pool: Pool<Instance>,
-    net: http::Net,
+    pub(super) net: http::Net,
     bindings: AtomicU64,
     /// What each tenant's instances cost.
     accounts: Mutex<BTreeMap<String, Arc<Account>>>,
+    clock: OnceLock<Box<Now>>,
 }
+
+/// What time it is.
+type Now = dyn Fn() -> Millis + Send + Sync;
 
 /// Which limit of wall-clock time a call has.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +104,18 @@ impl Runtime {
             net,
             bindings: AtomicU64::new(0),
             accounts: Mutex::default(),
+            clock: OnceLock::new(),
         }))
+    }
+
+    /// Has plugins that keep failing put into quarantine, by this clock; the first one counts.
+    pub fn keep_time(&self, now: impl Fn() -> Millis + Send + Sync + 'static) {
+        self.clock.get_or_init(|| Box::new(now));
+    }
+
+    /// The time, where somebody keeps it.
+    pub(super) fn now(&self) -> Option<Millis> {
+        self.clock.get().map(|now| now())
     }
 
     /// What calls hold of the engine's pool; `None` where it has none.

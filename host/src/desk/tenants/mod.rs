@@ -4,6 +4,7 @@
 //! none until something is added to it, a token say; what the file says goes before the
 //! record.
 
+mod grants;
 mod record;
 mod scope;
 mod secrets;
@@ -13,6 +14,7 @@ mod variables;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use grants::{GrantSet, GrantView};
 pub use record::{SecretRecord, TenantRecord, TokenRecord};
 pub use scope::Scope;
 pub use secrets::{SecretDelete, SecretQuery, SecretSet, SecretView};

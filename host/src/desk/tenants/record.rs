@@ -23,6 +23,8 @@ pub struct TenantRecord {
     pub variables: BTreeMap<String, String>,
     /// Its secrets, by slot.
     pub secrets: BTreeMap<String, SecretRecord>,
+    /// Origins that somebody approved of, by plugin.
+    pub approved: BTreeMap<String, Vec<String>>,
     /// Its tokens.
     pub tokens: Vec<TokenRecord>,
 }
@@ -66,6 +68,7 @@ impl TenantRecord {
         Tenant {
             secrets: secrets.chain(file.secrets.clone()).collect(),
             grants: file.grants.clone(),
+            approved: self.approved.clone(),
             policy: policy.clone(),
             quotas: file.quotas.over(self.quotas).over(node),
             variables: self.variables.clone().into_iter().chain(file.variables.clone()).collect(),

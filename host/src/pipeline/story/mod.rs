@@ -79,6 +79,7 @@ fn down() -> Fault {
         remedy: String::new(),
         log_tail: Vec::new(),
         answer: None,
+        until: None,
     }
 }
 
