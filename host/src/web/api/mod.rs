@@ -10,8 +10,10 @@ mod batches;
 mod bulk;
 mod describe;
 mod endpoint;
+mod live;
 mod problem;
 mod routes;
+pub(super) mod runs;
 mod tenants;
 
 use std::sync::Arc;

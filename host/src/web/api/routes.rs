@@ -12,7 +12,7 @@ use axum::{Extension, Json, Router, middleware};
 use super::auth::{Asked, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
-use super::{Api, Problem, batches, bulk, tenants};
+use super::{Api, Problem, batches, bulk, live, runs, tenants};
 
 /// Routes and their description.
 pub(super) struct Routes {
@@ -163,5 +163,7 @@ pub(super) fn all(api: Api) -> Router {
     tenants::register(&mut routes);
     batches::register(&mut routes);
     bulk::register(&mut routes);
+    live::register(&mut routes);
+    runs::register(&mut routes);
     routes.finish()
 }
