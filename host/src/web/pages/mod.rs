@@ -4,7 +4,10 @@
 //! the scope that its visitor needs; who may not see it is led to sign in, or told why.
 
 mod frame;
+mod gantt;
+mod jobs;
 mod overview;
+mod run;
 
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -47,6 +50,8 @@ impl Pages {
 pub(super) fn routes(api: Api) -> Router {
     let mut pages = Pages { api: api.clone(), router: Router::new() };
     overview::register(&mut pages);
+    jobs::register(&mut pages);
+    run::register(&mut pages);
     pages
         .router
         .route("/", get(async || Redirect::to(&format!("/t/{DEFAULT_TENANT}"))))
