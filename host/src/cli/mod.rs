@@ -19,6 +19,7 @@ mod plot;
 mod plugin;
 mod query;
 mod run;
+mod runs;
 mod serve;
 mod silence;
 mod tenant;
@@ -80,6 +81,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Runs a batch now, once: its whole chain or one job.
     Run(run::RunArgs),
+    /// Lists runs: those that wait, those under way, those that ended.
+    Runs(runs::RunsArgs),
+    /// Cuts a run short that is under way.
+    Cancel(runs::CancelArgs),
     /// Checks the node's file, the batches and their plugins' configuration. Touches nothing.
     Check(check::CheckArgs),
     /// Shows what is kept: series, values, scores, alerts, runs, deliveries.
@@ -126,6 +131,8 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Serve(args) => serve::serve(&cli.global, args).await,
             Command::Run(args) => run::run(&cli.global, args).await,
+            Command::Runs(args) => runs::runs(&cli.global, args).await,
+            Command::Cancel(args) => runs::cancel(&cli.global, args).await,
             Command::Check(args) => check::check(&cli.global, args).await,
             Command::Query(args) => query::query(&cli.global, args).await,
             Command::Why(args) => why::why(&cli.global, args).await,

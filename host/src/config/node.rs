@@ -274,6 +274,20 @@ pub struct Limits {
     pub quarantine_first_ms: u64,
     /// The longest that it is, in milliseconds.
     pub quarantine_longest_ms: u64,
+    /// The longest span that a backfill fills, in milliseconds.
+    pub backfill_ms: u64,
+    /// What a backfill fetches and scores at a time, in milliseconds; between two parts the
+    /// batch's own runs have their turn.
+    pub backfill_part_ms: u64,
+    /// Listeners to what goes on that a tenant may have at once.
+    pub live_listeners_per_tenant: usize,
+    /// Events that a listener may be behind before it misses some.
+    pub live_backlog: usize,
+    /// Alerts of one run that are told one by one; more are one event.
+    pub live_alerts_per_run: usize,
+    /// How long a listener is told before it has to come again, and show its token again, in
+    /// milliseconds.
+    pub live_connection_ms: u64,
     /// Tokens that a tenant may have.
     pub tenant_tokens: usize,
     /// Variables, and secrets, that a tenant may have.
@@ -377,6 +391,12 @@ impl Default for Limits {
             quarantine_faults: 5,
             quarantine_first_ms: 60_000,
             quarantine_longest_ms: 3_600_000,
+            backfill_ms: 31 * 86_400_000,
+            backfill_part_ms: 86_400_000,
+            live_listeners_per_tenant: 64,
+            live_backlog: 512,
+            live_alerts_per_run: 50,
+            live_connection_ms: 900_000,
             tenant_tokens: 100,
             tenant_variables: 200,
             tenant_measure_ms: 600_000,

@@ -42,7 +42,7 @@ pub use page::{Listing, Page};
 pub use points::{PointQuery, PointView};
 pub use query::{Query, QueryWhat, Rows, counts};
 pub use random::{hex, random};
-pub use runs::{RunQuery, RunView};
+pub use runs::{RunList, RunQuery, RunView};
 pub use series::{AnomalyView, SeriesOrder, SeriesQuery, SeriesView};
 pub use silences::{SilenceAdd, SilenceExpire, SilenceQuery, SilenceState, SilenceView};
 pub use what_if::{WhatIf, WhatIfQuery, WouldFire};

@@ -44,7 +44,7 @@ impl<T> Page<T> {
         most: usize,
     ) -> Result<Self, DeskError> {
         let after = cursor.map(read).transpose()?;
-        let limit = limit.unwrap_or(USUAL).clamp(1, most.max(1));
+        let limit = size(limit, most);
         let mut items = items.into_iter().filter(|item| after.as_ref().is_none_or(|after| key(item) > *after));
         let page: Vec<T> = items.by_ref().take(limit).collect();
         let more = items.next().is_some();
@@ -56,6 +56,11 @@ impl<T> Page<T> {
     pub fn map<U>(self, make: impl FnMut(T) -> Result<U, DeskError>) -> Result<Page<U>, DeskError> {
         Ok(Page { items: self.items.into_iter().map(make).collect::<Result<_, _>>()?, next: self.next })
     }
+}
+
+/// How many items a page has.
+pub(super) fn size(limit: Option<usize>, most: usize) -> usize {
+    limit.unwrap_or(USUAL).clamp(1, most.max(1))
 }
 
 /// The text of a cursor.
@@ -75,6 +80,12 @@ pub(super) fn cursor(text: &str) -> String {
 /// A text for a time, which sorts the newest first.
 pub(super) fn newest_first(time: Millis) -> String {
     format!("{:020}", (!time).cast_unsigned() ^ (1 << 63))
+}
+
+/// The time of a text that begins with what [`newest_first`] made.
+pub(super) fn time_of(text: &str) -> Option<Millis> {
+    let number: u64 = text.get(..20)?.parse().ok()?;
+    Some(!(number ^ (1 << 63)).cast_signed())
 }
 
 #[cfg(test)]
@@ -107,5 +118,6 @@ mod tests {
     fn the_newest_time_sorts_first() {
         let times = [i64::MAX, 1_700_000_000_000, 1, 0, -1, i64::MIN];
         assert!(times.map(newest_first).is_sorted());
+        assert!(times.into_iter().all(|time| time_of(&format!("{} x", newest_first(time))) == Some(time)));
     }
 }

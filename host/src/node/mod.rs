@@ -5,12 +5,16 @@
 //! is the tenant's. Tenants share the node by what they use of it, see [`crate::schedule::fair`].
 
 mod artefacts;
+mod backfill;
 mod bind;
 mod ending;
 mod hosted;
+mod jobs;
+mod live;
 mod plugin_view;
 mod presence;
 mod registry;
+mod runs;
 mod session;
 mod tenant;
 mod tick;
@@ -22,12 +26,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use artefacts::{Installation, Intent, PluginOffer, PluginRefusal};
+pub use backfill::BackfillView;
 pub use bind::{bind, check, check_receivers};
 pub use ending::remove_folders;
 pub use hosted::{BatchText, Untaken};
+pub use jobs::{JobQuery, JobView};
+pub use live::{AlertNews, Heard, Listener, Live, LiveEvent, LogNews, News, PointNews, RunNews};
 pub use plugin_view::{CostView, PluginView, QuarantineView, WantedOrigin, WantedSecret};
 pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
+pub use runs::{RunDetail, STAGES};
 pub use session::{NewSession, SessionHolder};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
@@ -37,7 +45,7 @@ pub use usage::UsageView;
 use crate::config::{Batch, BatchKey, DEFAULT_TENANT, Job, Node as NodeConfig, Problems, Slot};
 use crate::desk::Links;
 use crate::fault::Fault;
-use crate::pipeline::{self, Address, BoundBatch, ChainReport};
+use crate::pipeline::{Address, BoundBatch, ChainReport, Runner, Watch};
 use crate::plugin::{Catalogue, Runtime};
 use crate::schedule::Clock;
 use crate::series::Millis;
@@ -92,6 +100,16 @@ pub struct Node {
     trials: tokio::sync::Semaphore,
     /// Woken when a run has ended or the batches have changed.
     changed: tokio::sync::Notify,
+    /// Woken when the ticker has started what is due.
+    ticked: tokio::sync::Notify,
+    /// Runs that are due and wait.
+    waits: Mutex<Vec<Slot>>,
+    /// The last backfill of each batch.
+    backfilled: Mutex<BTreeMap<BatchKey, BackfillView>>,
+    /// What goes on, as it is told to whoever listens.
+    live: Arc<Live>,
+    /// The same, as runs see it.
+    watch: Arc<dyn Watch>,
 }
 
 /// Held while a batch runs; its end wakes the ticker.
@@ -137,8 +155,11 @@ impl Node {
             }
             None => None,
         };
+        let live = Live::new(clock.now(), &config.limits);
         let node = Self {
             trials: tokio::sync::Semaphore::new(config.limits.trials_at_once),
+            watch: live.clone(),
+            live,
             links,
             config,
             catalogue,
@@ -163,6 +184,9 @@ impl Node {
             slots: Mutex::default(),
             planned: Mutex::default(),
             changed: tokio::sync::Notify::new(),
+            ticked: tokio::sync::Notify::new(),
+            waits: Mutex::default(),
+            backfilled: Mutex::default(),
         };
         for (tenant, folder) in artefacts::folders(&node.config.data) {
             node.catalogue.sweep(&tenant, &folder);
@@ -199,6 +223,16 @@ impl Node {
         self.batches.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
+    /// What goes on.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// What runs need.
+    pub(super) fn runner(&self) -> Runner<'_> {
+        Runner { store: &self.store, limits: &self.config.limits, clock: self.clock.as_ref(), watch: Some(&self.watch) }
+    }
+
     /// How often tenants have changed so that their batches have to be read again.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
@@ -216,6 +250,19 @@ impl Node {
     /// logical now. A batch has one run at a time, and a tenant as many as it may.
     pub fn start(self: &Arc<Self>, bound: &Arc<BoundBatch>, job: Option<Job>) -> Result<Millis, String> {
         let key = bound.batch.key.clone();
+        let guard = self.claim_asked(&key)?;
+        let (node, bound, now) = (self.clone(), bound.clone(), self.clock.now());
+        self.in_background(key, guard, async move {
+            match job {
+                Some(job) => node.run_job(&bound, job, now, "manual").await.map(|run| vec![run]),
+                None => node.run_untold(&bound, now, "manual").await,
+            }
+        });
+        Ok(now)
+    }
+
+    /// Claims a batch for a run that somebody asks for, or says why it cannot be now.
+    fn claim_asked(self: &Arc<Self>, key: &BatchKey) -> Result<BusyGuard, String> {
         let most = self.quotas(&key.tenant).runs_at_once;
         let running = self.running_batches().get(&key.tenant).copied().unwrap_or(0);
         if let Some(most) = most.filter(|most| running as u64 >= *most) {
@@ -225,22 +272,8 @@ impl Node {
                 key.tenant
             ));
         }
-        let guard = self.claim(&key);
-        let guard = guard.ok_or_else(|| format!("a run of {key} is under way; try again when it has ended"))?;
-        let (node, bound, now) = (self.clone(), bound.clone(), self.clock.now());
-        tokio::spawn(async move {
-            let work = async {
-                let result = match job {
-                    Some(job) => node.run_job(&bound, job, now, "manual").await.map(|run| vec![run]),
-                    None => node.run_untold(&bound, now, "manual").await,
-                };
-                drop(guard);
-                tick::told(&key.to_string(), result);
-                tick::told(&key.tenant, node.run_tenant(&key.tenant, node.clock.now(), "chain").await);
-            };
-            node.for_tenant(&key.tenant, work).await
-        });
-        Ok(now)
+        let guard = self.claim(key);
+        guard.ok_or_else(|| format!("a run of {key} is under way; try again when it has ended"))
     }
 
     /// Claims a batch for a run; `None` while another run of it is under way, or its tenant is
@@ -265,9 +298,9 @@ impl Node {
         if matches!(job, Job::Ingest | Job::Train)
             && let Some(why) = self.over_bytes(&slot.key.tenant).await
         {
-            return pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why);
+            return self.runner().refuse(slot, reason, why);
         }
-        pipeline::execute(bound, &self.store, &self.config.limits, self.clock.as_ref(), slot, reason).await
+        self.runner().execute(bound, slot, reason).await
     }
 
     /// Runs the chain of a batch at a logical now, and tells what came of it.
@@ -287,9 +320,9 @@ impl Node {
     async fn run_untold(self: &Arc<Self>, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
         let slot = Slot { key: bound.batch.key.clone(), job: Job::Ingest, scheduled: now };
         if let Some(why) = self.over_bytes(&slot.key.tenant).await {
-            return Ok(vec![pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why)?]);
+            return Ok(vec![self.runner().refuse(slot, reason, why)?]);
         }
-        pipeline::run_chain(bound, &self.store, &self.config.limits, self.clock.as_ref(), now, reason).await
+        self.runner().run_chain(bound, now, reason).await
     }
 }
 

@@ -140,7 +140,11 @@ async fn fit(
     let policy = &context.bound.batch.train;
     let slot = last_fit_slot(context.bound, detector, context.grid_now());
     let previous = model(context, detector, record)?;
-    if first >= slot || previous.is_some_and(|model| entity.is_current(detector, &model) && model.data.1 >= slot) {
+    let refit = context.redo.as_ref().is_some_and(|redo| redo.refit);
+    let is_young = |model: ModelRecord| {
+        entity.is_current(detector, &model) && (model.data.1 > slot || model.data.1 == slot && !refit)
+    };
+    if first >= slot || previous.is_some_and(is_young) {
         return Ok(());
     }
     let columns = detector.needs.history.min(policy.max_n.unwrap_or(usize::MAX));
@@ -241,9 +245,13 @@ fn waiting<'a>(
         }
     }
     let fitted = models.iter().map(|(_, model)| model.data.1).min();
-    let (Some(fitted), Some((_, last))) = (fitted, entity.span()) else { return Ok(None) };
+    let (Some(fitted), Some((first, last))) = (fitted, entity.span()) else { return Ok(None) };
     let step = context.step();
     let end = (last.div_euclid(step) * step + step).min(context.grid_now());
+    if let Some(span) = context.redone() {
+        let span = span.start.max(first.div_euclid(step) * step)..span.end.min(end);
+        return Ok((!span.is_empty()).then_some((models, span)));
+    }
     let oldest = policy.max_n.map_or(Millis::MIN, |n| end - step * n as Millis);
     let start = record.scored.map_or(fitted, |scored| scored.div_euclid(step) * step + step);
     let start = start.max(oldest).max(context.grid_now() - policy.max_age_ms);

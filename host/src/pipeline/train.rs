@@ -40,13 +40,16 @@ async fn fit(
     let ids: Vec<_> = series.iter().map(|s| s.id).collect();
     let previous =
         context.store.models(context.key(), &detector.entry.tag, &ids).map_err(|e| context.store_fault(&e))?;
+    let refit = context.redo.as_ref().is_some_and(|redo| redo.refit);
     // A model that is current, or younger than the slot, is left alone.
     let wanting: Vec<(&SeriesRecord, Option<ModelRecord>)> = series
         .iter()
         .zip(previous)
         .filter(|(series, model)| {
             series.span.is_some_and(|(first, _)| first < slot)
-                && !model.as_ref().is_some_and(|m| is_current(detector, m) && m.data.1 >= slot)
+                && !model
+                    .as_ref()
+                    .is_some_and(|m| is_current(detector, m) && (m.data.1 > slot || m.data.1 == slot && !refit))
         })
         .collect();
     if wanting.is_empty() {

@@ -225,6 +225,38 @@ impl Database {
         Ok(runs)
     }
 
+    /// Finished runs of a batch that were planned for an instant of a half-open span and are
+    /// wanted, the newest of each job first: at most so many of each.
+    pub fn runs_between(
+        &self,
+        key: &BatchKey,
+        job: Option<Job>,
+        span: Range<Millis>,
+        most: usize,
+        wanted: impl Fn(&RunRecord) -> bool,
+    ) -> Result<Vec<RunRecord>, StoreError> {
+        let mut runs: Vec<RunRecord> = Vec::new();
+        let Some(batch) = self.inner.batch_id(key).filter(|_| most > 0) else { return Ok(runs) };
+        for job in Job::ALL.into_iter().filter(|own| job.is_none_or(|wanted| wanted == *own)) {
+            let prefix = Space::Run.batch(batch).job(job);
+            let from = prefix.clone().newest_first(span.end.saturating_sub(1)).done();
+            let (mut seen, mut found) = (0, 0);
+            self.inner.visit_paged(&prefix, &from, most.min(SCAN_KEYS), |_, value| {
+                let run: RunRecord = decode("a run", value)?;
+                seen += 1;
+                if run.slot.scheduled < span.start || seen > self.inner.limits.runs_kept {
+                    return Ok(false);
+                }
+                if wanted(&run) {
+                    found += 1;
+                    runs.push(run);
+                }
+                Ok(found < most)
+            })?;
+        }
+        Ok(runs)
+    }
+
     /// Alerts, the last started first.
     pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertRecord>, StoreError> {
         let span = filter.started.clone().unwrap_or(Millis::MIN..Millis::MAX);

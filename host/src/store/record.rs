@@ -117,6 +117,30 @@ pub enum RunState {
     Failed,
     /// Nothing had to be done; the text says why.
     Skipped(String),
+    /// Somebody ended it, and nothing of it was kept; the text says who.
+    Cancelled(String),
+}
+
+impl RunState {
+    /// In a word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Skipped(_) => "skipped",
+            Self::Cancelled(_) => "cancelled",
+        }
+    }
+
+    /// Why, where the state itself says it.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Self::Done | Self::Partial | Self::Failed => None,
+            Self::Skipped(why) => Some(why.clone()),
+            Self::Cancelled(by) => Some(format!("by {by}")),
+        }
+    }
 }
 
 /// What a run did.

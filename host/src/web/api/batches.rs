@@ -326,7 +326,7 @@ async fn begin(
 }
 
 /// Does what blocks, on a thread for it.
-async fn blocking<T: Serialize + Send + 'static>(
+pub(super) async fn blocking<T: Serialize + Send + 'static>(
     work: impl FnOnce() -> Result<T, DeskError> + Send + 'static,
 ) -> Response {
     match tokio::task::spawn_blocking(work).await {

@@ -83,7 +83,7 @@ impl Document {
         }));
         let (status, kind, schema) = reply;
         operation = operation.response(status.to_string(), response("done", kind, schema));
-        for (status, meaning) in errors(right, !named.is_empty(), bodied, verb) {
+        for (status, meaning) in errors(&path, right, !named.is_empty(), bodied, verb) {
             let problem = response(meaning, PROBLEM, Some("Problem".to_owned()));
             operation = operation.response(status.to_string(), problem);
         }
@@ -124,12 +124,15 @@ impl Document {
 }
 
 /// What can go wrong.
-fn errors(right: Right, named: bool, bodied: bool, verb: Verb) -> Vec<(u16, &'static str)> {
+fn errors(path: &str, right: Right, named: bool, bodied: bool, verb: Verb) -> Vec<(u16, &'static str)> {
     let mut errors =
         vec![(500, "a fault in anomd"), (503, "the store cannot be used"), (507, "the disk is nearly full")];
     if right == Right::Open {
         errors.truncate(1);
         return errors;
+    }
+    if path.ends_with("/live") {
+        errors.push((429, "as many listen as may"));
     }
     errors.extend([(400, "the request makes no sense"), (401, "no token, or one that is not known")]);
     errors.push((429, "too many wrong tokens came from this address"));

@@ -9,9 +9,11 @@ mod batches;
 mod bulk;
 mod describe;
 mod endpoint;
+mod live;
 mod plugins;
 mod problem;
 mod routes;
+pub(super) mod runs;
 mod tenants;
 mod trial;
 
@@ -21,8 +23,8 @@ use axum::Router;
 pub(super) use batches::BatchView;
 pub use bulk::{BackupRequest, ExportRequest};
 pub use endpoint::{Endpoint, Verb};
-pub(super) use problem::BatchProblem;
 pub use plugins::{PluginFetch, PluginRemoved, PluginUpload};
+pub(super) use problem::BatchProblem;
 pub use problem::Problem;
 pub(super) use trial::{TrialSeries, TrialView};
 

@@ -12,7 +12,7 @@ use axum::{Extension, Json, Router, middleware};
 use super::auth::{Asked, Face, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
-use super::{Api, Problem, batches, bulk, plugins, tenants, trial};
+use super::{Api, Problem, batches, bulk, live, plugins, runs, tenants, trial};
 
 /// Routes and their description.
 pub(super) struct Routes {
@@ -170,5 +170,7 @@ pub(super) fn all(api: Api) -> Router {
     batches::register(&mut routes);
     bulk::register(&mut routes);
     trial::register(&mut routes);
+    live::register(&mut routes);
+    runs::register(&mut routes);
     routes.finish()
 }

@@ -7,9 +7,12 @@ mod batch;
 mod drawing;
 mod editor;
 mod frame;
+mod gantt;
+mod jobs;
 mod overview;
 mod plugins;
 mod range;
+mod run;
 mod series;
 mod settings;
 mod sign_in;
@@ -70,6 +73,8 @@ pub(super) fn routes(api: Api) -> Router {
     settings::register(&mut pages);
     tenants::register(&mut pages);
     plugins::register(&mut pages);
+    jobs::register(&mut pages);
+    run::register(&mut pages);
     pages
         .router
         .merge(sign_in::routes())
