@@ -94,6 +94,17 @@ impl Register for Routes {
     }
 }
 
+/// A JSON object, whatever is in it.
+pub(super) type Object = serde_json::Map<String, serde_json::Value>;
+
+/// The value of a body. Not read straight into its type, which would also take the values of its
+/// fields as a list, without their names.
+pub(super) fn read<R: serde::de::DeserializeOwned>(body: Result<Json<Object>, JsonRejection>) -> Result<R, Problem> {
+    let Json(object) = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let wrong = |error: serde_json::Error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+    serde_json::from_value(object.into()).map_err(wrong)
+}
+
 /// The part of the path that says what a request is about.
 type Id = Option<axum::extract::Path<std::collections::HashMap<String, String>>>;
 
@@ -124,14 +135,14 @@ async fn changed<R: Endpoint>(
     State(api): State<Api>,
     Extension(Asked(tenant)): Extension<Asked>,
     id: Id,
-    body: Result<Json<R>, JsonRejection>,
+    body: Result<Json<Object>, JsonRejection>,
 ) -> Response {
-    match body {
-        Ok(Json(mut request)) => {
+    match read::<R>(body) {
+        Ok(mut request) => {
             name(&mut request, id);
             replied(api.change(&tenant, request).await)
         }
-        Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
