@@ -7,8 +7,10 @@
 mod bind;
 mod ending;
 mod hosted;
+mod meter;
 mod presence;
 mod registry;
+mod state;
 mod tenant;
 mod tick;
 mod usage;
@@ -22,6 +24,7 @@ pub use ending::remove_folders;
 pub use hosted::{BatchText, Untaken};
 pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
+pub use state::{Alerts, Batches, Check, State};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
 pub use usage::UsageView;
@@ -78,6 +81,10 @@ pub struct Node {
     planned: Mutex<BTreeMap<String, Planned>>,
     /// Woken when a run has ended or the batches have changed.
     changed: tokio::sync::Notify,
+    /// What runs did since it began.
+    meters: meter::Meters,
+    /// Whether the ticker ticks.
+    pulse: state::Pulse,
 }
 
 /// Held while a batch runs; its end wakes the ticker.
@@ -144,6 +151,8 @@ impl Node {
             slots: Mutex::default(),
             planned: Mutex::default(),
             changed: tokio::sync::Notify::new(),
+            meters: meter::Meters::new(),
+            pulse: state::Pulse::default(),
         };
         let read = node.registry.write().unwrap_or_else(PoisonError::into_inner).read(&node);
         read.map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
@@ -242,9 +251,10 @@ impl Node {
         if matches!(job, Job::Ingest | Job::Train)
             && let Some(why) = self.over_bytes(&slot.key.tenant).await
         {
-            return pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why);
+            return self.counted(pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why));
         }
-        pipeline::execute(bound, &self.store, &self.config.limits, self.clock.as_ref(), slot, reason).await
+        let limits = &self.config.limits;
+        self.counted(pipeline::execute(bound, &self.store, limits, self.clock.as_ref(), slot, reason).await)
     }
 
     /// Runs the chain of a batch at a logical now, and tells what came of it.
@@ -264,9 +274,24 @@ impl Node {
     async fn run_untold(self: &Arc<Self>, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
         let slot = Slot { key: bound.batch.key.clone(), job: Job::Ingest, scheduled: now };
         if let Some(why) = self.over_bytes(&slot.key.tenant).await {
-            return Ok(vec![pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why)?]);
+            return Ok(vec![self.counted(pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why))?]);
         }
-        pipeline::run_chain(bound, &self.store, &self.config.limits, self.clock.as_ref(), now, reason).await
+        let limits = &self.config.limits;
+        let runs = pipeline::run_chain(bound, &self.store, limits, self.clock.as_ref(), now, reason).await?;
+        runs.iter().for_each(|run| self.count(run));
+        Ok(runs)
+    }
+
+    /// Counts a run that has ended. One that the store did not take counts when it is done again.
+    fn counted(&self, ended: Result<RunRecord, Fault>) -> Result<RunRecord, Fault> {
+        ended.inspect(|run| self.count(run))
+    }
+
+    fn count(&self, run: &RunRecord) {
+        self.meters.count(run);
+        let (BatchKey { tenant, batch }, job) = (&run.slot.key, run.slot.job);
+        let RunRecord { slot, state, reason, duration_ms, .. } = run;
+        tracing::info!(tenant, batch, %job, run = %slot, state = state.name(), reason, duration_ms, "a run ended");
     }
 }
 

@@ -146,7 +146,8 @@ impl Node {
     /// The summary that a cron asks for.
     pub(super) async fn run_summary(&self, tenant: &str, scheduled: Millis) -> Result<RunRecord, Fault> {
         let (errand, clock) = (Errand::Summary { all: false }, self.clock.as_ref());
-        execute_tenant(&self.tenant(tenant), &self.store, &self.config.limits, clock, &errand, scheduled, "cron").await
+        let (bound, limits) = (self.tenant(tenant), &self.config.limits);
+        self.counted(execute_tenant(&bound, &self.store, limits, clock, &errand, scheduled, "cron").await)
     }
 
     /// Has a tenant's groups looked at soon, although no signal was left: when a silence or
@@ -243,7 +244,7 @@ impl Node {
             slot.scheduled += 1;
         };
         let (limits, clock) = (&self.config.limits, self.clock.as_ref());
-        execute_tenant(bound, &self.store, limits, clock, errand, slot.scheduled, reason).await
+        self.counted(execute_tenant(bound, &self.store, limits, clock, errand, slot.scheduled, reason).await)
     }
 
     fn notify_lock(&self, tenant: &str) -> Arc<tokio::sync::Mutex<()>> {

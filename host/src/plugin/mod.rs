@@ -8,6 +8,7 @@ mod binding;
 mod bound;
 mod catalogue;
 mod checked;
+mod cost;
 mod descriptor;
 mod detect;
 mod fault;
@@ -26,8 +27,9 @@ mod tests;
 
 pub use crate::capability::{LogSink, kv::KeyValue};
 pub use catalogue::{Catalogue, bundled};
+pub use cost::{Cost, OTHER};
 pub use descriptor::SecretSlot;
-pub use grants::Use;
+pub use grants::{Use, VERSION as CONTRACT};
 pub use load::{Plugin, inspect};
 pub use manifest::{Import, Inspection};
 pub use role::{

@@ -119,6 +119,18 @@ pub enum RunState {
     Skipped(String),
 }
 
+impl RunState {
+    /// `done`, `partial`, `failed` or `skipped`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {

@@ -3,6 +3,7 @@
 
 mod api;
 mod assets;
+mod metrics;
 mod page;
 mod pages;
 

@@ -125,6 +125,7 @@ pub(in crate::web) fn admit(guarded: &Guarded, headers: &HeaderMap, named: Optio
         }
         Principal::Nobody => Err(unauthorized()),
         Principal::Tenant(own, _) if named.is_some() && own != tenant => Err(unseen()),
+        Principal::Tenant(own, _) if *right == Right::Node && own == DEFAULT_TENANT => Ok(visitor(Scope::Read, false)),
         Principal::Tenant(_, scope) => match right {
             Right::Tenant(needed) if named.is_some() && scope >= *needed => Ok(visitor(scope, false)),
             Right::Tenant(needed) if named.is_some() => {

@@ -93,6 +93,7 @@ impl Document {
             Right::Open => None,
             Right::Tenant(scope) => Some(scope.name()),
             Right::Operator => Some("operator"),
+            Right::Node => Some("node"),
         };
         operation = operation.securities(Some(
             scopes.map(|scope| SecurityRequirement::new(TOKEN, [scope])).into_iter().collect::<Vec<_>>(),

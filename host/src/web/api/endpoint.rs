@@ -36,6 +36,9 @@ pub enum Right {
     Tenant(Scope),
     /// The operator of the node.
     Operator,
+    /// The operator, or who has any token of the tenant `default`, which is the operator's own: a
+    /// Prometheus needs a token that outlives a start.
+    Node,
 }
 
 const READ: Right = Right::Tenant(Scope::Read);

@@ -10,6 +10,7 @@ mod batches;
 mod bulk;
 mod describe;
 mod endpoint;
+mod health;
 mod problem;
 mod routes;
 mod tenants;
@@ -40,7 +41,7 @@ impl Api {
         Self { node, token: hash_of(token) }
     }
 
-    /// All routes below `/api`.
+    /// All routes below `/api`, and what the node says of itself.
     pub fn routes(self) -> Router {
         routes::all(self)
     }

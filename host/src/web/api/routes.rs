@@ -12,7 +12,7 @@ use axum::{Extension, Json, Router, middleware};
 use super::auth::{Asked, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
-use super::{Api, Problem, batches, bulk, tenants};
+use super::{Api, Problem, batches, bulk, health, tenants};
 
 /// Routes and their description.
 pub(super) struct Routes {
@@ -171,6 +171,7 @@ pub(super) fn cut_off() -> Problem {
 pub(super) fn all(api: Api) -> Router {
     let mut routes = Routes::new(api);
     super::endpoint::each(&mut routes);
+    health::register(&mut routes);
     tenants::register(&mut routes);
     batches::register(&mut routes);
     bulk::register(&mut routes);
