@@ -136,6 +136,11 @@ pub struct Limits {
     pub about_wall_ms: u64,
     /// Instances alive at once.
     pub instances: u32,
+    /// Pairs of a tenant and a plugin whose costs are told apart; those that come later are
+    /// reckoned together.
+    pub plugin_costs: usize,
+    /// Plugins that have a name of their own in the metrics.
+    pub metric_plugins: usize,
     /// Calls that a warm instance serves before it is retired.
     pub warm_calls: u32,
     /// How long a warm instance waits for another call, in milliseconds.
@@ -310,6 +315,10 @@ pub struct Limits {
     pub tenant_cpu_ms_per_minute: u64,
     /// Its runs under way at once.
     pub tenant_runs_at_once: u64,
+    /// Calls of its plugins under way at once.
+    pub tenant_calls_at_once: u64,
+    /// How late a tick may be before the node says that it is not ready, in milliseconds.
+    pub tick_late_ms: u64,
     /// How long a stop waits for running jobs, in milliseconds.
     pub shutdown_grace_ms: u64,
 }
@@ -324,6 +333,8 @@ impl Default for Limits {
             call_wall_ms: 120_000,
             about_wall_ms: 10_000,
             instances: 64,
+            plugin_costs: 10_000,
+            metric_plugins: 100,
             warm_calls: 1_000,
             warm_idle_ms: 60_000,
             warm_memory_bytes: 64 << 20,
@@ -408,6 +419,8 @@ impl Default for Limits {
             tenant_memory_bytes: 1 << 30,
             tenant_cpu_ms_per_minute: 30_000,
             tenant_runs_at_once: 4,
+            tenant_calls_at_once: 16,
+            tick_late_ms: 30_000,
             shutdown_grace_ms: 30_000,
         }
     }

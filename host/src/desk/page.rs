@@ -3,9 +3,12 @@
 //! A cursor names the last item of a page and not its number, so that what is added or
 //! removed meanwhile is neither told twice nor passed over.
 
+use std::borrow::Cow;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{Ask, DeskError};
 use crate::series::Millis;
@@ -16,12 +19,37 @@ const USUAL: usize = 100;
 const CURSOR_BYTES: usize = 1_024;
 
 /// A part of a list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// What to pass as `cursor` for the items after these; `None`: there are none.
     pub next: Option<String>,
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let items = ArrayBuilder::new().items(Ref::from_schema_name(T::name())).description(Some("The items."));
+        let next = "What to pass as `cursor` for the items after these; null: there are none.";
+        let next = match Option::<String>::schema() {
+            RefOr::T(Schema::Object(object)) => ObjectBuilder::from(object).description(Some(next)).build().into(),
+            other => other,
+        };
+        let object = ObjectBuilder::new().description(Some("A part of a list."));
+        object.property("items", items).required("items").property("next", next).into()
+    }
+}
+
+/// Not derived: then the pages of all lists would have one name.
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 /// A request for a list.

@@ -63,7 +63,7 @@ pub struct Rows {
     /// The names of its columns.
     pub columns: Vec<String>,
     /// Its rows, a cell a column.
-    #[schema(value_type = Vec<Vec<Object>>)]
+    #[schema(value_type = Vec<Vec<Value>>)]
     pub rows: Vec<Vec<Value>>,
     /// What to pass as `cursor` for the rows after these; `None`: there are none.
     #[serde(default)]

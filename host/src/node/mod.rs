@@ -11,11 +11,13 @@ mod ending;
 mod hosted;
 mod jobs;
 mod live;
+mod meter;
 mod plugin_view;
 mod presence;
 mod registry;
 mod runs;
 mod session;
+mod state;
 mod tenant;
 mod tick;
 mod trial;
@@ -37,6 +39,7 @@ pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
 pub use runs::{RunDetail, STAGES};
 pub use session::{NewSession, SessionHolder};
+pub use state::{Alerts, Batches, Check, State};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
 pub use trial::Trial;
@@ -110,6 +113,10 @@ pub struct Node {
     live: Arc<Live>,
     /// The same, as runs see it.
     watch: Arc<dyn Watch>,
+    /// What runs did since it began.
+    meters: meter::Meters,
+    /// Whether the ticker ticks.
+    pulse: state::Pulse,
 }
 
 /// Held while a batch runs; its end wakes the ticker.
@@ -187,6 +194,8 @@ impl Node {
             ticked: tokio::sync::Notify::new(),
             waits: Mutex::default(),
             backfilled: Mutex::default(),
+            meters: meter::Meters::new(),
+            pulse: state::Pulse::default(),
         };
         for (tenant, folder) in artefacts::folders(&node.config.data) {
             node.catalogue.sweep(&tenant, &folder);
@@ -298,9 +307,9 @@ impl Node {
         if matches!(job, Job::Ingest | Job::Train)
             && let Some(why) = self.over_bytes(&slot.key.tenant).await
         {
-            return self.runner().refuse(slot, reason, why);
+            return self.counted(self.runner().refuse(slot, reason, why));
         }
-        self.runner().execute(bound, slot, reason).await
+        self.counted(self.runner().execute(bound, slot, reason).await)
     }
 
     /// Runs the chain of a batch at a logical now, and tells what came of it.
@@ -320,9 +329,23 @@ impl Node {
     async fn run_untold(self: &Arc<Self>, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
         let slot = Slot { key: bound.batch.key.clone(), job: Job::Ingest, scheduled: now };
         if let Some(why) = self.over_bytes(&slot.key.tenant).await {
-            return Ok(vec![self.runner().refuse(slot, reason, why)?]);
+            return Ok(vec![self.counted(self.runner().refuse(slot, reason, why))?]);
         }
-        self.runner().run_chain(bound, now, reason).await
+        let runs = self.runner().run_chain(bound, now, reason).await?;
+        runs.iter().for_each(|run| self.count(run));
+        Ok(runs)
+    }
+
+    /// Counts a run that has ended. One that the store did not take counts when it is done again.
+    fn counted(&self, ended: Result<RunRecord, Fault>) -> Result<RunRecord, Fault> {
+        ended.inspect(|run| self.count(run))
+    }
+
+    fn count(&self, run: &RunRecord) {
+        self.meters.count(run);
+        let (BatchKey { tenant, batch }, job) = (&run.slot.key, run.slot.job);
+        let RunRecord { slot, state, reason, duration_ms, .. } = run;
+        tracing::info!(tenant, batch, %job, run = %slot, state = state.name(), reason, duration_ms, "a run ended");
     }
 }
 

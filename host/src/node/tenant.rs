@@ -146,7 +146,11 @@ impl Node {
 
     /// The summary that a cron asks for.
     pub(super) async fn run_summary(&self, tenant: &str, scheduled: Millis) -> Result<RunRecord, Fault> {
-        self.runner().execute_tenant(&self.tenant(tenant), &Errand::Summary { all: false }, scheduled, "cron").await
+        self.counted(
+            self.runner()
+                .execute_tenant(&self.tenant(tenant), &Errand::Summary { all: false }, scheduled, "cron")
+                .await,
+        )
     }
 
     /// Has a tenant's groups looked at soon, although no signal was left: when a silence or
@@ -243,7 +247,7 @@ impl Node {
             }
             slot.scheduled += 1;
         };
-        self.runner().execute_tenant(bound, errand, slot.scheduled, reason).await
+        self.counted(self.runner().execute_tenant(bound, errand, slot.scheduled, reason).await)
     }
 
     fn notify_lock(&self, tenant: &str) -> Arc<tokio::sync::Mutex<()>> {

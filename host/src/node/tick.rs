@@ -129,10 +129,13 @@ impl Ticker {
         drop(waiting);
         let mut due: Vec<_> = due.into_iter().map(Some).collect();
         let chosen = picked.into_iter().filter_map(|number| due.get_mut(number)?.take()).collect();
+        let mut waiting = 0;
         for (start, guard) in due.into_iter().flatten() {
             left.push(start.slot());
             guard.give_back();
+            waiting += 1;
         }
+        self.node.pulse.leave_waiting(waiting);
         chosen
     }
 
@@ -219,7 +222,8 @@ impl Ticker {
         self.started.insert((bound.batch.key.clone(), job), due.scheduled);
         let node = self.node.clone();
         if due.coalesced > 0 {
-            tracing::info!(batch = %bound.batch.key, %job, missed = due.coalesced, "missed ticks became one run");
+            let BatchKey { tenant, batch } = &bound.batch.key;
+            tracing::info!(tenant, batch, %job, missed = due.coalesced, "missed ticks became one run");
         }
         self.runs.spawn(async move {
             let tenant = &bound.batch.key.tenant;
@@ -245,9 +249,14 @@ impl Ticker {
     /// Returns how many runs were cut off.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> usize {
         tokio::pin!(stop);
+        let node = self.node.clone();
+        let beating = node.pulse.begin();
         loop {
             let outcome = self.tick();
-            let node = self.node.clone();
+            beating.beat(match outcome {
+                TickOutcome::Until(time) => Some(time),
+                TickOutcome::Idle => None,
+            });
             let wait = async {
                 match outcome {
                     TickOutcome::Until(time) => node.clock.sleep_until(time).await,
@@ -260,6 +269,7 @@ impl Ticker {
                 () = node.changed.notified() => {}
             }
         }
+        drop(beating);
         let grace = Duration::from_millis(self.node.config.limits.shutdown_grace_ms);
         let drained = tokio::time::timeout(grace, async { while self.runs.join_next().await.is_some() {} }).await;
         if drained.is_ok() { 0 } else { self.runs.len() }
@@ -281,17 +291,22 @@ pub(super) fn told(place: &str, result: Result<Vec<RunRecord>, Fault>) {
     match result {
         Ok(runs) => {
             for run in runs {
+                let (BatchKey { tenant, batch }, job) = (&run.slot.key, run.slot.job);
                 if let Some(error) = &run.error {
-                    tracing::warn!(run = %run.slot, "{error}");
+                    let (plugin, blame) = (&error.plugin, error.blame);
+                    tracing::warn!(tenant, batch, %job, run = %run.slot, plugin, %blame, "{error}");
                 }
                 // Nobody is told of what is given up unless it stands here.
                 if run.counts.get("dead").is_some_and(|dead| *dead > 0) {
                     for line in &run.log {
-                        tracing::warn!(run = %run.slot, "given up: {line}");
+                        tracing::warn!(tenant, batch, %job, run = %run.slot, "given up: {line}");
                     }
                 }
             }
         }
-        Err(fault) => tracing::error!(place, "{fault}"),
+        Err(fault) => {
+            let (tenant, plugin, blame) = (&fault.tenant, &fault.plugin, fault.blame);
+            tracing::error!(tenant, plugin, %blame, place, "{fault}");
+        }
     }
 }

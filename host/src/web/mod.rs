@@ -5,6 +5,7 @@ mod api;
 mod assets;
 mod auth;
 mod headers;
+mod metrics;
 mod page;
 mod pages;
 mod throttle;
