@@ -217,6 +217,8 @@ pub struct Limits {
     pub hand_over_ms: u64,
     /// Alerts handed over in one call.
     pub hand_over_alerts: usize,
+    /// What people did about one alert that is kept, the newest.
+    pub alert_history: usize,
     /// Decisions of the dispatcher that are kept, a tenant.
     pub notices_kept: usize,
     /// Metrics in the table of a summary, the worst ones.
@@ -315,6 +317,7 @@ impl Default for Limits {
             message_findings: 10,
             hand_over_ms: 60_000,
             hand_over_alerts: 500,
+            alert_history: 50,
             notices_kept: 10_000,
             summary_rows: 50,
             run_log_lines: 200,

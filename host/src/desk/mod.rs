@@ -24,7 +24,9 @@ mod silences;
 pub mod tenants;
 pub mod why;
 
-pub use alerts::{Acknowledge, Acknowledged, AlertQuery, AlertShow, AlertView, Snooze, Snoozed, Unacknowledge};
+pub use alerts::{
+    Acknowledge, Acknowledged, AlertQuery, AlertShow, AlertView, Rate, Rated, Snooze, Snoozed, Unacknowledge,
+};
 pub use error::DeskError;
 pub use events::{EventAdd, EventEnd, EventQuery, EventView};
 pub use link::{Action, Claim, LinkError, Links, MessageLinks};

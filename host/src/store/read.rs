@@ -132,8 +132,18 @@ impl Database {
         let place = format!("the models of {key}");
         let record = |id: &SeriesId| {
             let Some(value) = self.inner.get(&model_key(batch, tag, id.0).done())? else { return Ok(None) };
-            let ModelEntry { series, tag, plugin, plugin_digest, config_digest, data, digest, body, facts: _ } =
-                decode(&place, &value)?;
+            let ModelEntry {
+                series,
+                tag,
+                plugin,
+                plugin_digest,
+                config_digest,
+                data,
+                digest,
+                body,
+                left_out: _,
+                facts: _,
+            } = decode(&place, &value)?;
             let bytes = match body {
                 Body::Inline(bytes) => Some(bytes.into_vec()),
                 Body::Blob { blob, start, length } => {

@@ -298,6 +298,7 @@ mod tests {
             phase,
             acknowledged: None,
             snoozed: None,
+            rated: None,
             silenced_by: Vec::new(),
             started: NOW - 2_100_000,
             fired: Some(NOW - 2_100_000),

@@ -100,6 +100,7 @@ impl Story {
             plugin_digest: "c0ffee".to_owned(),
             config_digest: "c".to_owned(),
             data: (T0, T0 + 20 * MINUTE),
+            left_out: 0,
             facts: vec![("season".to_owned(), "86400".to_owned())],
             bytes: vec![1],
         };

@@ -10,8 +10,8 @@ use crate::desk::tenants::{
     TokenCreate, TokenQuery, TokenRevoke, VariableDelete, VariableQuery, VariableSet,
 };
 use crate::desk::{
-    Acknowledge, AlertQuery, AlertShow, Ask, EventAdd, EventEnd, EventQuery, PointQuery, Query, RunQuery, SeriesQuery,
-    SilenceAdd, SilenceExpire, SilenceQuery, Snooze, Unacknowledge, Why,
+    Acknowledge, AlertQuery, AlertShow, Ask, EventAdd, EventEnd, EventQuery, PointQuery, Query, Rate, RunQuery,
+    SeriesQuery, SilenceAdd, SilenceExpire, SilenceQuery, Snooze, Unacknowledge, Why,
 };
 
 /// How a request is sent.
@@ -132,6 +132,7 @@ endpoints! {
     AlertShow: Get "/alerts/{id}", READ, "Shows an alert", id;
     Acknowledge: Post "/alerts/{id}/ack", OPERATE, "Acknowledges an alert", id;
     Unacknowledge: Post "/alerts/{id}/unack", OPERATE, "Takes an acknowledgement back", id;
+    Rate: Post "/alerts/{id}/rate", OPERATE, "Says of an alert whether it was one", id;
     Snooze: Post "/alerts/{id}/snooze", OPERATE, "Tells nobody of an alert for a while", id;
     SilenceQuery: Get "/silences", READ, "Lists silences";
     SilenceAdd: Post "/silences", OPERATE, "Adds a silence";
