@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 CARGO ?= cargo
 export INSTA_UPDATE ?= no
 
-.PHONY: help demo demo-seeds test plugins bench cost parity eval generated lint
+.PHONY: help demo demo-seeds test plugins bench cost parity eval generated lint vendor
 
 help:
 	@echo 'make demo [ARGS=--once]   two weeks of a made-up system, seven incidents, and what anomd finds'
@@ -18,6 +18,7 @@ help:
 	@echo 'make eval [DATA=FOLDER]    how good the detectors are on labelled series'
 	@echo 'make generated            the same on series that are made up: silence, incidents, seasons'
 	@echo 'make demo-seeds           the demo over ten histories'
+	@echo 'make vendor               brings what pages load of others out of npm'
 	@echo 'make lint                 formatting and clippy'
 
 plugins:
@@ -62,6 +63,10 @@ generated: plugins
 demo-seeds: plugins
 	@$(CARGO) run --quiet -p anomd -- demo --seeds 1-10 --out target/demo-seeds \
 		--min-found 65 --max-others 1 --min-foretold 24 $(ARGS)
+
+# What pages load of others, out of npm as host/assets/vendor/package-lock.json pins it.
+vendor:
+	@tests/vendor $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check

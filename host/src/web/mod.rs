@@ -1,7 +1,10 @@
-//! What a browser or a client sees: the API, and the page that a link in a message opens.
+//! What a browser or a client sees: the API, the dashboard, and the page that a link in a
+//! message opens.
 
 mod api;
+mod assets;
 mod page;
+mod pages;
 
 use std::sync::Arc;
 
@@ -14,6 +17,7 @@ use crate::node::Node;
 /// Serves until it is dropped. The API answers whoever shows `token`, the operator, and those
 /// who show a token of a tenant.
 pub async fn serve(listener: TcpListener, node: Arc<Node>, token: &str) -> std::io::Result<()> {
-    let routes = Api::new(node.clone(), token).routes().merge(page::routes(node));
+    let api = Api::new(node.clone(), token);
+    let routes = api.clone().routes().merge(page::routes(node)).merge(assets::routes()).merge(pages::routes(api));
     axum::serve(listener, routes).await
 }

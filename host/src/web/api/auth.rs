@@ -29,9 +29,24 @@ enum Principal {
 #[derive(Clone, Debug)]
 pub(super) struct Asked(pub String);
 
+/// Who looks at a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::web) struct Visitor {
+    /// The tenant whose page it is.
+    pub tenant: String,
+    /// What they may do there.
+    pub scope: Scope,
+    /// Whether they are the operator of the node, who sees every tenant.
+    pub operator: bool,
+    /// Whether they signed in, and can sign out.
+    pub signed_in: bool,
+    /// What their forms and scripts show, so that no other site acts in their name.
+    pub csrf: String,
+}
+
 /// What a route asks of those who call it.
 #[derive(Clone)]
-pub(super) struct Guarded {
+pub(in crate::web) struct Guarded {
     pub api: Api,
     pub right: Right,
     /// Whether it answers without a token as long as the node is nobody else's.
@@ -65,8 +80,8 @@ pub(super) async fn guard(
         .ok()
         .and_then(|params| params.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value.to_owned()));
     match admit(&guarded, request.headers(), named) {
-        Ok(tenant) => {
-            request.extensions_mut().insert(Asked(tenant));
+        Ok(visitor) => {
+            request.extensions_mut().insert(Asked(visitor.tenant));
             next.run(request).await
         }
         Err(problem) => {
@@ -80,8 +95,8 @@ pub(super) async fn guard(
     }
 }
 
-/// The tenant that a request is about, if whoever asks may.
-fn admit(guarded: &Guarded, headers: &HeaderMap, named: Option<String>) -> Result<String, Problem> {
+/// Who asks, of which tenant, if they may.
+pub(in crate::web) fn admit(guarded: &Guarded, headers: &HeaderMap, named: Option<String>) -> Result<Visitor, Problem> {
     let Guarded { api, right, unshared } = guarded;
     let unauthorized = || {
         let detail = "show a token as `Authorization: Bearer`: one of the tenant (`anomd tenant token` makes it), or the \
@@ -89,8 +104,10 @@ fn admit(guarded: &Guarded, headers: &HeaderMap, named: Option<String>) -> Resul
         Problem::new(StatusCode::UNAUTHORIZED, detail)
     };
     let tenant = named.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned());
+    let visitor =
+        |scope, operator| Visitor { tenant: tenant.clone(), scope, operator, signed_in: false, csrf: String::new() };
     if *right == Right::Open {
-        return Ok(tenant);
+        return Ok(visitor(Scope::Read, false));
     }
     let unseen = || {
         let detail = format!("there is no tenant `{tenant}` that this token may see");
@@ -98,12 +115,18 @@ fn admit(guarded: &Guarded, headers: &HeaderMap, named: Option<String>) -> Resul
     };
     match api.principal(headers).ok_or_else(unauthorized)? {
         Principal::Operator if named.is_some() && !api.node.has_tenant(&tenant) => Err(unseen()),
-        Principal::Operator => Ok(tenant),
-        Principal::Nobody if *unshared && !api.node.is_shared() && is_local(headers) => Ok(tenant),
+        Principal::Operator => Ok(visitor(Scope::Admin, true)),
+        Principal::Nobody if *unshared && !api.node.is_shared() && is_local(headers) => {
+            if named.is_some() && !api.node.has_tenant(&tenant) {
+                Err(unseen())
+            } else {
+                Ok(visitor(Scope::Admin, true))
+            }
+        }
         Principal::Nobody => Err(unauthorized()),
         Principal::Tenant(own, _) if named.is_some() && own != tenant => Err(unseen()),
         Principal::Tenant(_, scope) => match right {
-            Right::Tenant(needed) if named.is_some() && scope >= *needed => Ok(tenant),
+            Right::Tenant(needed) if named.is_some() && scope >= *needed => Ok(visitor(scope, false)),
             Right::Tenant(needed) if named.is_some() => {
                 let detail = format!("this token has the scope {scope}, and {needed} is needed; make another token");
                 Err(Problem::new(StatusCode::FORBIDDEN, detail))

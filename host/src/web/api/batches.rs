@@ -163,6 +163,18 @@ async fn list(
     page(api, Some(tenant), query).await
 }
 
+impl Api {
+    /// The first batches of a tenant, by name: as many as a page may have.
+    pub async fn batches(&self, tenant: &str) -> Result<Vec<BatchView>, Problem> {
+        let (node, tenant) = (self.node.clone(), tenant.to_owned());
+        let listed = tokio::task::spawn_blocking(move || {
+            let names = node.batch_names(&tenant)?.into_iter().take(node.config.limits.api_page_items);
+            names.map(|batch| view(&node, BatchKey { tenant: tenant.clone(), batch }, false)).collect()
+        });
+        listed.await.unwrap_or_else(|_| Ok(Vec::new())).map_err(|error: DeskError| error.into())
+    }
+}
+
 async fn page(api: Api, tenant: Option<String>, query: Result<Query<BatchQuery>, QueryRejection>) -> Response {
     let asked = match query {
         Ok(Query(asked)) => asked,

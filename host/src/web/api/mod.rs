@@ -5,7 +5,7 @@
 //! `GET` has it in its query string, a `POST` or `PUT` in its JSON body. Everything of a
 //! tenant lies below `/api/v1/tenants/{tenant}`. Problems are those of RFC 9457.
 
-mod auth;
+pub(super) mod auth;
 mod batches;
 mod bulk;
 mod describe;
@@ -17,11 +17,14 @@ mod tenants;
 use std::sync::Arc;
 
 use axum::Router;
+pub(super) use batches::BatchView;
 pub use bulk::{BackupRequest, ExportRequest};
+pub(super) use endpoint::Right;
 pub use endpoint::{Endpoint, Verb};
 pub use problem::Problem;
 
 use crate::desk::tenants::hash_of;
+use crate::desk::{Ask, Desk};
 use crate::node::Node;
 
 /// What the API works with.
@@ -37,8 +40,34 @@ impl Api {
         Self { node, token: hash_of(token) }
     }
 
-    /// All routes below `/api`, and `/healthz`.
+    /// All routes below `/api`.
     pub fn routes(self) -> Router {
         routes::all(self)
+    }
+
+    /// Asks the desk in the name of a tenant, on a thread that may block.
+    pub async fn ask<R: Ask>(&self, tenant: &str, request: R) -> Result<R::Reply, Problem> {
+        let (node, tenant) = (self.node.clone(), tenant.to_owned());
+        let answered = tokio::task::spawn_blocking(move || {
+            let bound = node.batches();
+            let own = bound.iter().filter(|bound| bound.batch.key.tenant == tenant);
+            let batches = own.map(|bound| (bound.batch.key.clone(), &bound.batch)).collect();
+            let config = &node.config;
+            request.ask(&Desk { store: &node.store, batches: &batches, config, tenant: &tenant, now: node.clock.now() })
+        });
+        match answered.await {
+            Ok(reply) => reply.map_err(Problem::from),
+            Err(_) => Err(routes::cut_off()),
+        }
+    }
+
+    /// Asks the desk for a change: who is told may be another now.
+    pub async fn change<R: Endpoint>(&self, tenant: &str, request: R) -> Result<R::Reply, Problem> {
+        let reply = self.ask(tenant, request).await?;
+        if R::RESHAPES {
+            self.node.refresh().await.map_err(crate::desk::DeskError::from)?;
+        }
+        self.node.look_again(tenant);
+        Ok(reply)
     }
 }

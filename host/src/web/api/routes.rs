@@ -13,7 +13,6 @@ use super::auth::{Asked, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
 use super::{Api, Problem, batches, bulk, tenants};
-use crate::desk::Desk;
 
 /// Routes and their description.
 pub(super) struct Routes {
@@ -115,7 +114,7 @@ async fn asked<R: Endpoint>(
     match query {
         Ok(Query(mut request)) => {
             name(&mut request, id);
-            answer(api, tenant, request).await
+            replied(api.ask(&tenant, request).await)
         }
         Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
     }
@@ -130,7 +129,7 @@ async fn changed<R: Endpoint>(
     match body {
         Ok(Json(mut request)) => {
             name(&mut request, id);
-            change(api, tenant, request).await
+            replied(api.change(&tenant, request).await)
         }
         Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
     }
@@ -142,42 +141,14 @@ async fn removed<R: Endpoint>(State(api): State<Api>, Extension(Asked(tenant)): 
     match serde_json::from_value::<R>(parts.into()) {
         Ok(mut request) => {
             name(&mut request, id);
-            change(api, tenant, request).await
+            replied(api.change(&tenant, request).await)
         }
         Err(error) => Problem::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
 
-/// Asks the desk for a change: who is told may be another now.
-async fn change<R: Endpoint>(api: Api, tenant: String, request: R) -> Response {
-    let node = api.node.clone();
-    let response = answer(api, tenant.clone(), request).await;
-    if response.status().is_success() {
-        if R::RESHAPES
-            && let Err(error) = node.refresh().await
-        {
-            return Problem::from(crate::desk::DeskError::from(error)).into_response();
-        }
-        node.look_again(&tenant);
-    }
-    response
-}
-
-/// Asks the desk, on a thread that may block.
-async fn answer<R: Endpoint>(api: Api, tenant: String, request: R) -> Response {
-    let node = api.node;
-    let answered = tokio::task::spawn_blocking(move || {
-        let bound = node.batches();
-        let own = bound.iter().filter(|bound| bound.batch.key.tenant == tenant);
-        let batches = own.map(|bound| (bound.batch.key.clone(), &bound.batch)).collect();
-        let config = &node.config;
-        request.ask(&Desk { store: &node.store, batches: &batches, config, tenant: &tenant, now: node.clock.now() })
-    });
-    match answered.await {
-        Ok(Ok(reply)) => Json(reply).into_response(),
-        Ok(Err(error)) => Problem::from(error).into_response(),
-        Err(_) => cut_off().into_response(),
-    }
+fn replied<T: serde::Serialize>(reply: Result<T, Problem>) -> Response {
+    reply.map_or_else(Problem::into_response, |reply| Json(reply).into_response())
 }
 
 /// What is answered where a thread of ours fell.
