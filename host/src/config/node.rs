@@ -241,6 +241,8 @@ pub struct Limits {
     pub api_request_bytes: usize,
     /// Items that one answer of the API lists at most.
     pub api_page_items: usize,
+    /// Scores that are read for one overview or ranking.
+    pub overview_points: usize,
     /// Tokens that a tenant may have.
     pub tenant_tokens: usize,
     /// Variables, and secrets, that a tenant may have.
@@ -329,6 +331,7 @@ impl Default for Limits {
             runs_at_once: 64,
             api_request_bytes: 64 << 10,
             api_page_items: 1_000,
+            overview_points: 20_000_000,
             tenant_tokens: 100,
             tenant_variables: 200,
             tenant_measure_ms: 600_000,

@@ -33,6 +33,9 @@ pub struct AlertQuery {
     pub batch: Option<String>,
     /// Only series whose name holds this text.
     pub metric: Option<String>,
+    /// Only of this kind: `anomaly`, `threshold`, `change`, `llm`, `no-data`, `capacity`.
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<AlertKind>,
     /// Also those that are over.
     pub all: bool,
     /// At most so many, the last started first.
@@ -117,6 +120,8 @@ pub struct AlertView {
     /// What raised it.
     #[schema(value_type = String)]
     pub kind: AlertKind,
+    /// The series' number in the batch.
+    pub number: u32,
     /// The series' `metric_name`.
     pub metric: String,
     /// The series' labels.
@@ -246,6 +251,7 @@ impl AlertView {
             tenant: record.key.tenant,
             batch: record.key.batch,
             kind: record.kind,
+            number: record.series.0,
             metric: record.name,
             labels: record.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             phase: record.phase,
@@ -282,8 +288,10 @@ impl Ask for AlertQuery {
         if let Some(text) = &self.metric {
             records.retain(|record| record.name.contains(text.as_str()));
         }
-        let key = |record: &AlertRecord| format!("{} {} {}", newest_first(record.started), record.key, record.id);
-        let page = Page::of(records, key, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
+        if let Some(kind) = self.kind {
+            records.retain(|record| record.kind == kind);
+        }
+        let page = Page::of(records, order, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
         let silences = active(desk, desk.tenant)?;
         page.map(|record| AlertView::of(desk, record, &silences))
     }
@@ -396,6 +404,11 @@ impl Desk<'_> {
             _ => Ok(record),
         }
     }
+}
+
+/// A text that sorts the last started first.
+pub(super) fn order(record: &AlertRecord) -> String {
+    format!("{} {} {}", newest_first(record.started), record.key, record.id)
 }
 
 /// What people did about an alert.

@@ -8,35 +8,48 @@
 //! [`Marker`](crate::alert::Marker)), so that a job and a person never write the same record.
 
 mod alerts;
+mod anomaly;
+mod around;
 mod claim;
 mod error;
 mod events;
+mod failing;
+mod freshness;
 pub mod instant;
 mod link;
+mod overview;
 mod page;
 mod points;
 mod query;
 mod random;
+mod ranking;
 mod runs;
 mod series;
 mod series_list;
 mod silences;
 pub mod tenants;
+mod timeline;
 pub mod why;
 
 pub use alerts::{
     Acknowledge, Acknowledged, AlertQuery, AlertShow, AlertView, Rate, Rated, Snooze, Snoozed, Unacknowledge,
 };
+pub use around::AroundPoint;
 pub use error::DeskError;
 pub use events::{EventAdd, EventEnd, EventQuery, EventView};
+pub use failing::FailingJob;
+pub use freshness::Freshness;
 pub use link::{Action, Claim, LinkError, Links, MessageLinks};
+pub use overview::{BatchHealth, Overview, OverviewView};
 pub use page::{Listing, Page};
 pub use points::{PointQuery, PointView};
 pub use query::{Query, QueryWhat, Rows, counts};
 pub use random::{hex, random};
+pub use ranking::{RankedSeries, Ranking};
 pub use runs::{RunQuery, RunView};
 pub use series_list::{SeriesQuery, SeriesView};
-pub use silences::{SilenceAdd, SilenceExpire, SilenceQuery, SilenceState, SilenceView};
+pub use silences::{SilenceAdd, SilenceExpire, SilencePreview, SilenceQuery, SilenceState, SilenceView};
+pub use timeline::{Timeline, TimelineEntry, TimelineView};
 pub use why::{Trace, Why};
 
 use std::collections::BTreeMap;
@@ -132,3 +145,6 @@ pub fn batch(store: &Database, tenant: &str, named: &str) -> Result<BatchKey, De
         _ => format!("the store has no batch `{named}`; it has: {}", names.join(", ")),
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -293,6 +293,7 @@ mod tests {
             tenant: "default".to_owned(),
             batch: "orders".to_owned(),
             kind: AlertKind::Anomaly,
+            number: 0,
             metric: metric.to_owned(),
             labels: BTreeMap::new(),
             phase,

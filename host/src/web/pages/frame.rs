@@ -62,7 +62,6 @@ impl Frame {
     }
 
     /// What a form shows, so that no other site acts in the visitor's name.
-    #[expect(dead_code, reason = "the forms come with their pages")]
     pub fn csrf(&self) -> &str {
         self.visitor.as_ref().map_or("", |visitor| &visitor.csrf)
     }

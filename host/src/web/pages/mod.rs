@@ -3,12 +3,18 @@
 //! Every page is whole without script, and every action is a form. A page is registered with
 //! the scope that its visitor needs; who may not see it is led to sign in, or told why.
 
+mod alert;
+mod alert_row;
+mod alerts;
 mod frame;
+mod moment;
 mod overview;
+mod silences;
+mod sketch;
 
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::{RawPathParams, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -47,13 +53,22 @@ impl Pages {
 pub(super) fn routes(api: Api) -> Router {
     let mut pages = Pages { api: api.clone(), router: Router::new() };
     overview::register(&mut pages);
+    alerts::register(&mut pages);
+    alert::register(&mut pages);
+    silences::register(&mut pages);
     pages
         .router
-        .route("/", get(async || Redirect::to(&format!("/t/{DEFAULT_TENANT}"))))
+        .route("/", get(home))
         .fallback(async || ProblemPage::new(None, StatusCode::NOT_FOUND, "There is no page at this address."))
         .layer(axum::middleware::map_response(protect))
         .layer(CompressionLayer::new())
         .with_state(api)
+}
+
+/// Leads to the overview, with what stands in the address.
+async fn home(RawQuery(query): RawQuery) -> Redirect {
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    Redirect::to(&format!("/t/{DEFAULT_TENANT}{query}"))
 }
 
 /// Lets a visitor in with an `Extension<Visitor>`, or leads them to the sign-in.
