@@ -12,7 +12,7 @@ fn broken() -> (Anomd, Source, Server, String) {
         "orders",
         &format!(
             "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 7d\n\
-             ingest_params: {{url: '{}', queries: [load]}}\n",
+             ingest_cron_schedule: '0 0 1 1 *'\ningest_params: {{url: '{}', queries: [load]}}\n",
             source.url()
         ),
     );

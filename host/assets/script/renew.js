@@ -30,7 +30,10 @@ if (live.length > 0 && tenant) {
       waiting = false;
     }, after);
   };
+  const source = new EventSource(`/api/v1/tenants/${encodeURIComponent(tenant)}/live`);
+  for (const name of ["alert", "behind"]) source.addEventListener(name, () => soon(300));
+  addEventListener("pagehide", () => source.close());
+  // What is told by the minute only, as how old a sample is.
   setInterval(() => soon(0), 30_000);
   document.addEventListener("visibilitychange", () => document.hidden || soon(0));
-  document.addEventListener("anomd:alert", () => soon(300));
 }

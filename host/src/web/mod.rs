@@ -3,7 +3,7 @@
 
 mod api;
 mod assets;
-mod page;
+mod link;
 mod pages;
 
 use std::sync::Arc;
@@ -18,6 +18,6 @@ use crate::node::Node;
 /// who show a token of a tenant.
 pub async fn serve(listener: TcpListener, node: Arc<Node>, token: &str) -> std::io::Result<()> {
     let api = Api::new(node.clone(), token);
-    let routes = api.clone().routes().merge(page::routes(node)).merge(assets::routes()).merge(pages::routes(api));
+    let routes = api.clone().routes().merge(link::routes(node)).merge(assets::routes()).merge(pages::routes(api));
     axum::serve(listener, routes).await
 }

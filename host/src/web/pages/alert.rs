@@ -114,7 +114,7 @@ impl AlertPage {
             series_href: frame.at(&format!(
                 "/batches/{}/series/{}?from={}&to={}",
                 encoded(&alert.batch),
-                alert.number,
+                encoded(&alert.metric),
                 instant::text(span.0),
                 instant::text(span.1)
             )),

@@ -62,7 +62,7 @@ impl AlertRow {
 }
 
 /// The class of the badge of a state.
-pub(super) fn mood(state: &str) -> &'static str {
+pub(in crate::web) fn mood(state: &str) -> &'static str {
     match state {
         "firing" => "bad",
         "acknowledged" | "pending" => "warn",

@@ -12,6 +12,7 @@ mod overview;
 mod silences;
 mod sketch;
 
+pub(super) use alert_row::mood;
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, RawQuery, Request, State};

@@ -157,7 +157,7 @@ async fn show(
         href: frame.at(&format!(
             "/batches/{}/series/{}?from={}&to={}",
             encoded(&series.batch),
-            series.number,
+            encoded(&series.metric),
             instant::text(from),
             instant::text(to)
         )),

@@ -11,7 +11,7 @@ use crate::series::Millis;
 
 pub(super) const WIDTH: f64 = 720.0;
 pub(super) const HEIGHT: f64 = 270.0;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 60.0;
 const RIGHT: f64 = 712.0;
 /// Top and bottom of the values, and of the scores.
 const VALUES: (f64, f64) = (10.0, 180.0);
