@@ -284,7 +284,7 @@ fn card(health: &BatchHealth, seen: &OverviewView, frame: &Frame) -> BatchCard {
 /// threshold is seen, too.
 fn level(rate: f64, peak: f64, threshold: f64) -> usize {
     match rate {
-        0.0 if peak < threshold / 2.0 => 0,
+        0.0 if peak < threshold * 0.9 => 0,
         0.0 => 1,
         rate if rate < 0.003 => 2,
         rate if rate < 0.01 => 3,
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn cells_are_darker_the_more_is_over_the_threshold() {
-        let levels = [(0.0, 0.1), (0.0, 0.6), (0.001, 0.9), (0.005, 1.0), (0.02, 1.0), (0.5, 1.0)];
+        let levels = [(0.0, 0.1), (0.0, 0.75), (0.001, 0.9), (0.005, 1.0), (0.02, 1.0), (0.5, 1.0)];
         assert_eq!(levels.map(|(rate, peak)| level(rate, peak, 0.8)), [0, 1, 2, 3, 4, 5]);
     }
 }
