@@ -1,125 +1,208 @@
-//! What is wrong now, what was anomalous, and the life of an alert, in a store that is filled by
-//! hand.
+//! Series, their charts and thresholds that they might have, in a store that is filled by hand.
 
 use std::collections::BTreeMap;
 
-use super::why::tests::{AT, ID, MINUTE, NOW, Story, T0, node};
 use super::*;
-use crate::config::Job;
-use crate::message::Rating;
-use crate::store::{Commit, RunRecord, RunState};
+use crate::config::{Environment, Job, Limits, Slot, load_node};
+use crate::message::AlertPhase;
+use crate::series::Kind;
+use crate::store::{Column, Commit, ModelWrite, Peak, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId};
 
-/// What a story's desk answers, at an instant.
-fn ask_at<R: Ask>(story: &Story, now: Millis, request: &R) -> Result<R::Reply, DeskError> {
-    let batches = BTreeMap::from([(story.key(), &story.batch)]);
-    request.ask(&Desk { store: &story.store, batches: &batches, config: &node(), tenant: "default", now })
-}
+const T0: Millis = 1_767_225_600_000;
+const MINUTE: Millis = 60_000;
+const DAY: Millis = 1_440 * MINUTE;
 
-fn ask<R: Ask>(story: &Story, request: &R) -> R::Reply {
-    ask_at(story, NOW, request).unwrap()
-}
-
-fn rate(rating: Option<Rating>) -> Rate {
-    Rate { id: ID[..6].to_owned(), by: "ana".to_owned(), rating }
-}
-
-#[test]
-fn the_overview_has_the_alerts_that_are_on_and_each_batch_over_time() {
-    let story = Story::scored("").fires();
-    let seen = ask(&story, &Overview { from: Some(T0), to: Some(NOW), buckets: Some(6), limit: None });
-    assert_eq!((seen.open, seen.alerts[0].id.as_str(), seen.bucket_ms), (1, ID, 10 * MINUTE));
-    let batch = &seen.batches[0];
-    assert_eq!((batch.batch.as_str(), batch.series, batch.firing, batch.unseen), ("orders", 1, 1, 1));
-    // Scored are the minutes 20 to 49 but for one, and the 30th is over the threshold.
-    let heat = [None, None, Some(0.0), Some(0.1), Some(0.0), None];
-    assert_eq!((batch.heat.as_slice(), batch.rate), (heat.as_slice(), Some(1.0 / 29.0)));
-    assert_eq!(batch.peaks[3], Some(0.95));
-    assert_eq!((batch.newest, batch.freshness, batch.one_of), (Some(T0 + 59 * MINUTE), Freshness::Fresh, 1));
-
-    ask(&story, &Acknowledge { id: ID.to_owned(), by: "ana".to_owned(), comment: String::new() });
-    let later = ask_at(&story, NOW + 600 * MINUTE, &Overview::default()).unwrap();
-    assert_eq!((later.batches[0].firing, later.batches[0].unseen), (1, 0));
-    assert_eq!(later.batches[0].freshness, Freshness::Late);
-    let back = Overview { from: Some(NOW), to: Some(T0), ..Overview::default() };
-    assert!(ask_at(&story, NOW, &back).unwrap_err().to_string().contains("write a `from` before the `to`"));
-}
-
-#[test]
-fn a_job_fails_since_the_first_of_its_last_failures() {
-    let mut story = Story::scored("");
-    for (n, state) in [(1, RunState::Failed), (2, RunState::Partial), (3, RunState::Skipped("idle".to_owned()))] {
-        let run = story.run(Job::Train, NOW + n * MINUTE, &[]);
-        story = story.commit(Commit::of(RunRecord { state, log: vec![format!("said {n}")], ..run }));
+fn run(job: Job) -> RunRecord {
+    RunRecord {
+        slot: Slot { key: key(), job, scheduled: T0 },
+        state: RunState::Done,
+        attempts: 1,
+        reason: "cron".to_owned(),
+        started: T0,
+        duration_ms: 1,
+        counts: BTreeMap::new(),
+        log: Vec::new(),
+        error: None,
     }
-    let failing = ask(&story, &Overview::default()).failing;
-    let [job] = failing.as_slice() else { panic!("{failing:?}") };
-    assert_eq!((job.batch.as_str(), job.job.as_str(), job.state.as_str()), ("orders", "train", "partial"));
-    assert_eq!((job.since, job.last, job.runs, job.why.as_str()), (NOW + MINUTE, NOW + 2 * MINUTE, 2, "said 2"));
-    let run = story.run(Job::Train, NOW + 4 * MINUTE, &[]);
-    assert!(ask(&story.commit(Commit::of(run)), &Overview::default()).failing.is_empty());
 }
 
-#[test]
-fn series_are_ranked_by_what_they_were_in_the_span() {
-    let story = Story::scored("");
-    let ranked = |from, to| ask(&story, &Ranking { from: Some(from), to: Some(to), ..Ranking::default() }).items;
-    let worst = &ranked(T0 + 25 * MINUTE, T0 + 35 * MINUTE)[0];
-    assert_eq!((worst.metric.as_str(), worst.over, worst.scored), ("cpu", 1, 9));
-    assert_eq!((worst.worst, worst.worst_at), (0.95, AT));
-    assert_eq!(ranked(T0 + 40 * MINUTE, T0 + 45 * MINUTE)[0].over, 0);
-    assert!(ranked(T0, T0 + MINUTE).is_empty(), "nothing was scored");
-    let long = Ranking { from: Some(0), to: Some(NOW), ..Ranking::default() };
-    let refused = ask_at(&story, NOW, &long).unwrap_err().to_string();
-    assert!(refused.contains("limits.overview_points") && refused.contains("a shorter span"), "{refused}");
+fn key() -> BatchKey {
+    BatchKey { tenant: "default".to_owned(), batch: "web".to_owned() }
 }
 
-#[test]
-fn the_timeline_has_what_happened_in_order_and_the_reasons() {
-    let story = Story::scored("alert_methods: slack\nalert_params: {slack: {channel: '#ops'}}\n");
-    let story = story.fires().delivered("sent", &[Err("503 busy"), Ok("ok")]);
-    let by = || "ana".to_owned();
-    let id = || ID.to_owned();
-    ask_at(&story, NOW + MINUTE, &Acknowledge { id: id(), by: by(), comment: "on it".to_owned() }).unwrap();
-    ask_at(&story, NOW + 2 * MINUTE, &Unacknowledge { id: id(), by: by() }).unwrap();
-    ask_at(&story, NOW + 3 * MINUTE, &Snooze { id: id(), by: by(), until: NOW + 60 * MINUTE }).unwrap();
-    ask_at(&story, NOW + 4 * MINUTE, &rate(Some(Rating::Up))).unwrap();
-    let seen = ask_at(&story, NOW + 5 * MINUTE, &Timeline { id: id() }).unwrap();
-    let what: Vec<&str> = seen.entries.iter().map(|entry| entry.what.as_str()).collect();
-    let all = ["began", "told", "unsent", "sent", "acknowledged", "unacknowledged", "snoozed", "rated"];
-    assert_eq!(what, all);
-    assert_eq!(seen.entries[4].text, "ana acknowledged it: on it");
-    let why = seen.why.unwrap();
-    assert_eq!((why.answer.reason, why.deliveries.len()), (why::Reason::Told, 1));
-    assert!(seen.points.iter().any(|point| point.time == AT && point.score == Some(0.95) && point.upper == Some(5.0)));
-    assert!(seen.span.0 <= T0 && seen.span.1 > AT);
-
-    // What the page puts into the form of a silence hides this alert.
-    let hidden = ask(&story, &SilencePreview { matchers: seen.matchers, ..SilencePreview::default() });
-    assert_eq!(hidden.items.len(), 1);
-    let other = SilencePreview { matchers: "batch=payments".to_owned(), ..SilencePreview::default() };
-    assert!(ask(&story, &other).items.is_empty());
-}
-
-#[test]
-fn a_rating_is_shown_and_can_be_changed_and_taken_back() {
-    let story = Story::scored("").fires();
-    let rated = |rating| ask(&story, &rate(rating)).rated;
-    assert_eq!(rated(Some(Rating::Down)).unwrap().rating, Rating::Down);
-    let up = rated(Some(Rating::Up)).unwrap();
-    assert_eq!((up.rating, up.by.as_str(), up.at), (Rating::Up, "ana", NOW));
-    let text = why::alert_text(&ask(&story, &AlertShow { id: ID.to_owned() }));
-    assert!(text.contains("rated up by ana at 2026-01-01T01:00:00Z: yes, this was one"), "{text}");
-    assert_eq!(rated(None), None);
-}
-
-#[test]
-fn what_people_did_about_an_alert_is_bounded() {
-    let story = Story::scored("").fires();
-    for n in 0..60 {
-        let by = format!("n{n}");
-        ask(&story, &Acknowledge { id: ID.to_owned(), by, comment: String::new() });
+/// A day of four series at a minute: in `odd` ten minutes around noon score 0.9, in `worse` twenty,
+/// and `noisy` scores 0.5 throughout.
+fn store() -> Database {
+    let store = Database::in_memory(&Limits::default()).unwrap();
+    let odd = |name: &str, minute: Millis| match name {
+        "odd" if (720..730).contains(&minute) => 0.9,
+        "worse" if (720..740).contains(&minute) => 0.9,
+        "noisy" => 0.5,
+        _ => 0.1,
+    };
+    let (mut ingest, mut score) = (Commit::of(run(Job::Ingest)), Commit::of(run(Job::Score)));
+    for (id, name) in (0..).zip(["calm", "odd", "worse", "noisy"]) {
+        let labels = [("__name__", name), ("job", "shop")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let value = |minute| if odd(name, minute) > 0.8 { 50.0 } else { 4.0 };
+        let (timestamps, values) = (0..1_440).map(|minute| (T0 + minute * MINUTE, value(minute))).unzip();
+        let column = Column { timestamps, values };
+        ingest.samples.push((Labels::new(labels).unwrap(), name.to_owned(), Kind::Gauge, column));
+        let row = |minute| {
+            let score = odd(name, minute);
+            let terms = if score > 0.8 { vec![("level".to_owned(), score)] } else { Vec::new() };
+            ScoreRow { time: T0 + minute * MINUTE, score, lower: 3.0, upper: 5.0, terms }
+        };
+        score.scores.push((SeriesId(id), ScoreColumn { rows: (0..1_440).map(row).collect() }));
     }
-    let act: crate::message::Act =
-        story.store.document("default", crate::store::DocumentKind::Act, ID).unwrap().unwrap();
-    assert_eq!((act.history.len(), act.history[49].by.as_str()), (node().limits.alert_history, "n59"));
+    store.commit(ingest).unwrap();
+    store.commit(score).unwrap();
+    store
+}
+
+fn ask<A: Ask>(store: &Database, question: &A) -> Result<A::Reply, DeskError> {
+    let config = load_node(None, &Environment::default()).unwrap();
+    let batches = Batches::new();
+    question.ask(&Desk { store, batches: &batches, config: &config, tenant: "default", now: T0 + DAY })
+}
+
+fn names(page: &Page<SeriesView>) -> Vec<&str> {
+    page.items.iter().map(|series| series.metric.as_str()).collect()
+}
+
+#[test]
+fn the_oddest_series_come_first_in_pages_and_a_search_narrows_them() {
+    let store = store();
+    for sealed in [false, true] {
+        if sealed {
+            store.seal().unwrap();
+        }
+        let mut query =
+            SeriesQuery { id: "web".to_owned(), order: SeriesOrder::Anomaly, limit: Some(2), ..SeriesQuery::default() };
+        let first = ask(&store, &query).unwrap();
+        assert_eq!(names(&first), ["worse", "odd"]);
+        let anomaly = first.items[0].anomaly.unwrap();
+        assert_eq!((anomaly.points, anomaly.over, anomaly.max), (1_440, 20, 0.9));
+        query.cursor = first.next;
+        let second = ask(&store, &query).unwrap();
+        assert_eq!(names(&second), ["noisy", "calm"], "of equal rates the higher mean goes first");
+        assert_eq!(second.next, None);
+        // Before noon nothing was odd.
+        let morning = SeriesQuery { from: Some(T0), to: Some(T0 + DAY / 2), cursor: None, limit: None, ..query };
+        assert_eq!(names(&ask(&store, &morning).unwrap()), ["noisy", "calm", "odd", "worse"]);
+        let found = SeriesQuery { metric: Some("SHOP d".to_owned()), order: SeriesOrder::Name, ..morning };
+        assert_eq!(names(&ask(&store, &found).unwrap()), ["odd"]);
+    }
+}
+
+fn chart(store: &Database, from: Millis, to: Millis, points: usize) -> Chart {
+    let query = ChartQuery {
+        id: "web".to_owned(),
+        metric: "odd".to_owned(),
+        from: Some(from),
+        to: Some(to),
+        points: Some(points),
+        ..ChartQuery::default()
+    };
+    ask(store, &query).unwrap()
+}
+
+#[test]
+fn a_chart_of_a_day_has_every_extreme_and_one_of_an_hour_every_sample() {
+    let store = store();
+    let day = chart(&store, T0, T0 + DAY, 24);
+    assert_eq!((day.points, day.bucket_ms.is_some()), (1_440, true));
+    assert!(day.t.len() <= 26);
+    let highest = |column: &[Option<f64>]| column.iter().flatten().copied().fold(f64::NAN, f64::max);
+    assert_eq!((highest(&day.value_max), highest(&day.score)), (50.0, 0.9));
+    assert_eq!(day.terms[0].name, "level");
+    assert_eq!(highest(&day.terms[0].values), 0.9);
+    let hour = chart(&store, T0 + 12 * 60 * MINUTE, T0 + 13 * 60 * MINUTE, 100);
+    assert_eq!((hour.t.len(), hour.bucket_ms), (60, None));
+    assert_eq!((hour.value_min[9], hour.value_max[9], hour.value_max[10]), (Some(50.0), Some(50.0), Some(4.0)));
+    assert_eq!((hour.lower[0], hour.upper[0], hour.expected[0]), (Some(3.0), Some(5.0), Some(4.0)));
+}
+
+fn alert(id: &str, started: Millis, ended: Option<Millis>) -> AlertRecord {
+    AlertRecord {
+        key: key(),
+        id: id.to_owned(),
+        kind: AlertKind::Anomaly,
+        series: SeriesId(1),
+        labels: Labels::default(),
+        name: "odd".to_owned(),
+        phase: if ended.is_some() { AlertPhase::Resolved } else { AlertPhase::Firing },
+        started,
+        fired: Some(started),
+        ended,
+        worst: Peak { time: started, value: 50.0, score: 0.9, lower: 3.0, upper: 5.0 },
+        terms: Vec::new(),
+        threshold: 0.8,
+        models: Vec::new(),
+        policy: String::new(),
+        events: Vec::new(),
+        explanation: None,
+    }
+}
+
+#[test]
+fn a_chart_marks_the_alerts_of_its_series_that_reach_into_it() {
+    let store = store();
+    let noon = T0 + DAY / 2;
+    let alerts = vec![
+        alert("over-before", T0 + MINUTE, Some(T0 + 2 * MINUTE)),
+        alert("over-within", T0 + 700 * MINUTE, Some(noon + MINUTE)),
+        alert("goes-on", T0 - 30 * DAY, None),
+        AlertRecord { series: SeriesId(2), ..alert("anothers", noon, None) },
+        AlertRecord { fired: None, ..alert("never-was", noon, Some(noon + MINUTE)) },
+    ];
+    store.commit(Commit { alerts, ..Commit::of(run(Job::Alert)) }).unwrap();
+    let ids: Vec<_> = chart(&store, noon, T0 + DAY, 100).alerts.into_iter().map(|alert| alert.id).collect();
+    assert_eq!(ids, ["goes-on", "over-within"]);
+    let history = AlertHistory { id: "web".to_owned(), metric: "odd".to_owned(), ..AlertHistory::default() };
+    assert_eq!(ask(&store, &history).unwrap().items.len(), 4);
+}
+
+#[test]
+fn a_lower_threshold_says_what_would_have_fired() {
+    let store = store();
+    let what_if = |metric: &str, threshold| {
+        let query =
+            WhatIfQuery { id: "web".to_owned(), metric: metric.to_owned(), threshold, ..WhatIfQuery::default() };
+        ask(&store, &query)
+    };
+    let usual = what_if("odd", None).unwrap();
+    assert_eq!((usual.threshold, usual.points, usual.over, usual.count), (0.8, 1_440, 10, 1));
+    let fired = usual.alerts[0].clone();
+    assert_eq!((fired.started, fired.ended), (T0 + 720 * MINUTE, Some(T0 + 730 * MINUTE)));
+    assert_eq!(what_if("odd", Some(0.95)).unwrap().count, 0);
+    let noisy = what_if("noisy", Some(0.4)).unwrap();
+    assert_eq!((noisy.over, noisy.count, noisy.alerts[0].ended), (1_440, 1, None));
+    assert!(what_if("odd", Some(1.5)).unwrap_err().to_string().contains("from 0 to 1"));
+}
+
+#[test]
+fn of_the_models_of_a_series_the_newest_of_each_tag_judges() {
+    let store = store();
+    for (job, tag) in [(Job::Train, "robust"), (Job::Change, "pca")] {
+        for n in 0..2 {
+            let model = ModelWrite {
+                series: SeriesId(1),
+                tag: tag.to_owned(),
+                plugin: tag.to_owned(),
+                plugin_digest: "d".to_owned(),
+                config_digest: "c".to_owned(),
+                data: (T0, T0 + MINUTE),
+                left_out: 0,
+                facts: Vec::new(),
+                bytes: vec![n],
+            };
+            let mut run = run(job);
+            run.slot.scheduled = T0 + Millis::from(n) * MINUTE;
+            store.commit(Commit { models: vec![model], ..Commit::of(run) }).unwrap();
+        }
+    }
+    let query = ModelQuery { id: "web".to_owned(), metric: "odd".to_owned(), ..ModelQuery::default() };
+    let models = ask(&store, &query).unwrap().items;
+    let told: Vec<_> = models.iter().map(|m| (m.tag.as_str(), (m.fitted - T0) / MINUTE, m.judges)).collect();
+    assert_eq!(told, [("pca", 1, true), ("robust", 1, true), ("pca", 0, false), ("robust", 0, false)]);
 }

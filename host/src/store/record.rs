@@ -272,6 +272,8 @@ pub enum DocumentKind {
     Tenant,
     /// What a tenant has used of a quota that begins anew each day.
     Usage,
+    /// A browser that is signed in, under the hash of what it has.
+    Session,
 }
 
 impl DocumentKind {
@@ -290,6 +292,7 @@ impl DocumentKind {
         Self::Batch,
         Self::Tenant,
         Self::Usage,
+        Self::Session,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -307,6 +310,7 @@ impl DocumentKind {
             Self::Batch => "batch",
             Self::Tenant => "tenant",
             Self::Usage => "usage",
+            Self::Session => "session",
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::desk::why::{self, Outcome};
 use crate::desk::{Acknowledge, AlertView, Rate, Snooze, Timeline, TimelineView, Trace, Unacknowledge, instant};
 use crate::message::{AlertKind, Rating};
 use crate::series::Millis;
-use crate::web::api::auth::Visitor;
 use crate::web::api::{Api, Endpoint};
+use crate::web::auth::Visitor;
 
 const MINUTE: Millis = 60_000;
 

@@ -16,7 +16,7 @@ use crate::desk::AlertQuery;
 use crate::desk::tenants::Scope;
 use crate::message::AlertKind;
 use crate::web::api::Api;
-use crate::web::api::auth::Visitor;
+use crate::web::auth::Visitor;
 
 /// Alerts of one page.
 const ALERTS: usize = 50;

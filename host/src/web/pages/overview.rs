@@ -17,8 +17,8 @@ use super::moment::{Moment, local, percent, read};
 use crate::desk::tenants::Scope;
 use crate::desk::{BatchHealth, FailingJob, Freshness, Overview, OverviewView, Ranking, instant};
 use crate::series::Millis;
-use crate::web::api::auth::Visitor;
 use crate::web::api::{Api, BatchView};
+use crate::web::auth::Visitor;
 
 const HOUR: Millis = 3_600_000;
 /// The spans that one can choose, by what stands in the address.

@@ -18,7 +18,7 @@ use crate::desk::tenants::Scope;
 use crate::desk::{SilenceAdd, SilenceExpire, SilencePreview, SilenceQuery, SilenceState, SilenceView};
 use crate::series::Millis;
 use crate::web::api::Api;
-use crate::web::api::auth::Visitor;
+use crate::web::auth::Visitor;
 
 const HOUR: Millis = 3_600_000;
 /// How long a silence may be by the form, in hours, and in words.
@@ -54,6 +54,8 @@ struct New {
     hours: Option<Millis>,
     by: String,
     comment: String,
+    /// Only show what it would hide.
+    preview: Option<String>,
 }
 
 #[derive(Template)]
@@ -189,6 +191,9 @@ async fn add(
 ) -> Result<Response, ProblemPage> {
     let wrong = |text: String| ProblemPage::new(Some(&visitor), StatusCode::UNPROCESSABLE_ENTITY, text);
     let Form(new) = sent.map_err(|rejection| wrong(rejection.body_text()))?;
+    if new.preview.is_some() {
+        return list(&api, &visitor, &Look::default(), new, None).await;
+    }
     let hours = new.hours.unwrap_or(USUAL);
     let asked = SilenceAdd {
         matchers: new.matchers.clone(),
