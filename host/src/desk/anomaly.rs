@@ -11,8 +11,6 @@ use crate::config::BatchKey;
 use crate::series::Millis;
 use crate::store::{SeriesId, SeriesRecord};
 
-/// The threshold of a batch that is no longer configured: the default of `alert_threshold`.
-const THRESHOLD: f64 = 0.8;
 /// The step of a batch that is no longer configured, in milliseconds.
 const STEP_MS: Millis = 60_000;
 /// Scores that are in memory at once.
@@ -90,11 +88,6 @@ impl Buckets {
 }
 
 impl Desk<'_> {
-    /// From which score on a point of a batch is over its threshold.
-    pub(super) fn threshold(&self, key: &BatchKey) -> f64 {
-        self.batches.get(key).map_or(THRESHOLD, |batch| batch.alert.threshold)
-    }
-
     /// How many scores a batch can have in a span.
     pub(super) fn scores_in(&self, key: &BatchKey, series: usize, span: &Range<Millis>) -> usize {
         series.saturating_mul(self.columns(key, span))
