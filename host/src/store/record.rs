@@ -278,7 +278,7 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Act,
         Self::Feedback,
         Self::Silence,
