@@ -224,6 +224,8 @@ pub struct Limits {
     pub hand_over_ms: u64,
     /// Alerts handed over in one call.
     pub hand_over_alerts: usize,
+    /// What people did about one alert that is kept, the newest.
+    pub alert_history: usize,
     /// Decisions of the dispatcher that are kept, a tenant.
     pub notices_kept: usize,
     /// Metrics in the table of a summary, the worst ones.
@@ -246,6 +248,8 @@ pub struct Limits {
     pub api_request_bytes: usize,
     /// Items that one answer of the API lists at most.
     pub api_page_items: usize,
+    /// Scores that are read for one overview or ranking.
+    pub overview_points: usize,
     /// Rows that one chart has at most.
     pub chart_points: usize,
     /// Trials of batches that nobody keeps, at once.
@@ -375,6 +379,7 @@ impl Default for Limits {
             message_findings: 10,
             hand_over_ms: 60_000,
             hand_over_alerts: 500,
+            alert_history: 50,
             notices_kept: 10_000,
             summary_rows: 50,
             run_log_lines: 200,
@@ -386,6 +391,7 @@ impl Default for Limits {
             runs_at_once: 64,
             api_request_bytes: 64 << 10,
             api_page_items: 1_000,
+            overview_points: 20_000_000,
             chart_points: 50_000,
             trials_at_once: 2,
             trial_ms: 60_000,

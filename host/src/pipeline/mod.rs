@@ -14,6 +14,7 @@ mod entity;
 mod execute;
 mod hand_over;
 mod ingest;
+mod left_out;
 mod llmalert;
 mod notify;
 pub mod picture;

@@ -231,6 +231,7 @@ impl Inner {
                 plugin_digest: model.plugin_digest,
                 config_digest: model.config_digest,
                 data: model.data,
+                left_out: model.left_out,
                 facts: model.facts,
                 digest,
                 body,

@@ -132,6 +132,19 @@ impl Database {
         Ok(scores.into_iter().zip(terms).map(column).collect())
     }
 
+    /// The scores of series within a half-open span, with neither bands nor terms: instants and 0
+    /// to 1, a column each, in the order asked for.
+    pub fn levels(
+        &self,
+        key: &BatchKey,
+        series: &[SeriesId],
+        range: Range<Millis>,
+    ) -> Result<Vec<Vec<(Millis, f64)>>, StoreError> {
+        let scores: Vec<Points<Score>> = self.inner.points(key, series, &range)?;
+        let level = |column: Points<Score>| column.iter().map(|(time, score)| (time, score.level())).collect();
+        Ok(scores.into_iter().map(level).collect())
+    }
+
     /// The models of series under a tag, in the order asked for.
     ///
     /// `None` also where the bytes of a model are missing or are not those that were written:
@@ -146,8 +159,18 @@ impl Database {
         let place = format!("the models of {key}");
         let record = |id: &SeriesId| {
             let Some(value) = self.inner.get(&model_key(batch, tag, id.0).done())? else { return Ok(None) };
-            let ModelEntry { series, tag, plugin, plugin_digest, config_digest, data, digest, body, facts: _ } =
-                decode(&place, &value)?;
+            let ModelEntry {
+                series,
+                tag,
+                plugin,
+                plugin_digest,
+                config_digest,
+                data,
+                digest,
+                body,
+                left_out: _,
+                facts: _,
+            } = decode(&place, &value)?;
             let bytes = match body {
                 Body::Inline(bytes) => Some(bytes.into_vec()),
                 Body::Blob { blob, start, length } => {

@@ -185,6 +185,8 @@ pub struct FitView {
     /// The history that it saw, half-open.
     #[serde(with = "instant::pair")]
     pub data: (Millis, Millis),
+    /// Points of it that the fit was not shown, because a person said that they were anomalies.
+    pub left_out: usize,
     /// What it knew, as the plugin tells people: names with values. `season` is in seconds.
     pub facts: Vec<(String, String)>,
 }
