@@ -146,7 +146,7 @@ async fn what_is_left_out_or_switched_off_ends() {
     assert_eq!(stage.signals().len(), 3);
 }
 
-fn marker(minutes: std::ops::Range<Millis>, effect: Effect) -> DocumentWrite {
+fn marker(minutes: Range<Millis>, effect: Effect) -> DocumentWrite {
     let marker = Marker {
         id: "m".into(),
         kind: "deploy".into(),

@@ -41,7 +41,7 @@ pub struct Script {
     /// Series that are not there yet, or not any more, as the source sees it.
     lost: Mutex<Vec<String>>,
     /// The spans that were asked for.
-    asked: Mutex<Vec<std::ops::Range<Millis>>>,
+    asked: Mutex<Vec<Range<Millis>>>,
     down: Mutex<bool>,
 }
 
