@@ -27,6 +27,7 @@ mod server;
 mod smtp;
 mod source;
 mod tool;
+mod visitor;
 mod wait;
 
 pub use alertmanager::Alertmanager;
@@ -43,6 +44,7 @@ pub use server::{Server, free_port};
 pub use smtp::{Mail, SMTP_LOGIN, Smtp};
 pub use source::{EVERYTHING, Sample, Source, load};
 pub use tool::{program, skipped, tools};
+pub use visitor::{Answer, Visitor};
 pub use wait::until;
 
 /// Milliseconds since the Unix epoch.

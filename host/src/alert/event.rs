@@ -1,6 +1,11 @@
 //! The event rule: one alert for one event, however many of its points are over the
 //! threshold.
 //!
+//! An alert ends when the score has been low for a while or, if the value had left its band,
+//! when it has been back for a while, whatever the score says: what looks at hours tells of an
+//! incident for hours. Until such a score has fallen, only a value outside of its band begins
+//! another alert.
+//!
 //! Each point is asked the conditions of its policy in one order, and the first that fails is
 //! what is kept of it ([`Verdict`]). What a point does to an alert stands in one table,
 //! [`transition`]. All that the rule remembers is a [`Track`], so points may come one by one
@@ -8,7 +13,7 @@
 //! how they come.
 
 use super::marker::{Effect, Marker, strongest};
-use super::memory::{Episode, State, Track};
+use super::memory::{Episode, Excursion, State, Track};
 use super::policy::{Point, PolicyRecord};
 use crate::message::{AlertPhase, Verdict};
 use crate::series::Millis;
@@ -148,7 +153,7 @@ impl EventRule<'_> {
         };
         let over = |(news, episode): (News, Episode)| Change {
             news,
-            episode: Episode { ended: Some(episode.quiet_from.unwrap_or(at)), ..episode },
+            episode: Episode { ended: Some(episode.over_from().unwrap_or(at)), ..episode },
         };
         Look {
             changes: news.zip(episode).map(over).into_iter().collect(),
@@ -169,6 +174,8 @@ impl EventRule<'_> {
             State::Pending(episode) => (Phase::Pending, Some(episode)),
             State::Firing(episode) => (Phase::Firing, Some(episode)),
         };
+        let lowered = score < self.policy.threshold / 2.0;
+        track.fading &= !lowered;
         let sign = match (&mut episode, phase) {
             (Some(episode), Phase::Firing) => self.sign_of_end(episode, point, score),
             _ => self.sign_of_begin(track, episode.as_ref(), point, score, recent),
@@ -176,6 +183,9 @@ impl EventRule<'_> {
         let (next, mut news, verdict) = transition(phase, sign);
         if next != Phase::Quiet {
             let episode = episode.get_or_insert_with(|| self.begin(point));
+            if matches!(sign, Sign::Holds | Sign::Lasts) {
+                self.stray(episode, point);
+            }
             if point.score > episode.worst.score {
                 episode.worst = point.clone();
                 news = news.or(Some(News::Updated));
@@ -194,7 +204,10 @@ impl EventRule<'_> {
                     track.since_begin = Some(0);
                 }
                 Some(News::Withdrawn) => episode.ended = Some(point.time),
-                Some(News::Resolved) => episode.ended = Some(episode.quiet_from.unwrap_or(point.time)),
+                Some(News::Resolved) => {
+                    episode.ended = Some(episode.over_from().unwrap_or(point.time));
+                    track.fading = !lowered;
+                }
                 Some(News::Pending | News::Updated) | None => {}
             }
             look.changes.extend(news.map(|news| Change { news, episode: episode.clone() }));
@@ -220,6 +233,9 @@ impl EventRule<'_> {
         }
         if !point.is_far(policy.min_deviation, 1.0) && !policy.always {
             return Sign::Fails(Verdict::Deviation);
+        }
+        if track.fading && point.is_inside() && !policy.always {
+            return Sign::Fails(Verdict::Returned);
         }
         // Where and when an alert may begin has been asked of one that is pending.
         if !recent && pending.is_none() {
@@ -248,18 +264,36 @@ impl EventRule<'_> {
         point.is_beyond(factor).unwrap_or(score >= raised)
     }
 
-    /// Whether an alert that is on goes on. It takes half of what it took to begin.
+    /// Whether an alert that is on goes on. It takes half of what it took to begin, and a value
+    /// that has not come back to where it was.
     fn sign_of_end(&self, episode: &mut Episode, point: &Point, score: f64) -> Sign {
         let policy = self.policy;
         let loud =
             score >= policy.threshold / 2.0 && point.is_on(policy.direction) && point.is_far(policy.min_deviation, 0.5);
         if loud || policy.always {
             (episode.quiet, episode.quiet_from) = (0, None);
-            return Sign::Lasts;
+        } else {
+            episode.quiet = episode.quiet.saturating_add(1);
+            episode.quiet_from.get_or_insert(point.time);
         }
-        episode.quiet = episode.quiet.saturating_add(1);
-        episode.quiet_from.get_or_insert(point.time);
-        if episode.quiet >= episode.quiet_points(policy) { Sign::Ends } else { Sign::Calms }
+        let back = episode.excursion.as_mut().map_or(0, |excursion| excursion.watch(point));
+        let returned = episode.return_points(policy).is_some_and(|points| back >= points);
+        match () {
+            () if policy.always => Sign::Lasts,
+            () if episode.quiet >= episode.quiet_points(policy) || returned => Sign::Ends,
+            () if loud && back == 0 => Sign::Lasts,
+            () => Sign::Calms,
+        }
+    }
+
+    /// Notes how far a point that keeps an alert on has left its band.
+    fn stray(&self, episode: &mut Episode, point: &Point) {
+        let out = point.middle().filter(|_| !point.is_inside() && self.policy.return_n.is_some());
+        let Some(middle) = out else { return };
+        let excursion = episode.excursion.get_or_insert(Excursion::new(middle, point.value));
+        if (point.value - excursion.middle).abs() > (excursion.furthest - excursion.middle).abs() {
+            excursion.furthest = point.value;
+        }
     }
 
     fn begin(&self, point: &Point) -> Episode {
@@ -273,6 +307,7 @@ impl EventRule<'_> {
             patience: 1,
             quiet: 0,
             quiet_from: None,
+            excursion: None,
         }
     }
 

@@ -55,6 +55,9 @@ pub struct Track {
     /// When the newest alerts began to fire, no more than flap damping needs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) begun: Vec<Millis>,
+    /// Whether scores have been high without a break since an alert ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) fading: bool,
     #[serde(skip_serializing_if = "State::is_quiet")]
     pub(super) state: State,
     /// The span that goes on.
@@ -121,11 +124,64 @@ pub struct Episode {
     pub(super) quiet: u64,
     /// When the first of those was.
     pub(super) quiet_from: Option<Millis>,
+    /// The excursion that it tells of, if the value has left its band.
+    pub(super) excursion: Option<Excursion>,
+}
+
+/// How a value left its band.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Excursion {
+    /// The middle of the band that it left.
+    pub(super) middle: f64,
+    /// The value that was furthest from there.
+    pub(super) furthest: f64,
+    /// Points in a row that have been back.
+    pub(super) back: u64,
+    /// When the first of those was.
+    pub(super) back_from: Option<Millis>,
+}
+
+impl Excursion {
+    /// Of a value that leaves a band with this middle.
+    pub(super) fn new(middle: f64, value: f64) -> Self {
+        Self { middle, furthest: value, back: 0, back_from: None }
+    }
+
+    /// How many points in a row have been back, with this one. One without a band says nothing.
+    pub(super) fn watch(&mut self, point: &Point) -> u64 {
+        if point.is_inside() && self.is_home(point.value) {
+            self.back = self.back.saturating_add(1);
+            self.back_from.get_or_insert(point.time);
+        } else if point.middle().is_some() {
+            (self.back, self.back_from) = (0, None);
+        }
+        self.back
+    }
+
+    /// Whether a value is where it came from, rather than where it went: a band that follows what
+    /// it sees holds both.
+    fn is_home(&self, value: f64) -> bool {
+        (value - self.middle).abs() < (value - self.furthest).abs()
+    }
 }
 
 impl Episode {
     /// Quiet points in a row that end it.
     pub fn quiet_points(&self, policy: &PolicyRecord) -> u64 {
         (policy.resolve_n.max(1) as u64).saturating_mul(u64::from(self.patience.max(1)))
+    }
+
+    /// Points in a row within the band that end it, if any number of them does.
+    pub(super) fn return_points(&self, policy: &PolicyRecord) -> Option<u64> {
+        Some((policy.return_n? as u64).saturating_mul(u64::from(self.patience.max(1))))
+    }
+
+    /// When what it tells of was over; `None` while it goes on.
+    pub fn over_from(&self) -> Option<Millis> {
+        if self.ended.is_some() {
+            return self.ended;
+        }
+        let back = self.excursion.and_then(|excursion| excursion.back_from);
+        self.quiet_from.into_iter().chain(back).min()
     }
 }

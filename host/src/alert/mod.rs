@@ -18,6 +18,7 @@ mod mute;
 mod notice;
 mod outlook;
 mod policy;
+mod replay;
 mod route;
 mod signal;
 mod silence;
@@ -34,6 +35,7 @@ pub use memory::{Episode, Memory, Track};
 pub use notice::{Notice, Why};
 pub use outlook::Outlook;
 pub use policy::{Point, PolicyRecord};
+pub use replay::{judged, replay};
 pub use route::{
     ALERTMANAGER, Target, batch_of, batch_receiver, handed, is_routed, methods, notifiers, receiver_of, targets, walk,
 };

@@ -14,6 +14,9 @@ use crate::message::AlertKind;
 use crate::series::Millis;
 use crate::store::{DocumentKind, DocumentWrite};
 
+/// To be within the band says less than a low score does, so it takes so many times the points.
+const RETURN: usize = 3;
+
 /// A judged point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
@@ -69,6 +72,17 @@ impl Point {
         distance > 0.0 && distance >= wanted * part
     }
 
+    /// The middle of its band; `None` without a value or a band.
+    pub(super) fn middle(&self) -> Option<f64> {
+        let (lower, upper) = self.band().filter(|_| !self.value.is_nan())?;
+        Some(f64::midpoint(lower, upper))
+    }
+
+    /// Whether it is known to lie within its band.
+    pub(super) fn is_inside(&self) -> bool {
+        self.is_beyond(1.0) == Some(false)
+    }
+
     /// Whether it lies outside of the band made `factor` times as wide; `None` where there is
     /// no band.
     pub(super) fn is_beyond(&self, factor: f64) -> Option<bool> {
@@ -103,6 +117,9 @@ pub struct PolicyRecord {
     pub for_ms: Millis,
     /// Points in a row below half the threshold that end an alert.
     pub resolve_n: usize,
+    /// Points in a row within the band that end an alert whose value has left it, whatever they
+    /// score; `None`: no number of points does.
+    pub return_n: Option<usize>,
     /// From so many alerts within `flap_window_ms` on, each further one needs twice the quiet
     /// points to end; `None`: none does.
     pub flap_n: Option<usize>,
@@ -125,6 +142,7 @@ impl PolicyRecord {
             direction: alert.direction,
             min_deviation: alert.min_deviation,
             for_ms: alert.for_ms,
+            return_n: Some(alert.resolve_n.max(1).saturating_mul(RETURN)),
             ..Self::plain(AlertKind::Anomaly, alert)
         }
     }
@@ -196,6 +214,7 @@ impl PolicyRecord {
             min_deviation: None,
             for_ms: 0,
             resolve_n: alert.resolve_n,
+            return_n: None,
             flap_n: alert.flap_n,
             flap_window_ms: alert.flap_window_ms,
             inputs: BTreeMap::new(),

@@ -14,9 +14,7 @@ use super::{CliError, Global, open};
 use crate::capability::kv::InMemory;
 use crate::config::{self, Batch, Change, Environment, Node as NodeConfig, Problems};
 use crate::eval::Spec;
-use crate::eval::backtest::{
-    BacktestError, Figures, Report, Setting, Trial, lead, pace, pair, quiet, report, run, run_in,
-};
+use crate::eval::backtest::{BacktestError, Figures, Report, Setting, Trial, lead, pace, pair, report, run, run_in};
 use crate::node;
 use crate::pipeline::{BoundBatch, write_whole};
 use crate::plugin::Catalogue;
@@ -236,7 +234,7 @@ fn candidates(args: &BacktestArgs, node: &NodeConfig, environment: &Environment)
 /// Binds a candidate so that its ingester may ask, its detectors judge, and nobody is told.
 async fn bind(candidate: &Candidate, node: &NodeConfig, catalogue: &Catalogue) -> Result<BoundBatch, CliError> {
     let mut batch = candidate.batch.clone();
-    quiet(&mut batch);
+    batch.quiet();
     Ok(node::bind(batch, node, catalogue, Arc::new(InMemory::default())).await?)
 }
 

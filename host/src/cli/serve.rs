@@ -29,12 +29,12 @@ pub(super) struct ServeArgs {
 
 pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliError> {
     let environment = Environment::of_process();
-    let config = open::node_config(global, &environment)?;
+    let mut config = open::node_config(global, &environment)?;
+    config.allow_unauthenticated |= args.allow_unauthenticated;
     let listen = args.listen.unwrap_or(config.listen);
     let folder = config.batches.clone();
-    let unauthenticated = args.allow_unauthenticated || config.allow_unauthenticated;
     let node = open::node(config, Arc::new(SystemClock)).await?;
-    if !listen.ip().is_loopback() && !node.has_tokens() && !unauthenticated {
+    if !listen.ip().is_loopback() && !node.has_tokens() && !node.config.allow_unauthenticated {
         return Err(CliError::Usage(format!(
             "{listen} can be reached from other machines, and nobody has a token yet: make one with `anomd tenant token \
              default NAME --scope admin`, listen on 127.0.0.1, or say --allow-unauthenticated"

@@ -72,6 +72,19 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Makes it tell nobody, ask no language model, and run its jobs: what is left of it is what
+    /// decides about alerts.
+    pub fn quiet(&mut self) {
+        self.llm = LlmPolicy::default();
+        self.alert.notifiers.clear();
+        self.threshold.methods = None;
+        for job in [Job::Train, Job::Score, Job::Alert] {
+            if let Some(schedule) = self.schedules.get_mut(&job) {
+                schedule.enabled = true;
+            }
+        }
+    }
+
     /// An error in a part of the batch that a layer above judges: a plugin's configuration,
     /// say. `pointer` is that of the use followed by that within the configuration.
     pub fn error_at(&self, pointer: &str, message: impl Into<String>, remedy: impl Into<String>) -> Problem {

@@ -186,6 +186,12 @@ pub fn load_hosted_text(name: &str, text: &str, environment: &Environment) -> Re
     load_batch_text(&path, text, environment)
 }
 
+/// The name that the text of a batch gives it, as far as it can be read.
+pub fn named_in(text: &str) -> Option<String> {
+    let document = Document::parse(Path::new("batch.yaml"), text).ok()?;
+    Some(document.value.get("metric_batch")?.as_str()?.to_owned())
+}
+
 /// A digest of each YAML file of a folder: equal as long as nothing changes. Files that
 /// cannot be read are left out; loading tells why.
 pub fn fingerprint(folder: &Path) -> BTreeMap<PathBuf, String> {

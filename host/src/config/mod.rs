@@ -51,7 +51,7 @@ pub use document::Spans;
 pub use environment::Environment;
 pub use folder::{
     Change, ChangedKey, Loaded, changed_keys, fingerprint, load_batch, load_batch_text, load_batches, load_changed,
-    load_file, load_hosted_text,
+    load_file, load_hosted_text, named_in,
 };
 pub use grant::{DEFAULT_TENANT, SlotSecrets, Wishes, named_origins, parse_origin};
 pub use key::{BatchKey, Job, Slot};

@@ -249,6 +249,31 @@ pub struct Limits {
     pub quarantine_first_ms: u64,
     /// The longest that it is, in milliseconds.
     pub quarantine_longest_ms: u64,
+    /// Rows that one chart has at most.
+    pub chart_points: usize,
+    /// Trials of batches that nobody keeps, at once.
+    pub trials_at_once: usize,
+    /// How long one may take, in milliseconds.
+    pub trial_ms: u64,
+    /// The history that one fetches, in milliseconds.
+    pub trial_history_ms: u64,
+    /// Series that are shown of one, those with the highest scores.
+    pub trial_series: usize,
+    /// Points that are shown of each.
+    pub trial_points: usize,
+    /// Bytes of a form of a page.
+    pub form_bytes: usize,
+    /// How long a browser stays signed in, in milliseconds.
+    pub session_ms: u64,
+    /// Browsers that are signed in at once, with the tokens of one tenant; one more ends the
+    /// session that would end first.
+    pub tenant_sessions: usize,
+    /// Attempts to sign in, of one address in a minute.
+    pub sign_ins_per_minute: u32,
+    /// Requests with a wrong token, of one address in a minute; more are answered `429`.
+    pub wrong_tokens_per_minute: u32,
+    /// Addresses whose attempts are counted apart.
+    pub throttled_addresses: usize,
     /// Tokens that a tenant may have.
     pub tenant_tokens: usize,
     /// Variables, and secrets, that a tenant may have.
@@ -340,6 +365,18 @@ impl Default for Limits {
             quarantine_faults: 5,
             quarantine_first_ms: 60_000,
             quarantine_longest_ms: 3_600_000,
+            chart_points: 50_000,
+            trials_at_once: 2,
+            trial_ms: 60_000,
+            trial_history_ms: 7 * 24 * 3_600_000,
+            trial_series: 20,
+            trial_points: 500,
+            form_bytes: 4 << 20,
+            session_ms: 7 * 24 * 3_600_000,
+            tenant_sessions: 1_000,
+            sign_ins_per_minute: 10,
+            wrong_tokens_per_minute: 300,
+            throttled_addresses: 10_000,
             tenant_tokens: 100,
             tenant_variables: 200,
             tenant_measure_ms: 600_000,

@@ -8,33 +8,44 @@
 //! [`Marker`](crate::alert::Marker)), so that a job and a person never write the same record.
 
 mod alerts;
+mod chart;
+mod charts;
 mod claim;
+mod downsample;
 mod error;
 mod events;
+mod history;
 pub mod instant;
 mod link;
+mod models;
 mod page;
 mod points;
 mod query;
 mod random;
 mod runs;
+mod selector;
 mod series;
-mod series_list;
 mod silences;
 pub mod tenants;
+mod what_if;
 pub mod why;
 
 pub use alerts::{Acknowledge, Acknowledged, AlertQuery, AlertShow, AlertView, Snooze, Snoozed, Unacknowledge};
+pub use chart::{Chart, ChartAlert, ChartQuery, TermColumn};
+pub use charts::ChartsQuery;
 pub use error::DeskError;
 pub use events::{EventAdd, EventEnd, EventQuery, EventView};
+pub use history::AlertHistory;
 pub use link::{Action, Claim, LinkError, Links, MessageLinks};
+pub use models::{ModelQuery, ModelView};
 pub use page::{Listing, Page};
 pub use points::{PointQuery, PointView};
 pub use query::{Query, QueryWhat, Rows, counts};
 pub use random::{hex, random};
 pub use runs::{RunQuery, RunView};
-pub use series_list::{SeriesQuery, SeriesView};
+pub use series::{AnomalyView, SeriesOrder, SeriesQuery, SeriesView};
 pub use silences::{SilenceAdd, SilenceExpire, SilenceQuery, SilenceState, SilenceView};
+pub use what_if::{WhatIf, WhatIfQuery, WouldFire};
 pub use why::{Trace, Why};
 
 use std::collections::BTreeMap;
@@ -43,8 +54,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
-use crate::alert::{alert_labels, alert_name};
+use crate::alert::{alert_name, series_labels};
 use crate::config::{Batch, BatchKey, Node as NodeConfig};
+use crate::message::AlertKind;
 use crate::series::{Labels, Millis};
 use crate::store::{AlertFilter, AlertRecord, Database};
 
@@ -82,14 +94,18 @@ impl Desk<'_> {
 
     /// What routes and silences look at.
     fn labels(&self, record: &AlertRecord) -> Labels {
-        if let Some(batch) = self.batches.get(&record.key) {
-            return alert_labels(batch, record);
+        self.labels_of(&record.key, record.kind, &record.labels, &record.name)
+    }
+
+    /// What they would look at in an alert of a series.
+    fn labels_of(&self, key: &BatchKey, kind: AlertKind, series: &Labels, name: &str) -> Labels {
+        if let Some(batch) = self.batches.get(key) {
+            return series_labels(batch, kind, series, name);
         }
         // Without its batch an alert has no tags.
-        let mut labels: BTreeMap<&str, &str> =
-            BTreeMap::from([("alertname", alert_name(record.kind)), ("metric", &record.name)]);
-        labels.extend(record.labels.iter());
-        let own = [("batch", record.key.batch.as_str()), ("tenant", &record.key.tenant), ("kind", record.kind.name())];
+        let mut labels: BTreeMap<&str, &str> = BTreeMap::from([("alertname", alert_name(kind)), ("metric", name)]);
+        labels.extend(series.iter());
+        let own = [("batch", key.batch.as_str()), ("tenant", &key.tenant), ("kind", kind.name())];
         labels.extend(own);
         // The names of a map differ, so it is a label set.
         Labels::new(labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap_or_default()
@@ -130,3 +146,6 @@ pub fn batch(store: &Database, tenant: &str, named: &str) -> Result<BatchKey, De
         _ => format!("the store has no batch `{named}`; it has: {}", names.join(", ")),
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,17 @@
 //! The points of one series: values, and what was expected of them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::page::{self, Listing};
-use super::{Ask, Desk, DeskError, Page, instant, series};
+use super::{Ask, Desk, DeskError, Page, instant, selector, series};
 use crate::series::Millis;
 
 /// Points of a page, of whatever limit.
 const POINTS: usize = 10_000;
-/// Time that is looked at where no span is named, in milliseconds.
-const DAY_MS: Millis = 86_400_000;
 
 /// Which points.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -58,10 +57,9 @@ impl Ask for PointQuery {
 
     fn ask(&self, desk: &Desk<'_>) -> Result<Page<PointView>, DeskError> {
         let key = desk.batch(&self.id)?;
-        let series = series::one(desk.store, &key, &self.metric)?;
-        let end = series.span.map_or(desk.now, |(_, last)| last).saturating_add(1);
-        let to = self.to.unwrap_or(end);
-        let mut from = self.from.unwrap_or(to.saturating_sub(DAY_MS));
+        let series = selector::one(desk.store, &key, &self.metric)?;
+        let Range { start: mut from, end: to } =
+            series::span(self.from, self.to, None, series.span.map_or(desk.now, |(_, last)| last));
         if let Some(cursor) = &self.cursor {
             let last: Millis =
                 page::read(cursor)?.parse().map_err(|_| DeskError::invalid("the cursor is not one of ours"))?;

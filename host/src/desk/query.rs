@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::selector::Selector;
 use super::{Ask, Desk, DeskError, instant, page};
 use crate::config::BatchKey;
 use crate::series::Millis;
@@ -38,7 +39,7 @@ pub struct Query {
     pub batch: Option<String>,
     /// What of it.
     pub what: QueryWhat,
-    /// Only series whose name holds this text.
+    /// Only series that this finds: words, a glob of the name, or a selector.
     pub metric: Option<String>,
     /// From this instant on.
     #[serde(with = "instant::option")]
@@ -108,7 +109,7 @@ impl Query {
         };
         let key = desk.batch(named)?;
         match self.what {
-            QueryWhat::Series => Ok(self.series(desk, &key)),
+            QueryWhat::Series => self.series(desk, &key),
             QueryWhat::Values => self.values(desk, &key, most),
             QueryWhat::Scores => self.scores(desk, &key, most),
             QueryWhat::Alerts => self.alerts(desk, &key),
@@ -127,29 +128,26 @@ impl Query {
         self.last.unwrap_or(LAST)
     }
 
-    fn selected(&self, desk: &Desk<'_>, key: &BatchKey) -> Vec<SeriesRecord> {
-        let mut series = desk.store.series(key);
-        if let Some(text) = &self.metric {
-            series.retain(|s| s.name.contains(text.as_str()));
-        }
-        series
+    fn selected(&self, desk: &Desk<'_>, key: &BatchKey) -> Result<Vec<SeriesRecord>, DeskError> {
+        let selector = Selector::of(self.metric.as_ref())?;
+        Ok(desk.store.series_where(key, |name, labels| selector.matches(name, labels)))
     }
 
     fn span(&self) -> Range<Millis> {
         self.from.unwrap_or(Millis::MIN / 2)..self.to.unwrap_or(Millis::MAX / 2)
     }
 
-    fn series(&self, desk: &Desk<'_>, key: &BatchKey) -> Rows {
+    fn series(&self, desk: &Desk<'_>, key: &BatchKey) -> Result<Rows, DeskError> {
         let row = |s: SeriesRecord| {
             vec![s.name.into(), cell(s.span.map(|span| span.0)), cell(s.span.map(|span| span.1)), cell(s.scored)]
         };
-        let rows = self.selected(desk, key).into_iter().map(row).collect();
-        Rows::of(&["metric_name", "first", "last", "scored_to"], rows)
+        let rows = self.selected(desk, key)?.into_iter().map(row).collect();
+        Ok(Rows::of(&["metric_name", "first", "last", "scored_to"], rows))
     }
 
     fn values(&self, desk: &Desk<'_>, key: &BatchKey, most: usize) -> Result<Rows, DeskError> {
         let mut rows = Vec::new();
-        for s in self.selected(desk, key) {
+        for s in self.selected(desk, key)? {
             if rows.len() >= most {
                 break;
             }
@@ -164,7 +162,7 @@ impl Query {
 
     fn scores(&self, desk: &Desk<'_>, key: &BatchKey, most: usize) -> Result<Rows, DeskError> {
         let mut rows = Vec::new();
-        for s in self.selected(desk, key) {
+        for s in self.selected(desk, key)? {
             if rows.len() >= most {
                 break;
             }
@@ -187,9 +185,10 @@ impl Query {
     }
 
     fn alerts(&self, desk: &Desk<'_>, key: &BatchKey) -> Result<Rows, DeskError> {
-        let matches = |name: &str| self.metric.as_ref().is_none_or(|text| name.contains(text.as_str()));
+        let selector = Selector::of(self.metric.as_ref())?;
         let filter = AlertFilter { key: Some(key.clone()), started: Some(self.span()), ..AlertFilter::default() };
-        let alerts = desk.store.alerts(&filter)?.into_iter().filter(|alert| matches(&alert.name));
+        let alerts =
+            desk.store.alerts(&filter)?.into_iter().filter(|alert| selector.matches(&alert.name, &alert.labels));
         let rows = alerts.map(|a| {
             let Peak { time: at, value, score, lower, upper } = a.worst;
             let expected = if lower.is_finite() { format!("{lower:.4} to {upper:.4}") } else { String::new() };

@@ -41,7 +41,7 @@ enum Origin {
 }
 
 /// A labelled series.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labelled {
     /// One a row; see [`in_order`].
     pub timestamps: Vec<Millis>,

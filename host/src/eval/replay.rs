@@ -36,11 +36,16 @@ pub enum Track {
     Batch,
 }
 
+/// The lower and the upper edge of what was expected, as exact as a store keeps them.
+pub type Band = [f32; 2];
+
 /// What came of a replay.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Replayed {
     /// One a row; NaN where there is none.
     pub scores: Vec<f64>,
+    /// The band of the first detector that has one, one a row.
+    pub bands: Vec<Option<Band>>,
     /// Models that were fit.
     pub fits: usize,
     /// The largest model, all detectors of the contender together, in bytes.
@@ -72,17 +77,20 @@ pub async fn replay(contender: &Contender, series: &Labelled, track: Track, refi
     let values = grid.lay(&times, &values, Aggregate::Last);
     let mut replayed = Replayed::default();
     let mut sums = vec![(0.0, 0_u32); grid.columns];
+    let mut bands: Vec<Option<Band>> = vec![None; grid.columns];
     for member in &contender.members {
         let mut row = Row {
             member,
             grid,
             values: &values,
             scores: vec![f64::NAN; grid.columns],
+            bands: vec![None; grid.columns],
             replayed: &mut replayed,
             largest: 0,
         };
         row.run(track, refit).await?;
-        let (scores, largest) = (row.scores, row.largest);
+        let (scores, own, largest) = (row.scores, row.bands, row.largest);
+        bands.iter_mut().zip(own).for_each(|(band, own)| *band = band.or(own));
         replayed.model_bytes += largest;
         for ((sum, votes), score) in sums.iter_mut().zip(scores).filter(|(_, score)| score.is_finite()) {
             *sum += score;
@@ -94,10 +102,11 @@ pub async fn replay(contender: &Contender, series: &Labelled, track: Track, refi
         _ => f64::NAN,
     };
     replayed.scores = vec![f64::NAN; series.timestamps.len()];
+    replayed.bands = vec![None; series.timestamps.len()];
     for (row, time) in rows {
         let column = usize::try_from((time - grid.start).div_euclid(step)).unwrap_or(usize::MAX);
-        if let Some(score) = replayed.scores.get_mut(row) {
-            *score = combined(column);
+        if let Some((score, band)) = replayed.scores.get_mut(row).zip(replayed.bands.get_mut(row)) {
+            (*score, *band) = (combined(column), bands.get(column).copied().flatten());
         }
     }
     Ok(replayed)
@@ -109,6 +118,7 @@ struct Row<'a> {
     grid: Grid,
     values: &'a [f64],
     scores: Vec<f64>,
+    bands: Vec<Option<Band>>,
     replayed: &'a mut Replayed,
     largest: usize,
 }
@@ -194,6 +204,12 @@ impl Row<'_> {
                 None => {
                     let cells = self.scores.get_mut(from..to).into_iter().flatten();
                     cells.zip(scored.scores).for_each(|(cell, score)| *cell = score);
+                    let edges = scored.lower.into_iter().zip(scored.upper);
+                    let known = |(lower, upper): (f64, f64)| {
+                        (lower.is_finite() && upper.is_finite()).then_some([lower as f32, upper as f32])
+                    };
+                    let cells = self.bands.get_mut(from..to).into_iter().flatten();
+                    cells.zip(edges).for_each(|(cell, edges)| *cell = known(edges));
                 }
             }
             from = to;

@@ -17,12 +17,12 @@ use super::cpu::cpu_seconds;
 use super::dataset::{Labelled, Source};
 use super::metric::event::{Tally, top_is_right};
 use super::metric::{curve, period, vus};
-use super::replay::{Replayed, Track, replay};
+use super::replay::{Band, Replayed, Track, replay};
 use super::{EvalError, alerting};
 use crate::config::config_digest;
 
 /// Counted up where a figure is computed otherwise than before: what was kept is done again.
-const EDITION: u32 = 2;
+const EDITION: u32 = 3;
 
 /// How an evaluation is made.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub struct Outcome {
     pub cost: Cost,
     /// One a row; missing where there is none.
     pub scores: Vec<Option<f64>>,
+    /// The band of each row; missing where there is none.
+    pub bands: Vec<Option<Band>>,
 }
 
 /// What the scores of a series are worth. A row without a score counts as 0, the most ordinary.
@@ -140,7 +142,7 @@ impl Figures {
             })
             .collect();
         let window = period::vus_window(&values);
-        let alerts = alerting::alerts(&series.timestamps, &series.values, &scores, alerting::default_threshold());
+        let alerts = alerting::alerts(series, &scores, &replayed.bands, alerting::default_threshold());
         let Tally { events, found, alerts, right, delays } = Tally::of(&series.labels, &alerts);
         let span = series.timestamps.last().zip(series.timestamps.first()).map_or(0, |(last, first)| last - first);
         Self {
@@ -170,8 +172,8 @@ impl Figures {
 }
 
 impl At {
-    fn of(series: &Labelled, scores: &[f64], threshold: f64) -> Self {
-        let alerts = alerting::alerts(&series.timestamps, &series.values, scores, threshold);
+    fn of(series: &Labelled, scores: &[f64], bands: &[Option<Band>], threshold: f64) -> Self {
+        let alerts = alerting::alerts(series, scores, bands, threshold);
         let Tally { found, alerts, right, .. } = Tally::of(&series.labels, &alerts);
         Self { threshold, found, alerts, right }
     }
@@ -181,7 +183,8 @@ impl Outcome {
     /// With the alerts at the thresholds that were asked for.
     fn at(mut self, series: &Labelled, thresholds: &[f64]) -> Self {
         let scores = self.filled();
-        self.figures.at = thresholds.iter().map(|threshold| At::of(series, &scores, *threshold)).collect();
+        let bands = &self.bands;
+        self.figures.at = thresholds.iter().map(|threshold| At::of(series, &scores, bands, *threshold)).collect();
         self
     }
 
@@ -249,6 +252,7 @@ async fn one(
         figures: Figures::of(&series, &replayed),
         cost,
         scores: replayed.scores.iter().map(|score| score.is_finite().then_some(*score)).collect(),
+        bands: replayed.bands,
     };
     if let Some(path) = &kept {
         write(path, &outcome)?;

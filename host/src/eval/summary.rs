@@ -10,6 +10,7 @@ use super::dataset::{Labelled, Source};
 use super::metric::bootstrap::{Interval, Paired};
 use super::metric::event::Tally;
 use super::metric::nab::{PROFILES, Profile, Worth, normalised, score, sweep, worths};
+use super::replay::Band;
 use super::run::Outcome;
 use super::{EvalError, Options};
 
@@ -153,12 +154,13 @@ struct Scored {
     series: Labelled,
     worths: Vec<Worth>,
     scores: Vec<f64>,
+    bands: Vec<Option<Band>>,
 }
 
 impl Scored {
     /// The rows at which an alert fires.
     fn fired(&self, threshold: f64) -> Vec<usize> {
-        let spans = alerts(&self.series.timestamps, &self.series.values, &self.scores, threshold);
+        let spans = alerts(&self.series, &self.scores, &self.bands, threshold);
         spans.into_iter().map(|span| span.from).collect()
     }
 }
@@ -171,7 +173,8 @@ fn nab(group: &[&Outcome], sources: &[Source], options: &Options) -> Result<Vec<
         let series = source.read(options.step_ms)?;
         let windows = series.windows.as_deref().unwrap_or_default();
         count += windows.len();
-        corpus.push(Scored { worths: worths(outcome.scores.len(), windows), scores: outcome.filled(), series });
+        let worths = worths(outcome.scores.len(), windows);
+        corpus.push(Scored { worths, scores: outcome.filled(), bands: outcome.bands.clone(), series });
     }
     if count == 0 {
         return Ok(Vec::new());
@@ -314,6 +317,7 @@ mod tests {
             },
             cost: Cost::default(),
             scores: Vec::new(),
+            bands: Vec::new(),
         }
     }
 

@@ -94,6 +94,8 @@ pub enum Verdict {
     NotRecent,
     /// Over the threshold, too soon after the last alert began (`alert_snooze_n`).
     Snoozed,
+    /// Over the threshold for what an alert has told that is over: the value is back in its band.
+    Returned,
     /// Over the threshold, muted by an event.
     Muted,
     /// Over the threshold, and not yet for long enough (`alert_for`).

@@ -79,6 +79,7 @@ impl Node {
                 self.bind_hosted(&tenant).await?;
             }
         }
+        self.end_sessions_without_token()?;
         self.changed.notify_one();
         Ok(())
     }

@@ -11,8 +11,10 @@ mod hosted;
 mod plugin_view;
 mod presence;
 mod registry;
+mod session;
 mod tenant;
 mod tick;
+mod trial;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +28,10 @@ pub use hosted::{BatchText, Untaken};
 pub use plugin_view::{CostView, PluginView, QuarantineView, WantedOrigin, WantedSecret};
 pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
+pub use session::{NewSession, SessionHolder};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
+pub use trial::Trial;
 pub use usage::UsageView;
 
 use crate::config::{Batch, BatchKey, DEFAULT_TENANT, Job, Node as NodeConfig, Problems, Slot};
@@ -60,6 +64,8 @@ pub struct Node {
     busy: Mutex<BTreeSet<BatchKey>>,
     /// The tenants and their tokens, as they were last read.
     registry: registry::Shared,
+    /// The browsers that are signed in.
+    sessions: session::Sessions,
     /// Counts the changes after which batches of tenants have to be read again.
     generation: AtomicU64,
     /// Batches of which no run starts by itself.
@@ -82,6 +88,8 @@ pub struct Node {
     slots: Mutex<BTreeSet<Slot>>,
     /// When the jobs of each tenant are due.
     planned: Mutex<BTreeMap<String, Planned>>,
+    /// Places for trials of batches.
+    trials: tokio::sync::Semaphore,
     /// Woken when a run has ended or the batches have changed.
     changed: tokio::sync::Notify,
 }
@@ -130,6 +138,7 @@ impl Node {
             None => None,
         };
         let node = Self {
+            trials: tokio::sync::Semaphore::new(config.limits.trials_at_once),
             links,
             config,
             catalogue,
@@ -141,6 +150,7 @@ impl Node {
             installing: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
             registry: registry::Shared::default(),
+            sessions: session::Sessions::default(),
             generation: AtomicU64::new(0),
             paused: Mutex::default(),
             faulty: Mutex::default(),
@@ -159,6 +169,7 @@ impl Node {
         }
         let read = node.registry.write().unwrap_or_else(PoisonError::into_inner).read(&node);
         read.map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
+        node.read_sessions().map_err(|error| tenant::host_fault(DEFAULT_TENANT, error.to_string()))?;
         Ok((Arc::new(node), faults))
     }
 

@@ -28,6 +28,19 @@ pub struct TokenHolder {
     pub tenant: String,
     /// What it allows.
     pub scope: Scope,
+    /// Its public part.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// From when on it is refused.
+    pub expires: Option<Millis>,
+}
+
+impl TokenHolder {
+    fn of(tenant: &str, record: &TokenRecord) -> Self {
+        let TokenRecord { id, name, scope, expires, .. } = record.clone();
+        Self { tenant: tenant.to_owned(), scope, id, name, expires }
+    }
 }
 
 impl Registry {
@@ -110,7 +123,14 @@ impl Node {
         let registry = self.registry();
         let (tenant, record) = registry.tokens.get(parse_token(token)?)?;
         let holds = is_same(&record.hash, token) && record.expires.is_none_or(|expires| expires > now);
-        holds.then(|| TokenHolder { tenant: tenant.clone(), scope: record.scope })
+        holds.then(|| TokenHolder::of(tenant, record))
+    }
+
+    /// Whom the token with this public part is for, as [`Node::holder_of`] says it.
+    pub(super) fn holder_by_id(&self, id: &str, now: Millis) -> Option<TokenHolder> {
+        let registry = self.registry();
+        let (tenant, record) = registry.tokens.get(id)?;
+        record.expires.is_none_or(|expires| expires > now).then(|| TokenHolder::of(tenant, record))
     }
 
     /// The quotas that a tenant is held to.

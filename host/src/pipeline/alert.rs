@@ -6,7 +6,7 @@
 
 use super::raise::{Policy, Raise};
 use super::{JobContext, Outcome};
-use crate::alert::{Point, PolicyRecord};
+use crate::alert::{Point, PolicyRecord, judged};
 use crate::config::Bounds;
 use crate::fault::Fault;
 use crate::message::AlertKind;
@@ -68,14 +68,7 @@ impl<'a> AlertJob<'a> {
         let grid = Grid::spanning(first.time, last.time + context.step(), context.bound.batch.judged.step_ms);
         let values = context.store.values(context.key(), &[series.id], grid.start..grid.end());
         let values = values.map_err(|e| context.store_fault(&e))?.pop().unwrap_or_default();
-        let values = grid.lay(&values.timestamps, &values.values, context.bound.batch.judged.aggregate);
-        let point = |row: crate::store::ScoreRow| {
-            let column = usize::try_from((row.time - grid.start).div_euclid(context.step())).ok();
-            let value = column.and_then(|column| values.get(column)).copied().unwrap_or(f64::NAN);
-            Point { time: row.time, value, score: row.score, lower: row.lower, upper: row.upper, terms: row.terms }
-        };
-        let points: Vec<Point> = scores.rows.into_iter().map(point).collect();
-        raise.watch(series, &self.anomaly, &points)
+        raise.watch(series, &self.anomaly, &judged(scores.rows, &values, &context.bound.batch.judged))
     }
 
     /// The samples that are new, held against the limit that is for the series. The first time

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::backend::Store;
 use super::catalogue::STRIPE;
-use super::chunk::{self, Coded};
+use super::chunk::{self, Decoded};
 use super::keys::{Key, Space, after};
 use super::points::Points;
 use super::window::Windows;
@@ -27,32 +27,32 @@ pub(super) struct Blocks<'a> {
 }
 
 impl Blocks<'_> {
-    pub fn prefix<T: Coded>(&self) -> Key {
+    pub fn prefix<T: Decoded>(&self) -> Key {
         Space::Block.batch(self.batch).byte(T::KIND)
     }
 
     /// The key of a block; `part` counts the blocks of a stripe in a window.
-    pub fn part_key<T: Coded>(&self, window: Millis, stripe: u32, part: usize) -> Vec<u8> {
+    pub fn part_key<T: Decoded>(&self, window: Millis, stripe: u32, part: usize) -> Vec<u8> {
         self.stripe::<T>(window, stripe).number(u32::try_from(part).unwrap_or(u32::MAX)).done()
     }
 
-    fn stripe<T: Coded>(&self, window: Millis, stripe: u32) -> Key {
+    fn stripe<T: Decoded>(&self, window: Millis, stripe: u32) -> Key {
         self.prefix::<T>().time(window).number(stripe)
     }
 
     /// The beginning of a window, out of the key of a block.
-    pub fn window_of<T: Coded>(&self, key: &[u8]) -> Option<Millis> {
+    pub fn window_of<T: Decoded>(&self, key: &[u8]) -> Option<Millis> {
         let time = key.strip_prefix(self.prefix::<T>().done().as_slice())?.first_chunk()?;
         Some((u64::from_be_bytes(*time) ^ (1 << 63)).cast_signed())
     }
 
     /// The number of a stripe, out of the key of a block.
-    pub fn stripe_of<T: Coded>(&self, key: &[u8]) -> Option<u32> {
+    pub fn stripe_of<T: Decoded>(&self, key: &[u8]) -> Option<u32> {
         let (_, rest) = key.strip_prefix(self.prefix::<T>().done().as_slice())?.split_first_chunk::<8>()?;
         rest.first_chunk().copied().map(u32::from_be_bytes)
     }
 
-    fn decode<T: Coded>(
+    fn decode<T: Decoded>(
         &self,
         window: &Range<Millis>,
         key: &[u8],
@@ -73,7 +73,7 @@ impl Blocks<'_> {
     }
 
     /// All points of a stripe in a window, and how many blocks that were.
-    pub fn read_stripe<T: Coded>(
+    pub fn read_stripe<T: Decoded>(
         &self,
         window: &Range<Millis>,
         stripe: u32,
@@ -85,7 +85,7 @@ impl Blocks<'_> {
     }
 
     /// The points of series within a span. It must be bounded: each window in it is looked up.
-    pub fn read<T: Coded>(
+    pub fn read<T: Decoded>(
         &self,
         wanted: &BTreeSet<u32>,
         range: &Range<Millis>,
@@ -115,7 +115,7 @@ impl Blocks<'_> {
         Ok(columns)
     }
 
-    fn visit<T: Coded>(
+    fn visit<T: Decoded>(
         &self,
         window: &Range<Millis>,
         prefix: Key,

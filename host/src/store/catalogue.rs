@@ -136,6 +136,11 @@ impl BatchState {
 
     /// All series, by number.
     pub fn records(&self) -> Vec<SeriesRecord> {
+        self.records_where(|_, _| true)
+    }
+
+    /// The series of whose name and labels this is true, by number.
+    pub fn records_where(&self, test: impl Fn(&str, &Labels) -> bool) -> Vec<SeriesRecord> {
         let record = |(id, state): (u32, &SeriesState)| SeriesRecord {
             id: SeriesId(id),
             labels: Labels::clone(&state.labels),
@@ -144,7 +149,8 @@ impl BatchState {
             span: state.tail.span,
             scored: state.tail.scored.map(|(_, last)| last),
         };
-        (0..).zip(&self.series).map(record).collect()
+        let wanted = |(_, state): &(u32, &SeriesState)| test(&state.name, &state.labels);
+        (0..).zip(&self.series).filter(wanted).map(record).collect()
     }
 
     /// The tails of a stripe, for its record.

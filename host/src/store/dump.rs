@@ -1,6 +1,7 @@
 //! Everything in the store as text, for tests and for operators: two stores with equal
 //! dumps answer every question alike.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::{self, Write};
 
@@ -10,7 +11,8 @@ use super::database::{Database, State};
 use super::entry::{ModelEntry, decode};
 use super::keys::Space;
 use super::record::{AlertRecord, Decision, Delivery, FitRecord, SeriesId};
-use super::{StoreError, read};
+use super::{StoreError, Tally, read};
+use crate::config::BatchKey;
 use crate::series::Millis;
 
 impl Database {
@@ -41,6 +43,11 @@ impl Database {
                 }
                 // With the series.
                 Space::Tail => {}
+                Space::Tally => {
+                    for (_, key) in &batches {
+                        self.dump_tallies(key, sink)?;
+                    }
+                }
                 Space::Block => {
                     for (_, key) in &batches {
                         self.dump_points(key, sink)?;
@@ -79,7 +86,7 @@ impl Database {
         Ok(())
     }
 
-    fn dump_points(&self, key: &crate::config::BatchKey, sink: &mut dyn Write) -> Result<(), StoreError> {
+    fn dump_points(&self, key: &BatchKey, sink: &mut dyn Write) -> Result<(), StoreError> {
         let always = Millis::MIN..Millis::MAX;
         for record in self.series(key) {
             for column in self.values(key, &[record.id], always.clone())? {
@@ -92,6 +99,14 @@ impl Database {
             }
         }
         Ok(())
+    }
+
+    /// Of each series what all of its windows have together: how long these are depends on when
+    /// what was sealed.
+    fn dump_tallies(&self, key: &BatchKey, sink: &mut dyn Write) -> Result<(), StoreError> {
+        let mut all: BTreeMap<SeriesId, Tally> = BTreeMap::new();
+        self.tallies(key, &(Millis::MIN..Millis::MAX), |_, series, tally| all.entry(series).or_default().add(tally))?;
+        all.iter().try_for_each(|(series, tally)| line(sink, format_args!("{key} {series:?} {tally:?}")))
     }
 
     fn dump_records<T: DeserializeOwned + Debug>(&self, space: Space, sink: &mut dyn Write) -> Result<(), StoreError> {

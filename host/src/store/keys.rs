@@ -42,10 +42,12 @@ pub(super) enum Space {
     Fit,
     /// Tenant, kind, name.
     Document,
+    /// Batch, window, stripe: the scores of its series, counted.
+    Tally,
 }
 
 impl Space {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Meta,
         Self::Batch,
         Self::Series,
@@ -62,6 +64,7 @@ impl Space {
         Self::Decision,
         Self::Fit,
         Self::Document,
+        Self::Tally,
     ];
 
     fn byte(self) -> u8 {
@@ -82,6 +85,7 @@ impl Space {
             Self::Decision => b'e',
             Self::Fit => b'f',
             Self::Document => b'n',
+            Self::Tally => b'y',
         }
     }
 
@@ -101,7 +105,8 @@ impl Space {
             | Self::Queued
             | Self::Settled
             | Self::Decision
-            | Self::Fit => true,
+            | Self::Fit
+            | Self::Tally => true,
         }
     }
 

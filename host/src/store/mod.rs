@@ -41,6 +41,7 @@ mod record;
 mod retain;
 mod seal;
 mod sled;
+mod tally;
 mod tenant;
 mod window;
 
@@ -59,6 +60,7 @@ pub use record::{
 };
 pub use retain::Deleted;
 pub use sled::SledStore;
+pub use tally::Tally;
 
 /// The format of the directory; a version of anomd reads those up to its own.
 const FORMAT: u32 = 1;

@@ -88,6 +88,11 @@ impl<T: Clone> Points<T> {
         }
     }
 
+    /// Each row as another.
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Points<U> {
+        Points { times: self.times, rows: self.rows.into_iter().map(make).collect() }
+    }
+
     /// Forgets what is before an instant.
     pub fn clear_before(&mut self, before: Millis) {
         let upto = self.times.partition_point(|time| *time < before);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::apply::{QUEUED, fit_key};
 use super::blocks::Blocks;
-use super::chunk::Coded;
+use super::chunk::Decoded;
 use super::database::{Database, Inner, State, model_key, run_key};
 use super::entry::{Body, ModelEntry, decode, widened};
 use super::keys::{Key, Space, after, last_number};
@@ -21,7 +21,7 @@ use super::record::{
 use super::{Digest, Pair, SCAN_KEYS, StoreError, read};
 use crate::config::{BatchKey, Job, Slot};
 use crate::message::{AlertKind, AlertPhase};
-use crate::series::Millis;
+use crate::series::{Labels, Millis};
 
 /// Which runs.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +73,20 @@ impl Database {
     /// The series of a batch, by number; none of an unknown batch.
     pub fn series(&self, key: &BatchKey) -> Vec<SeriesRecord> {
         read(&self.inner.state).catalogue.find(key).map(|(_, batch)| batch.records()).unwrap_or_default()
+    }
+
+    /// The series of a batch of whose name and labels this is true, by number.
+    pub fn series_where(&self, key: &BatchKey, test: impl Fn(&str, &Labels) -> bool) -> Vec<SeriesRecord> {
+        let state = read(&self.inner.state);
+        state.catalogue.find(key).map(|(_, batch)| batch.records_where(test)).unwrap_or_default()
+    }
+
+    /// The newest point of a batch, sample or score.
+    pub fn newest(&self, key: &BatchKey) -> Option<Millis> {
+        let state = read(&self.inner.state);
+        let (_, batch) = state.catalogue.find(key)?;
+        let ends = batch.series.iter().flat_map(|series| [series.tail.span, series.tail.scored]);
+        ends.flatten().map(|(_, last)| last).max()
     }
 
     /// The newest value of each series, without reading any; `None` where there is none.
@@ -300,6 +314,16 @@ impl Database {
         Ok(found)
     }
 
+    /// The fits of a series that are kept, under all tags, the newest first.
+    pub fn fits(&self, key: &BatchKey, series: SeriesId) -> Result<Vec<FitRecord>, StoreError> {
+        let Some(batch) = self.inner.batch_id(key) else { return Ok(Vec::new()) };
+        let pairs = self.inner.scan(&Space::Fit.batch(batch).number(series.0), None)?;
+        let mut fits: Vec<FitRecord> =
+            pairs.iter().map(|(_, value)| decode("a fit", value)).collect::<Result<_, _>>()?;
+        fits.sort_by(|a, b| b.scheduled.cmp(&a.scheduled).then_with(|| a.tag.cmp(&b.tag)));
+        Ok(fits)
+    }
+
     /// Deliveries, in the order in which they were queued.
     pub fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
         let spaces: &[Space] = match filter.state.as_deref() {
@@ -430,12 +454,22 @@ impl Inner {
     }
 
     /// The points of series within a span, in the order asked for.
-    pub fn points<T: Kept + Coded>(
+    pub fn points<T: Kept + Decoded>(
         &self,
         key: &BatchKey,
         series: &[SeriesId],
         range: &Range<Millis>,
     ) -> Result<Vec<Points<T>>, StoreError> {
+        self.points_as::<T, T>(key, series, range)
+    }
+
+    /// The same, as less than is kept of them.
+    pub fn points_as<T: Kept, U: Decoded + From<T>>(
+        &self,
+        key: &BatchKey,
+        series: &[SeriesId],
+        range: &Range<Millis>,
+    ) -> Result<Vec<Points<U>>, StoreError> {
         let state = read(&self.state);
         let Some((batch, known)) = state.catalogue.find(key) else {
             return Ok(vec![Points::default(); series.len()]);
@@ -446,16 +480,16 @@ impl Inner {
             cleared = cleared.max(layer.cleared(batch).unwrap_or(Millis::MIN));
         }
         let column = |id: &SeriesId| {
-            let mut points = Points::default();
+            let mut points: Points<T> = Points::default();
             for layer in &layers {
                 if let Some(cleared) = layer.cleared(batch) {
                     points.clear_before(cleared);
                 }
                 points.merge(layer.points::<T>(batch, id.0, range));
             }
-            points
+            points.map(U::from)
         };
-        let newer: Vec<Points<T>> = series.iter().map(column).collect();
+        let newer: Vec<Points<U>> = series.iter().map(column).collect();
         // Windows are looked up one by one, so that the span must not be longer than it need be.
         let spans = series.iter().filter_map(|id| T::span(&known.series(id.0)?.tail));
         let span = spans
@@ -468,9 +502,9 @@ impl Inner {
         let Some(span) = span.filter(|span| !span.is_empty()) else { return Ok(newer) };
         let blocks = Blocks { store: &*self.store, key, batch, windows: &windows, series: count };
         let wanted = series.iter().map(|id| id.0).collect();
-        let mut sealed = blocks.read::<T>(&wanted, &span)?;
+        let mut sealed = blocks.read::<U>(&wanted, &span)?;
         let twice = wanted.len() < series.len();
-        let column = |(id, newer): (&SeriesId, Points<T>)| {
+        let column = |(id, newer): (&SeriesId, Points<U>)| {
             let below = if twice { sealed.get(&id.0).cloned() } else { sealed.remove(&id.0) };
             let mut points = below.unwrap_or_default();
             points.merge(newer);

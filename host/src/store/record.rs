@@ -265,11 +265,13 @@ pub enum DocumentKind {
     Tenant,
     /// What a tenant has used of a quota that begins anew each day.
     Usage,
+    /// A browser that is signed in, under the hash of what it has.
+    Session,
 }
 
 impl DocumentKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Act,
         Self::Silence,
         Self::Event,
@@ -282,6 +284,7 @@ impl DocumentKind {
         Self::Batch,
         Self::Tenant,
         Self::Usage,
+        Self::Session,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -298,6 +301,7 @@ impl DocumentKind {
             Self::Batch => "batch",
             Self::Tenant => "tenant",
             Self::Usage => "usage",
+            Self::Session => "session",
         }
     }
 }

@@ -19,6 +19,7 @@ use super::entry::{BatchEntry, Body, ModelEntry, TailEntry, decode, encode};
 use super::keys::{Space, after};
 use super::layer::{BatchPoints, Kept, Layer};
 use super::points::Points;
+use super::tally::tally_key;
 use super::window::Windows;
 use super::{SCAN_KEYS, Sequence, StoreError, lock, read, write};
 use crate::config::BatchKey;
@@ -315,6 +316,9 @@ impl Pieces<'_> {
             for part in after..before {
                 self.write(blocks.part_key::<T>(start, stripe, part), None)?;
             }
+            if T::TALLIED {
+                self.write(tally_key(blocks.batch, start, stripe), T::tally(&columns))?;
+            }
         }
         Ok(())
     }
@@ -339,6 +343,11 @@ impl Pieces<'_> {
                         let rewritten = blocks.stripe_of::<T>(key).is_some_and(|s| stripes.contains_key(&(start, s)));
                         if !rewritten {
                             self.write(key.clone(), None)?;
+                            if T::TALLIED
+                                && let Some(stripe) = blocks.stripe_of::<T>(key)
+                            {
+                                self.write(tally_key(blocks.batch, start, stripe), None)?;
+                            }
                         }
                     }
                     Some(start) if start == boundary => {

@@ -11,6 +11,7 @@ use std::f32::consts::LN_10;
 use crate::member::{self, COUNT, Columns, Member, moving_errors};
 use crate::model::{Head, Model, PHASES, RawScores};
 use signal::calibration::{Peaks, Tail, median, quantile};
+use signal::odds::{self, Direction, OCCASION_MS, RECURRENCE_MS, RECURRENCES};
 use signal::season;
 use signal::transform::Transform;
 use signal::window::{History, LENGTHS, Reach};
@@ -21,31 +22,23 @@ pub const HISTORY: u32 = 14_400;
 pub const LEAST: usize = 60;
 /// What one member's surprise counts for at most.
 const VOTE: f32 = 8.0;
-/// The surprise that is a score of 1.
-const FULL: f32 = 7.0;
 /// Where the tail of a member and of the sum begins.
 const TAIL_SHARE: f64 = 0.95;
 /// Sums that exceed with fewer columns between them are one run.
 const APART: i64 = 20;
 /// The power of the members' number that the excess of their sum grows with.
 const AGREEMENT: f32 = 0.7;
-/// High scores with less time between them are one occasion.
-const OCCASION_MS: i64 = 2 * 3_600_000;
 /// Past columns whose raw scores are kept, and that a first fit works out.
 pub const PAST: usize = 2000;
 const FIRST_PAST: usize = 1800;
 /// Past scores without which a member has no vote.
 const LEAST_PAST: usize = 20;
-/// What happened so many times, so far apart, is not rarer than that.
-const RECURRENCES: usize = 3;
-const RECURRENCE_MS: i64 = 8 * 3_600_000;
 /// The share of raw scores that are within what is usual in their part of a season.
 const USUAL_SHARE: f64 = 0.75;
 /// Equal answers after which another season is believed.
 const RIVAL_TIMES: u32 = 3;
 /// The surprise at the edges of the band.
 const EDGE: f32 = 4.0;
-const MS_PER_DAY: u64 = 86_400_000;
 
 /// Columns between two fits: six hours of minutes, and no more at finer steps.
 pub fn refit(step_ms: u32) -> u32 {
@@ -78,18 +71,8 @@ pub struct Judgement {
     pub votes: RawScores,
 }
 
-/// On which side of the expectation a deviation counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// On either.
-    #[default]
-    Both,
-    /// Above it.
-    Above,
-    /// Below it.
-    Below,
-}
+/// A season in columns, and another one that was found since, with how often in a row.
+type Believed = (Option<usize>, (Option<usize>, u32));
 
 /// Whose tail the band of a series is drawn by: with a season, and without.
 const SEASONAL: usize = Member::SeasonalResid as usize;
@@ -124,6 +107,7 @@ impl Ensemble {
             return None;
         }
         let previous = previous.filter(|p| p.head.step_ms == series.step_ms && p.head.end <= end);
+        let last = previous.as_ref().map(|p| (p.head.season, p.head.rival));
         // The scale stays unless the series has outgrown it: past scores are told in it.
         let same_scale = |p: &Model| {
             let Transform { power, shift, scale, .. } = p.head.transform;
@@ -133,7 +117,7 @@ impl Ensemble {
         let previous = previous.filter(same_scale);
         let transform = previous.as_ref().map_or_else(|| Transform::of(values), |p| p.head.transform);
         let judged = member::judged(&transform, values);
-        let (season, rival) = self.season(&judged, series.step_ms, previous.as_ref().map(|p| &p.head));
+        let (season, rival) = self.season(&judged, series.step_ms, last);
         let previous = previous.filter(|p| p.head.season == season);
 
         let seen = previous.as_ref().map_or(0, |p| p.head.seen + (end - p.head.end) as u64).max(values.len() as u64);
@@ -202,7 +186,7 @@ impl Ensemble {
         let totals: Vec<f32> = relative.iter().map(|row| self.total(&votes(head, row))).collect();
         let apart = (APART / stride).max(1) as usize;
         head.total = Peaks::of(&totals, TAIL_SHARE, apart, stride as f32, self.usual_excess()).unwrap_or_default();
-        head.recurring = (recurring(&totals, recurrence), (totals.len() as f32 / RECURRENCES as f32).log10());
+        head.recurring = (odds::recurring(&totals, recurrence), (totals.len() as f32 / RECURRENCES as f32).log10());
     }
 
     /// By how much a sum that is rare exceeds the last one that was not, where nothing else is
@@ -213,20 +197,20 @@ impl Ensemble {
         weight.powf(AGREEMENT) / LN_10
     }
 
-    /// The season, and what speaks against it.
-    fn season(&self, judged: &[f32], step_ms: u32, last: Option<&Head>) -> (Option<usize>, (Option<usize>, u32)) {
+    /// The season, and what speaks against it. `last` are those of the model before.
+    fn season(&self, judged: &[f32], step_ms: u32, last: Option<Believed>) -> Believed {
         if let Some(given) = self.season_ms {
             let columns = given.map(|ms| (ms / u64::from(step_ms.max(1))) as usize);
             return (columns.filter(|&c| c >= 2), (None, 0));
         }
         let found = season::find(judged, step_ms);
-        let Some(last) = last else { return (found, (None, 0)) };
-        let times = match (found == last.season, found == last.rival.0) {
+        let Some((season, rival)) = last else { return (found, (None, 0)) };
+        let times = match (found == season, found == rival.0) {
             (true, _) => 0,
-            (false, true) => last.rival.1 + 1,
+            (false, true) => rival.1 + 1,
             (false, false) => 1,
         };
-        if times >= RIVAL_TIMES { (found, (None, 0)) } else { (last.season, (found, times)) }
+        if times >= RIVAL_TIMES { (found, (None, 0)) } else { (season, (found, times)) }
     }
 
     /// Judges the last `tail` values of a series.
@@ -244,11 +228,7 @@ impl Ensemble {
     fn judge(&self, columns: &mut Columns<'_>, column: i64, value: f64) -> Judgement {
         let raw = columns.raw_scores(column);
         let (told, votes) = self.told(&columns.head, column, &raw);
-        let against = match self.direction {
-            Direction::Both => false,
-            Direction::Above => columns.lean(column) < 0.0,
-            Direction::Below => columns.lean(column) > 0.0,
-        };
+        let against = self.direction != Direction::Both && !self.direction.counts(columns.lean(column));
         let head = &columns.head;
         let score = if !value.is_finite() {
             f64::NAN
@@ -279,10 +259,7 @@ impl Ensemble {
     pub fn told(&self, head: &Head, column: i64, raw: &RawScores) -> (f64, RawScores) {
         let votes = votes(head, &relative(head, column, raw));
         let surprise = surprise(head, self.total(&votes));
-        // A series younger than a day (at fine steps) has not been seen at its busiest.
-        let day = (MS_PER_DAY / u64::from(head.step_ms.max(1))).clamp(200, 1440);
-        let trust = (head.seen as f64 / day as f64).min(1.0);
-        (f64::from((surprise / FULL).clamp(0.0, 1.0)) * trust, votes)
+        (odds::score(surprise, head.seen, head.step_ms), votes)
     }
 
     pub fn total(&self, votes: &RawScores) -> f32 {
@@ -303,22 +280,6 @@ pub fn surprise(head: &Head, total: f32) -> f32 {
     let (often, at_most) = head.recurring;
     let beyond = (total - often).max(0.0) / (head.total.scale * LN_10);
     head.total.surprise(total).min(at_most + beyond)
-}
-
-/// The sum that was reached on [`RECURRENCES`] at least `apart` places from each other.
-fn recurring(totals: &[f32], apart: usize) -> f32 {
-    let mut order: Vec<usize> = (0..totals.len()).collect();
-    order.sort_unstable_by(|&a, &b| totals[b].total_cmp(&totals[a]));
-    let mut occasions: Vec<usize> = Vec::new();
-    for place in order {
-        if occasions.iter().all(|o| o.abs_diff(place) >= apart) {
-            occasions.push(place);
-        }
-        if occasions.len() == RECURRENCES {
-            return totals[place];
-        }
-    }
-    f32::NEG_INFINITY
 }
 
 /// The raw score that is usual in each part of a season.

@@ -6,6 +6,7 @@
 use anomd_detector::{Cause, Descriptor, Detector, Error, Needs, Row, RowScores, export_detector};
 use anomd_inspect::{Fact, Inspect, export_inspect};
 use serde::Deserialize;
+use signal::odds::Direction;
 use signal::period::Period;
 
 pub mod ensemble;
@@ -16,7 +17,7 @@ pub mod zone;
 #[cfg(test)]
 mod tests;
 
-use ensemble::{Direction, Ensemble, Series};
+use ensemble::{Ensemble, Series};
 use member::Member;
 use model::Model;
 use zone::{Local, Zone};

@@ -10,7 +10,7 @@ use crate::model::{Head, PHASES, RawScores};
 use signal::calibration::median;
 use signal::forecast::Forecast;
 use signal::transform::Transform;
-use signal::window::{History, LENGTHS, LONGEST, Reach, References};
+use signal::window::{History, LONGEST, Reach, References};
 
 /// Columns of one slot.
 const SLOT: i64 = 64;
@@ -27,12 +27,8 @@ const ALPHA: f32 = 0.1;
 const BRIDGE: usize = 5;
 /// Columns over which deviations from the forecast are averaged.
 pub const SPANS: [usize; 2] = [6, 15];
-/// A single deviation counts for so many spreads at most, when it is averaged; beyond it lies far out.
+/// A single deviation counts for so many spreads at most, when it is averaged.
 const CLIP: f32 = 6.0;
-/// Something that lay far out is over when so many columns are ordinary again.
-const RECENT: usize = 32;
-/// Spreads within which a column is ordinary.
-const ORDINARY: f32 = 3.0;
 /// Columns that a raw score depends on, the newest included: the trail of the slot before,
 /// what the moving average remembers there, and a bridge.
 pub const CONTEXT: u32 = (TRAIL + SLOT + MEMORY) as u32 + BRIDGE as u32 + 1;
@@ -202,33 +198,8 @@ impl<'a> Columns<'a> {
         let over = |i: usize| drifts[i].abs() / self.head.drift[i];
         // `max` skips NaN.
         let minutes = over(0).max(over(1));
-        let past = self.past(column, trail.level);
-        // A window that holds what is over has no vote: it would say for hours what was true for minutes.
-        let now =
-            |length: usize, distance: f32| if past.is_some_and(|back| back < length) { f32::NAN } else { distance };
         let ([short, mid, long, longest], [.., level, level_long]) = (nearest.centred, nearest.raw);
-        let [_, of_mid, of_long, of_longest] = LENGTHS;
-        [
-            short,
-            now(of_mid, mid),
-            now(of_long, long),
-            now(of_longest, longest),
-            now(of_long, level),
-            now(of_longest, level_long),
-            jump,
-            deviation,
-            minutes,
-        ]
-    }
-
-    /// How many columns ago something ended: the newest value that lay far out, if all of the
-    /// last [`RECENT`] are ordinary.
-    fn past(&mut self, column: i64, level: f32) -> Option<usize> {
-        let mut out = |back: usize, by: f32| self.standardised(column - back as i64, level).abs() >= by;
-        if (0..RECENT).any(|back| out(back, ORDINARY)) {
-            return None;
-        }
-        (RECENT..LONGEST).find(|&back| out(back, CLIP))
+        [short, mid, long, longest, level, level_long, jump, deviation, minutes]
     }
 
     /// What was to be expected at a column: of the season, or else of the moving average.

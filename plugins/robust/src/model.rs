@@ -188,7 +188,7 @@ impl Model {
 }
 
 fn floats_of(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).filter_map(|c| Some(f32::from_le_bytes(c.try_into().ok()?))).collect()
+    bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect()
 }
 
 /// The bits of 2^-32, the smallest number that [`pack`] tells from 0.

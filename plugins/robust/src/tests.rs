@@ -1,8 +1,9 @@
 //! What a user may rely on, on series whose noise is a fixed sequence.
 
-use crate::ensemble::{Direction, Ensemble, Judgement, Series, refit};
+use crate::ensemble::{Ensemble, Judgement, Series, refit};
 use crate::member::CONTEXT;
 use crate::model::Model;
+use signal::odds::Direction;
 
 const MINUTE: u32 = 60_000;
 const DAY: usize = 1440;
@@ -199,6 +200,20 @@ fn a_long_outage_on_a_coarse_grid_is_not_followed_by_an_alarm() {
         }
         next = end;
     }
+}
+
+#[test]
+fn a_season_is_given_up_after_three_other_answers_however_far_the_values_go() {
+    let ensemble = Ensemble::default();
+    let mut model = ensemble.fit(series(&minutes(5 * DAY, office), 0), None);
+    let mut seasons = Vec::new();
+    for day in 1..4 {
+        // Ten times as far as anything before.
+        let values = minutes(5 * DAY, |m| 1_000.0 * normal((day * DAY + m) as u64));
+        model = ensemble.fit(series(&values, day * DAY), model);
+        seasons.push(model.as_ref().unwrap().head.season);
+    }
+    assert_eq!(seasons, [Some(DAY), Some(DAY), None]);
 }
 
 #[test]

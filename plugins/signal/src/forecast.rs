@@ -58,6 +58,9 @@ impl Forecast<'_> {
         let mut values = Few::default();
         let mut seasons = 0;
         for back in 1..=FURTHEST {
+            if seasons == SEASONS {
+                break;
+            }
             for lag in [back, -back] {
                 let otherwise = same_kind && weekend((today - lag).rem_euclid(7)) != weekend(today);
                 if otherwise || seasons == SEASONS || (lag < 0 && matches!(reach, Reach::Before(_))) {

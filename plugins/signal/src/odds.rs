@@ -9,10 +9,11 @@ use crate::calibration::Tail;
 /// Where the tail begins.
 const SHARE: f64 = 0.95;
 /// High scores with less time between them are one occasion.
-const OCCASION_MS: i64 = 2 * 3_600_000;
+pub const OCCASION_MS: i64 = 2 * 3_600_000;
 /// What happened so many times, so far apart, is not rarer than that.
-const RECURRENCES: usize = 3;
-const RECURRENCE_MS: i64 = 8 * 3_600_000;
+pub const RECURRENCES: usize = 3;
+/// See [`RECURRENCES`].
+pub const RECURRENCE_MS: i64 = 8 * 3_600_000;
 /// The surprise that is a score of 1.
 const FULL: f32 = 7.0;
 const DAY_MS: u64 = 86_400_000;
@@ -57,7 +58,7 @@ impl Odds {
 }
 
 /// The score that was reached on [`RECURRENCES`] occasions, `apart` places from each other.
-fn recurring(scores: &[f32], apart: usize) -> f32 {
+pub fn recurring(scores: &[f32], apart: usize) -> f32 {
     let mut order: Vec<usize> = (0..scores.len()).filter(|&place| !scores[place].is_nan()).collect();
     let falling = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]);
     // Two occasions have no more places than these.
@@ -100,12 +101,12 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Whether a deviation that leans so counts.
+    /// Whether a deviation that leans so counts; one of which that is not known does.
     pub fn counts(self, lean: f32) -> bool {
         match self {
             Self::Both => true,
-            Self::Above => lean >= 0.0,
-            Self::Below => lean <= 0.0,
+            Self::Above => lean.is_nan() || lean >= 0.0,
+            Self::Below => lean.is_nan() || lean <= 0.0,
         }
     }
 }

@@ -15,12 +15,10 @@ const JITTER: i64 = 2;
 const SEASONS: i64 = 60;
 /// References at an even stride, about.
 const REFERENCES: usize = 700;
-/// Elements of one loop body. In a sandbox a loop pays at each turn for its deadline, so
-/// the body is wide.
-const BODY: usize = 32;
+/// Differences that are taken at once.
 const LANES: usize = 8;
 
-/// The lengths of windows, ascending. From the second on they are multiples of [`BODY`].
+/// The lengths of windows, ascending: multiples of [`LANES`].
 pub const LENGTHS: [usize; 4] = [8, 32, 64, 128];
 /// The longest of them.
 pub const LONGEST: usize = LENGTHS[LENGTHS.len() - 1];
@@ -96,34 +94,64 @@ struct Best {
     seen: [usize; LENGTHS.len()],
 }
 
+/// Two windows on the way back from their newest values.
+struct Walk<'a> {
+    query: &'a [f32],
+    reference: &'a [f32],
+    /// Of the differences so far.
+    sum: f32,
+    /// Of their squares.
+    squares: f32,
+    /// Lengths at which they are compared.
+    most: usize,
+}
+
 impl Best {
     /// Compares `query` with the windows that end a reference, at the first `lengths` lengths.
     fn visit(&mut self, query: &[f32], reference: &[f32], lengths: usize) {
-        let (mut sum, mut squares) = (0.0f32, 0.0f32);
-        let mut from = 0;
-        let most = lengths.min(LENGTHS.iter().filter(|l| **l <= query.len().min(reference.len())).count());
-        for (index, &length) in LENGTHS.iter().enumerate().take(most) {
-            let part = |row: &'_ [f32]| (row.len() - length, row.len() - from);
-            let ((a, b), (c, d)) = (part(query), part(reference));
-            let (s, q) = differences(&query[a..b], &reference[c..d]);
-            (sum, squares) = (sum + s, squares + q);
-            let centred = squares - sum * sum / length as f32;
-            self.seen[index] += 1;
-            // NaN, a reference with a gap, is not smaller.
-            if squares < self.raw[index] {
-                self.raw[index] = squares;
-            }
-            if centred < self.centred[index] {
-                self.centred[index] = centred.max(0.0);
-            }
-            // Distances grow with the length, the least ones too.
-            let last = most - 1;
-            if squares.is_nan() || (squares >= self.raw[last] && centred >= self.centred[last]) {
-                self.seen[index + 1..most].iter_mut().for_each(|n| *n += 1);
-                return;
-            }
-            from = length;
+        let whole = query.len().min(reference.len());
+        let most =
+            if whole >= LONGEST { lengths } else { lengths.min(LENGTHS.iter().filter(|l| **l <= whole).count()) };
+        let mut walk = Walk { query, reference, sum: 0.0, squares: 0.0, most };
+        let _ = self.compare::<0, { LENGTHS[0] }>(&mut walk)
+            && self.compare::<1, { LENGTHS[1] - LENGTHS[0] }>(&mut walk)
+            && self.compare::<2, { LENGTHS[2] - LENGTHS[1] }>(&mut walk)
+            && self.compare::<3, { LENGTHS[3] - LENGTHS[2] }>(&mut walk);
+    }
+
+    /// Walks the `N` values back to the length at `INDEX`; whether to walk on. How far is known to
+    /// the compiler, since in a sandbox a loop pays at each turn for its deadline.
+    #[inline(always)]
+    fn compare<const INDEX: usize, const N: usize>(&mut self, walk: &mut Walk<'_>) -> bool {
+        if INDEX >= walk.most {
+            return false;
         }
+        let (Some((query, q)), Some((reference, r))) =
+            (walk.query.split_last_chunk::<N>(), walk.reference.split_last_chunk::<N>())
+        else {
+            return false;
+        };
+        (walk.query, walk.reference) = (query, reference);
+        let (s, squares) = differences(q, r);
+        walk.sum += s;
+        walk.squares += squares;
+        let squares = walk.squares;
+        let centred = squares - walk.sum * walk.sum / LENGTHS[INDEX] as f32;
+        self.seen[INDEX] += 1;
+        // NaN, a reference with a gap, is not smaller.
+        if squares < self.raw[INDEX] {
+            self.raw[INDEX] = squares;
+        }
+        if centred < self.centred[INDEX] {
+            self.centred[INDEX] = centred.max(0.0);
+        }
+        // Distances grow with the length, the least ones too.
+        let last = walk.most - 1;
+        if squares.is_nan() || (squares >= self.raw[last] && centred >= self.centred[last]) {
+            self.seen[INDEX + 1..walk.most].iter_mut().for_each(|n| *n += 1);
+            return false;
+        }
+        true
     }
 }
 
@@ -164,6 +192,7 @@ impl References {
         // what is out of reach.
         let lengths = |at: i64| match reach {
             Reach::Before(end) if at >= end => 0,
+            Reach::Before(_) if at <= column - LONGEST as i64 => LENGTHS.len(),
             Reach::Before(_) => LENGTHS.iter().filter(|l| at <= column - **l as i64).count(),
             Reach::Around(guard) => LENGTHS
                 .iter()
@@ -199,26 +228,16 @@ fn stride(least: usize) -> i64 {
     (least.max(1)..).find(coprime).unwrap_or(1) as i64
 }
 
-/// The sum of differences, and of their squares, of rows as long as each other.
-#[inline]
-fn differences(query: &[f32], reference: &[f32]) -> (f32, f32) {
+/// The sum of differences, and of their squares.
+#[inline(always)]
+fn differences<const N: usize>(query: &[f32; N], reference: &[f32; N]) -> (f32, f32) {
     let (mut sums, mut squares) = ([0.0f32; LANES], [0.0f32; LANES]);
-    let mut add = |q: &[f32], r: &[f32]| {
+    for (q, r) in query.as_chunks::<LANES>().0.iter().zip(reference.as_chunks::<LANES>().0) {
         for lane in 0..LANES {
             let d = q[lane] - r[lane];
             sums[lane] += d;
             squares[lane] += d * d;
         }
-    };
-    let (bodies, others) = (query.chunks_exact(BODY), reference.chunks_exact(BODY));
-    let (rest, other) = (bodies.remainder(), others.remainder());
-    for (q, r) in bodies.zip(others) {
-        for part in 0..BODY / LANES {
-            add(&q[part * LANES..(part + 1) * LANES], &r[part * LANES..(part + 1) * LANES]);
-        }
-    }
-    for (q, r) in rest.chunks_exact(LANES).zip(other.chunks_exact(LANES)) {
-        add(q, r);
     }
     let total = |lanes: [f32; LANES]| {
         ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))

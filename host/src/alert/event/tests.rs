@@ -155,6 +155,57 @@ fn an_alert_that_is_on_ends_on_the_wrong_side_or_near_the_band() {
     assert_eq!(letters(&look), [('b', 0), ('r', 2)], "half of the deviation keeps it on");
 }
 
+/// Points of a series whose band is 10 to 20, one a minute, from values and scores.
+fn banded(values: impl IntoIterator<Item = (f64, f64)>) -> Vec<Point> {
+    let band = |(minute, (value, score))| Point { value, lower: 10.0, upper: 20.0, ..at(minute, score) };
+    values.into_iter().enumerate().map(band).collect()
+}
+
+/// Minutes with this value and score.
+fn spell(minutes: usize, value: f64, score: f64) -> Vec<(f64, f64)> {
+    vec![(value, score); minutes]
+}
+
+#[test]
+fn a_spike_is_over_when_the_value_is_back_however_long_the_score_remembers() {
+    let all = banded([spell(1, 15.0, 0.1), spell(8, 90.0, 1.0), spell(120, 15.0, 0.9)].concat());
+    let look = watch(&policy(), &all);
+    assert_eq!(letters(&look), [('b', 1), ('r', 9)]);
+    use Verdict::{Ending, Firing, Ordinary, Returned};
+    let spans = [(Ordinary, 1), (Firing, 8), (Ending, 29), (Ordinary, 1), (Returned, 90)];
+    assert_eq!(verdicts(&policy(), &all), spans);
+}
+
+#[test]
+fn while_a_score_remembers_only_a_value_outside_of_its_band_is_news() {
+    let spike = [spell(8, 90.0, 1.0), spell(40, 15.0, 0.9)].concat();
+    let second = banded([spike.clone(), spell(3, 95.0, 1.0), spell(40, 15.0, 0.9)].concat());
+    assert_eq!(letters(&watch(&policy(), &second)), [('b', 0), ('r', 8), ('b', 48), ('r', 51)]);
+    // Once the score has fallen, what is odd need not be outside: a shape, say.
+    let shape = banded([spike, spell(1, 15.0, 0.3), spell(3, 15.0, 0.9)].concat());
+    assert_eq!(letters(&watch(&policy(), &shape)), [('b', 0), ('r', 8), ('b', 49)]);
+}
+
+#[test]
+fn a_level_that_the_band_comes_to_hold_is_not_back() {
+    let mut all = banded([spell(1, 15.0, 0.1), spell(100, 90.0, 1.0), spell(12, 90.0, 0.1)].concat());
+    for point in &mut all[20..] {
+        (point.lower, point.upper) = (85.0, 95.0);
+    }
+    assert_eq!(letters(&watch(&policy(), &all)), [('b', 1), ('r', 101)]);
+}
+
+#[test]
+fn what_never_left_its_band_or_keeps_leaving_it_is_ended_by_its_score() {
+    let shape = banded([spell(100, 15.0, 0.9), spell(10, 15.0, 0.1)].concat());
+    assert_eq!(letters(&watch(&policy(), &shape)), [('b', 0), ('r', 100)]);
+    let noise = (0..100).map(|minute| (if minute % 20 == 0 { 25.0 } else { 15.0 }, 0.9));
+    let noise = banded(noise.chain(spell(10, 15.0, 0.1)));
+    let look = watch(&policy(), &noise);
+    assert_eq!(letters(&look), [('b', 0), ('r', 81)]);
+    assert_eq!(look.changes[1].episode.fired, Some(0));
+}
+
 #[test]
 fn what_flaps_needs_more_and_more_quiet_points_to_end() {
     let policy = AlertPolicy { resolve_n: 2, flap_n: Some(2), flap_window_ms: 1_000 * MINUTE, ..policy() };
@@ -330,8 +381,9 @@ proptest! {
         policy in policies(),
         happenings in happenings(),
         muted in 0_i64..200,
+        values in prop::collection::vec(prop_oneof![8 => Just(15.0), 1 => Just(90.0), 1 => Just(f64::NAN)], 1..60),
     ) {
-        let all = points(&scores);
+        let all = banded(values.into_iter().cycle().zip(scores));
         let markers = [marker(muted..muted + 20, Effect::Mute), marker(muted + 50..muted + 60, Effect::Widen(2.0))];
         let mut kept = Kept::default();
         let mut done = 0;

@@ -6,6 +6,7 @@
 //! absolute number says as much of the machine as of the program. Nothing here decides
 //! whether a number is good enough; what the design promises is printed beside it.
 
+mod dashboard;
 mod fleet;
 mod neighbour;
 mod plain;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CliError, Global, output};
 use crate::eval::Spec;
+use crate::series::Millis;
 use crate::store;
 
 #[derive(Args)]
@@ -48,6 +50,9 @@ pub(super) struct BenchArgs {
     /// columns `value` and `label`; answers with JSON. `make cost` puts it beside PyOD.
     #[arg(long, value_name = "FOLDER")]
     fleet: Option<PathBuf>,
+    /// Measures nothing but the answers of the dashboard.
+    #[arg(long, conflicts_with = "fleet")]
+    dashboard: bool,
     /// The detector of --fleet: `robust`, `pca+knn`.
     #[arg(long, default_value = "robust", value_name = "DETECTOR", requires = "fleet")]
     detector: Spec,
@@ -70,6 +75,8 @@ struct Size {
     compile: bool,
     /// Runs of a tenant beside one that attacks.
     neighbour: usize,
+    /// The batch that the dashboard shows.
+    dashboard: dashboard::Size,
 }
 
 impl Size {
@@ -81,6 +88,7 @@ impl Size {
         rows: 1_000,
         compile: true,
         neighbour: 200,
+        dashboard: dashboard::Size { series: 5_000, days: 14, answers: 9 },
     };
     const QUICK: Self = Self {
         store: store::bench::Size { series: 500, ticks: 200 },
@@ -88,6 +96,7 @@ impl Size {
         calls: 50,
         fits: 3,
         neighbour: 40,
+        dashboard: dashboard::Size { series: 400, days: 7, answers: 3 },
         ..Self::FULL
     };
 }
@@ -240,6 +249,18 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
     if let Some(folder) = &args.fleet {
         return output::json(&fleet::measure(global, folder, &args.detector).await?);
     }
+    if args.dashboard {
+        let mut size = if args.quick { Size::QUICK } else { Size::FULL }.dashboard;
+        size.series = args.series.and_then(|series| u32::try_from(series).ok()).unwrap_or(size.series);
+        size.days = args.ticks.map_or(size.days, |ticks| ticks.div_ceil(1_440) as Millis);
+        let folder = global.data.clone().unwrap_or_else(|| PathBuf::from("."));
+        let mut table = output::table(["what", "value", "within this run", "budget"]);
+        for figure in dashboard::measure(size, &folder)? {
+            table.add_row(figure.row());
+        }
+        println!("{table}");
+        return Ok(());
+    }
     let mut size = if args.quick { Size::QUICK } else { Size::FULL };
     size.store.series = args.series.unwrap_or(size.store.series);
     size.store.ticks = args.ticks.unwrap_or(size.store.ticks);
@@ -277,6 +298,7 @@ async fn measure(
         CliError::Usage(format!("cannot write in {}: {e}; name a folder with --data", beside.display()))
     })?;
     let mut figures = storage::measure(size, folder.path())?;
+    figures.extend(dashboard::measure(size.dashboard, folder.path())?);
     figures.extend(sandbox::measure(size, folder.path(), native).await?);
     if let Some(evil) = evil {
         figures.extend(neighbour::measure(size.neighbour, folder.path(), evil).await?);
@@ -307,6 +329,7 @@ mod tests {
             rows: 2,
             compile: false,
             neighbour: 2,
+            dashboard: dashboard::Size { series: 16, days: 1, answers: 1 },
         };
         let folder = tempfile::tempdir().unwrap();
         let native = Native { fit_ms: 40.0, score_us: 50.0 };
@@ -333,6 +356,12 @@ mod tests {
                 "scan_values points/s",
                 "scan_scored points/s",
                 "series_values ms",
+                "batch_page_first ms",
+                "batch_page ms",
+                "batch_page_day ms",
+                "month_chart ms",
+                "month_points ms",
+                "month_threshold ms",
                 "plan_fresh µs",
                 "plan_warm µs",
                 "score_row_fresh µs",

@@ -186,6 +186,9 @@ impl Subject<'_> {
                 (Reason::NotRecent, format!("It came too late in its run to begin an alert: {numbers}."))
             }
             Verdict::Snoozed => (Reason::TooSoon, format!("It came too soon after an alert: {numbers}.")),
+            Verdict::Returned => {
+                (Reason::TooSoon, format!("Its score is of what was told already, and is over: {numbers}."))
+            }
             Verdict::Muted => (Reason::Event, format!("An event keeps alerts from beginning: {numbers}.")),
             Verdict::Pending => {
                 (Reason::Pending, format!("It is over the threshold, and not yet for long enough: {numbers}."))

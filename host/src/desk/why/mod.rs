@@ -29,7 +29,7 @@ pub use trace::{
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{Ask, Desk, DeskError, instant, series};
+use super::{Ask, Desk, DeskError, instant, selector};
 use crate::config::{Batch, BatchKey, Job};
 use crate::message::AlertKind;
 use crate::series::Millis;
@@ -110,7 +110,7 @@ impl Ask for Why {
 impl<'a> Subject<'a> {
     fn of(desk: &'a Desk<'a>, asked: &Why) -> Result<Self, DeskError> {
         let key = desk.batch(&asked.batch)?;
-        let series = series::one(desk.store, &key, &asked.metric)?;
+        let series = selector::one(desk.store, &key, &asked.metric)?;
         let batch = desk.batches.get(&key).copied();
         let newest = series.scored.or(series.span.map(|(_, last)| last));
         let Some(at) = asked.at.or(newest) else {

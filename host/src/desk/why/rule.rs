@@ -83,6 +83,7 @@ impl Subject<'_> {
             (Verdict::Deviation, "deviation", numbers.deviation()),
             (Verdict::NotRecent, "recent", numbers.recent()),
             (Verdict::Snoozed, "snooze", self.snooze(policy, *verdict)?),
+            (Verdict::Returned, "return", (*verdict == Verdict::Returned).then(|| numbers.returned())),
             (Verdict::Muted, "event", self.events(policy.kind)?),
             (Verdict::Pending, "for", self.lasting(policy)),
         ];
@@ -188,6 +189,11 @@ impl Numbers<'_> {
         matches!(self.verdict, Verdict::Ordinary | Verdict::Ending)
     }
 
+    fn returned(&self) -> String {
+        let value = self.value.map_or("the value".to_owned(), number);
+        format!("{value} is back within the band, and what the score speaks of is over")
+    }
+
     fn threshold(&self) -> String {
         let policy = self.policy;
         let input = |name: &str| policy.inputs.get(name).copied();
@@ -202,6 +208,8 @@ impl Numbers<'_> {
                     n => format!(", the mean of {n},"),
                 };
                 let side = match () {
+                    // An alert ends with a high score only where the value has come back.
+                    () if self.is_ordinary() && score.smoothed >= policy.threshold => return self.returned(),
                     () if self.is_ordinary() => "is below",
                     () if score.smoothed >= policy.threshold => "reaches",
                     // What began at the threshold ends below half of it.

@@ -312,6 +312,9 @@ fn each_condition_of_the_rule_is_told_with_its_numbers() {
         Reason::TooSoon,
         &["the last alert began at 2026-01-01T00:27:00Z; none begins within 5 points (`alert_snooze_n`)"],
     );
+    Story::scored("")
+        .decided(Verdict::Returned)
+        .says(Reason::TooSoon, &["of what was told already", "41.5 is back within the band"]);
     Story::tuned(|alert| alert.for_ms = 5 * MINUTE)
         .decided(Verdict::Pending)
         .says(Reason::Pending, &["has to be on for 5 min"]);

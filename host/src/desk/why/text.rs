@@ -126,6 +126,7 @@ fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Deviation => "too near to what was expected",
         Verdict::NotRecent => "not recent",
         Verdict::Snoozed => "too soon after the last alert",
+        Verdict::Returned => "back in its band",
         Verdict::Muted => "muted by an event",
         Verdict::Pending => "pending",
         Verdict::Firing => "firing",

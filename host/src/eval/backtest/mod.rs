@@ -26,4 +26,4 @@ pub use figures::{Figures, Judgement, Longest, SeriesFigures};
 pub use history::{History, Raised, Recorded, Rows};
 pub use name::Names;
 pub use report::{Report, expected, lasted, report};
-pub use trial::{Fired, Pace, Setting, Trial, lead, pace, pair, quiet, run, run_in};
+pub use trial::{Fired, Pace, Setting, Trial, lead, pace, pair, run, run_in};

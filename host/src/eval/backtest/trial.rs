@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{BacktestError, History};
-use crate::config::{Batch, Job, Limits, LlmPolicy, Slot};
+use crate::config::{Batch, Job, Limits, Slot};
 use crate::pipeline::{BoundBatch, execute, run_chain};
 use crate::schedule::{Clock, Instants};
 use crate::series::{Grid, Kind, Labels, Millis};
@@ -75,19 +75,6 @@ pub struct Trial {
     /// Why, the first time.
     pub failure: Option<String>,
     store: Database,
-}
-
-/// A batch that tells nobody, asks no language model, and runs its jobs: what is left of it
-/// is what decides about alerts.
-pub fn quiet(batch: &mut Batch) {
-    batch.llm = LlmPolicy::default();
-    batch.alert.notifiers.clear();
-    batch.threshold.methods = None;
-    for job in [Job::Train, Job::Score, Job::Alert] {
-        if let Some(schedule) = batch.schedules.get_mut(&job) {
-            schedule.enabled = true;
-        }
-    }
 }
 
 /// How long a trial runs before the span that is told of, in milliseconds: a day, and two fits.

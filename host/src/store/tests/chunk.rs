@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::ScoreRow;
-use super::super::chunk::{BLOCK_BYTES, Coded, decode, encode};
+use super::super::chunk::{BLOCK_BYTES, Coded, Decoded as _, decode, encode};
 use super::super::points::{Points, Score};
 
 fn decoded<T: Coded>(blocks: &[Vec<u8>]) -> Vec<(u32, Points<T>)> {

@@ -253,6 +253,21 @@ proptest! {
         let db = db.unwrap();
         db.seal().unwrap();
         prop_assert_eq!(dump(&db), dump(&model));
+        for batch in [key("batch-0"), key("batch-1")] {
+            let span = T0 + 7 * MINUTE..T0 + 1_100 * MINUTE;
+            let mut counted: BTreeMap<SeriesId, (u64, u64)> = BTreeMap::new();
+            db.tallies(&batch, &span, |_, series, tally| {
+                let (points, over) = counted.entry(series).or_default();
+                (*points, *over) = (*points + tally.points(), *over + tally.over(0.6));
+            })
+            .unwrap();
+            for series in db.series(&batch) {
+                let rows = db.scores(&batch, &[series.id], span.clone()).unwrap().remove(0).rows;
+                let over = rows.iter().filter(|row| row.score >= 0.6).count() as u64;
+                let counted = counted.get(&series.id).copied().unwrap_or_default();
+                prop_assert_eq!(counted, (rows.len() as u64, over), "a tally counts what is there");
+            }
+        }
         prop_assert!(kept.tail(0, 1).unwrap().is_empty(), "the log is trimmed");
     }
 }

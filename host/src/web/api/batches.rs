@@ -15,7 +15,7 @@ use super::auth::Asked;
 use super::describe::{Described, json_body, json_reply};
 use super::endpoint::{Right, Verb};
 use super::problem::BatchProblem;
-use super::routes::{Routes, cut_off};
+use super::routes::{Routes, cut_off, replied};
 use super::{Api, Problem};
 use crate::config::{BatchKey, Job, Problems};
 use crate::desk::tenants::Scope;
@@ -24,7 +24,7 @@ use crate::node::{Node, Untaken};
 use crate::series::Millis;
 
 /// The media type of a batch.
-const YAML: &str = "application/yaml";
+pub(super) const YAML: &str = "application/yaml";
 
 /// Which batches.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -120,25 +120,24 @@ pub(super) fn register(routes: &mut Routes) {
             all.clone(),
         ),
         get(every),
-        true,
     );
     let listed = route(Verb::Get, own("/batches"), read, "Lists the batches", query, None, all);
-    routes.add(listed, get(list), false);
+    routes.add(listed, get(list));
     let shown = route(Verb::Get, own("/batches/{id}"), read, "Shows a batch with its text", None, None, one.clone());
-    routes.add(shown, get(show), false);
+    routes.add(shown, get(show));
     let body = Some((YAML, None));
     let written = route(Verb::Put, own("/batches/{id}"), admin, "Writes a batch", None, body.clone(), one.clone());
-    routes.add(written, put(write).layer(text), false);
+    routes.add(written, put(write).layer(text));
     let gone = json_reply(200, "BatchView".to_owned());
     let removed =
         route(Verb::Delete, own("/batches/{id}"), admin, "Deletes a batch with all that it has", None, None, gone);
-    routes.add(removed, delete(remove), false);
+    routes.add(removed, delete(remove));
     let checked = route(Verb::Post, own("/validate"), read, "Checks a batch", None, body, json_reply(200, validation));
-    routes.add(checked, post(validate).layer(text), false);
+    routes.add(checked, post(validate).layer(text));
     let paused = route(Verb::Post, own("/batches/{id}/pause"), operate, "Pauses a batch", None, None, one.clone());
-    routes.add(paused, post(pause), false);
+    routes.add(paused, post(pause));
     let resumed = route(Verb::Post, own("/batches/{id}/resume"), operate, "Lets a batch go on", None, None, one);
-    routes.add(resumed, post(resume), false);
+    routes.add(resumed, post(resume));
     let run = route(
         Verb::Post,
         own("/batches/{id}/runs"),
@@ -148,7 +147,7 @@ pub(super) fn register(routes: &mut Routes) {
         json_body(start),
         json_reply(202, started),
     );
-    routes.add(run, post(begin), false);
+    routes.add(run, post(begin));
 }
 
 async fn every(State(api): State<Api>, query: Result<Query<BatchQuery>, QueryRejection>) -> Response {
@@ -164,6 +163,46 @@ async fn list(
 }
 
 impl Api {
+    /// A batch of a tenant with its text, where that came through the API.
+    pub async fn batch(&self, tenant: &str, batch: &str) -> Result<BatchView, Problem> {
+        let (node, key) = (self.node.clone(), BatchKey { tenant: tenant.to_owned(), batch: batch.to_owned() });
+        let shown = tokio::task::spawn_blocking(move || {
+            known(&node, &key)?;
+            view(&node, key, true)
+        });
+        shown.await.map_err(|_| cut_off())?.map_err(Problem::from)
+    }
+
+    /// What is wrong with the text of a batch of a tenant.
+    pub async fn validate(&self, tenant: &str, text: &str) -> Validation {
+        let name = crate::config::named_in(text);
+        let problems = self.node.check_text(tenant, name.as_deref().unwrap_or("batch"), text).await;
+        Validation { valid: !problems.has_errors(), problems: listed(&problems) }
+    }
+
+    /// Deletes a batch of a tenant with all that it has.
+    pub async fn delete_batch(&self, key: BatchKey) -> Result<BatchView, Problem> {
+        let node = self.node.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            known(&node, &key)?;
+            let view = view(&node, key.clone(), true)?;
+            node.delete_batch(&key)?;
+            Ok::<_, Problem>(view)
+        });
+        done.await.map_err(|_| cut_off())?
+    }
+
+    /// Pauses a batch of a tenant, or lets it go on.
+    pub async fn set_paused(&self, key: BatchKey, paused: bool) -> Result<BatchView, Problem> {
+        let node = self.node.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            known(&node, &key)?;
+            node.pause(&key, paused)?;
+            view(&node, key, false)
+        });
+        done.await.map_err(|_| cut_off())?.map_err(|error: DeskError| error.into())
+    }
+
     /// The first batches of a tenant, by name: as many as a page may have.
     pub async fn batches(&self, tenant: &str) -> Result<Vec<BatchView>, Problem> {
         let (node, tenant) = (self.node.clone(), tenant.to_owned());
@@ -199,12 +238,7 @@ async fn show(
     Extension(Asked(tenant)): Extension<Asked>,
     Path((_, batch)): Path<(String, String)>,
 ) -> Response {
-    let key = BatchKey { tenant, batch };
-    blocking(move || {
-        known(&api.node, &key)?;
-        view(&api.node, key, true)
-    })
-    .await
+    replied(api.batch(&tenant, &batch).await)
 }
 
 async fn write(
@@ -230,10 +264,7 @@ async fn validate(
     body: Result<String, StringRejection>,
 ) -> Response {
     match body {
-        Ok(text) => {
-            let problems = api.node.check_text(&tenant, "batch", &text).await;
-            Json(Validation { valid: !problems.has_errors(), problems: listed(&problems) }).into_response()
-        }
+        Ok(text) => Json(api.validate(&tenant, &text).await).into_response(),
         Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
     }
 }
@@ -243,41 +274,23 @@ async fn remove(
     Extension(Asked(tenant)): Extension<Asked>,
     Path((_, batch)): Path<(String, String)>,
 ) -> Response {
-    let key = BatchKey { tenant, batch };
-    let done = tokio::task::spawn_blocking(move || {
-        known(&api.node, &key)?;
-        let view = view(&api.node, key.clone(), true)?;
-        api.node.delete_batch(&key)?;
-        Ok::<_, Problem>(view)
-    });
-    match done.await {
-        Ok(Ok(view)) => Json(view).into_response(),
-        Ok(Err(problem)) => problem.into_response(),
-        Err(_) => cut_off().into_response(),
-    }
+    replied(api.delete_batch(BatchKey { tenant, batch }).await)
 }
 
-async fn pause(api: State<Api>, asked: Extension<Asked>, path: Path<(String, String)>) -> Response {
-    set_paused(api, asked, path, true).await
-}
-
-async fn resume(api: State<Api>, asked: Extension<Asked>, path: Path<(String, String)>) -> Response {
-    set_paused(api, asked, path, false).await
-}
-
-async fn set_paused(
+async fn pause(
     State(api): State<Api>,
     Extension(Asked(tenant)): Extension<Asked>,
     Path((_, batch)): Path<(String, String)>,
-    paused: bool,
 ) -> Response {
-    let key = BatchKey { tenant, batch };
-    blocking(move || {
-        known(&api.node, &key)?;
-        api.node.pause(&key, paused)?;
-        view(&api.node, key, false)
-    })
-    .await
+    replied(api.set_paused(BatchKey { tenant, batch }, true).await)
+}
+
+async fn resume(
+    State(api): State<Api>,
+    Extension(Asked(tenant)): Extension<Asked>,
+    Path((_, batch)): Path<(String, String)>,
+) -> Response {
+    replied(api.set_paused(BatchKey { tenant, batch }, false).await)
 }
 
 async fn begin(

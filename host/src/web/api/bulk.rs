@@ -82,7 +82,7 @@ pub(super) fn register(routes: &mut Routes) {
         body: None,
         reply: (200, "text/csv", None),
     };
-    routes.add(exported, get(export), false);
+    routes.add(exported, get(export));
     let backed_up = Described {
         verb: Verb::Get,
         path: "/api/v1/backup".to_owned(),
@@ -92,7 +92,7 @@ pub(super) fn register(routes: &mut Routes) {
         body: None,
         reply: (200, "application/octet-stream", None),
     };
-    routes.add(backed_up, get(backup), false);
+    routes.add(backed_up, get(backup));
 }
 
 async fn export(

@@ -132,6 +132,7 @@ fn errors(right: Right, named: bool, bodied: bool, verb: Verb) -> Vec<(u16, &'st
         return errors;
     }
     errors.extend([(400, "the request makes no sense"), (401, "no token, or one that is not known")]);
+    errors.push((429, "too many wrong tokens came from this address"));
     errors.push((403, "the token does not allow it"));
     if named {
         errors.push((404, "what is named is not there, or not for this token"));

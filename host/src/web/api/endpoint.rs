@@ -10,9 +10,11 @@ use crate::desk::tenants::{
     TokenCreate, TokenQuery, TokenRevoke, VariableDelete, VariableQuery, VariableSet,
 };
 use crate::desk::{
-    Acknowledge, AlertQuery, AlertShow, Ask, EventAdd, EventEnd, EventQuery, PointQuery, Query, RunQuery, SeriesQuery,
-    SilenceAdd, SilenceExpire, SilenceQuery, Snooze, Unacknowledge, Why,
+    Acknowledge, AlertHistory, AlertQuery, AlertShow, Ask, ChartQuery, ChartsQuery, EventAdd, EventEnd, EventQuery,
+    ModelQuery, PointQuery, Query, RunQuery, SeriesQuery, SilenceAdd, SilenceExpire, SilenceQuery, Snooze,
+    Unacknowledge, WhatIfQuery, Why,
 };
+pub use crate::web::auth::Right;
 
 /// How a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +27,6 @@ pub enum Verb {
     Put,
     /// In the path of a `DELETE`.
     Delete,
-}
-
-/// Who may send a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// Anybody.
-    Open,
-    /// Who has a token of the tenant with this scope.
-    Tenant(Scope),
-    /// The operator of the node.
-    Operator,
 }
 
 const READ: Right = Right::Tenant(Scope::Read);
@@ -126,8 +117,13 @@ endpoints! {
     SecretSet: Put "/secrets/{id}", ADMIN, "Sets a secret", id; true;
     SecretDelete: Delete "/secrets/{id}", ADMIN, "Takes a secret away", id; true;
     GrantSet: Put "/plugins/{id}/grants", ADMIN, "Approves of origins that a plugin wants to reach", id; true;
-    SeriesQuery: Get "/batches/{id}/series", READ, "Lists the series of a batch", id;
+    SeriesQuery: Get "/batches/{id}/series", READ, "Lists the series of a batch, the oddest first if asked", id;
     PointQuery: Get "/batches/{id}/points", READ, "Lists the points of a series, with what was expected", id;
+    ChartsQuery: Get "/batches/{id}/charts", READ, "Lists small charts of the series of a batch", id;
+    ChartQuery: Get "/batches/{id}/chart", READ, "What a chart of a series shows, in columns", id;
+    WhatIfQuery: Get "/batches/{id}/what-if", READ, "Says what would have fired under a threshold", id;
+    ModelQuery: Get "/batches/{id}/models", READ, "Lists the models of a series, the newest first", id;
+    AlertHistory: Get "/batches/{id}/alerts", READ, "Lists the alerts of a series, the last started first", id;
     RunQuery: Get "/batches/{id}/runs", READ, "Lists the finished runs of a batch, the newest first", id;
     AlertQuery: Get "/alerts", READ, "Lists alerts, the last started first";
     AlertShow: Get "/alerts/{id}", READ, "Shows an alert", id;

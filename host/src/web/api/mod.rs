@@ -5,7 +5,6 @@
 //! `GET` has it in its query string, a `POST` or `PUT` in its JSON body. Everything of a
 //! tenant lies below `/api/v1/tenants/{tenant}`. Problems are those of RFC 9457.
 
-pub(super) mod auth;
 mod batches;
 mod bulk;
 mod describe;
@@ -14,32 +13,34 @@ mod plugins;
 mod problem;
 mod routes;
 mod tenants;
+mod trial;
 
 use std::sync::Arc;
 
 use axum::Router;
 pub(super) use batches::BatchView;
 pub use bulk::{BackupRequest, ExportRequest};
-pub(super) use endpoint::Right;
 pub use endpoint::{Endpoint, Verb};
 pub use plugins::{PluginFetch, PluginRemoved, PluginUpload};
+pub(super) use problem::BatchProblem;
 pub use problem::Problem;
+pub(super) use trial::{TrialSeries, TrialView};
 
-use crate::desk::tenants::hash_of;
 use crate::desk::{Ask, Desk};
 use crate::node::Node;
+use crate::web::auth::Gate;
+pub(super) use crate::web::auth::{self, Right};
 
 /// What the API works with.
 #[derive(Clone)]
 pub(super) struct Api {
     pub node: Arc<Node>,
-    /// The hash of the node's own token.
-    token: [u8; 32],
+    pub gate: Gate,
 }
 
 impl Api {
     pub fn new(node: Arc<Node>, token: &str) -> Self {
-        Self { node, token: hash_of(token) }
+        Self { gate: Gate::new(node.clone(), token), node }
     }
 
     /// All routes below `/api`.

@@ -92,9 +92,9 @@ pub(super) fn register(routes: &mut Routes) {
         query: Some(PluginQuery::schema()),
         ..route(Verb::Get, own(""), read, "Lists the plugins, and whether they may be used", page)
     };
-    routes.add(listed, get(list), false);
+    routes.add(listed, get(list));
     let shown = route(Verb::Get, own("/{id}"), read, "Shows a plugin, what it wants and what it may do", view);
-    routes.add(shown, get(show), false);
+    routes.add(shown, get(show));
     let summary = "Installs the component in the body, or upgrades to it";
     let uploaded = Described {
         query: Some(PluginUpload::schema()),
@@ -102,13 +102,13 @@ pub(super) fn register(routes: &mut Routes) {
         ..route(Verb::Put, own("/{id}"), admin, summary, installed.clone())
     };
     let most = DefaultBodyLimit::max(routes.component_bytes());
-    routes.add(uploaded, put(upload).layer(most), false);
+    routes.add(uploaded, put(upload).layer(most));
     let summary = "Fetches a component and installs it, or upgrades to it";
     let fetched =
         Described { body: json_body(fetched), ..route(Verb::Post, own("/{id}/fetch"), admin, summary, installed) };
-    routes.add(fetched, post(fetch), false);
+    routes.add(fetched, post(fetch));
     let removed = route(Verb::Delete, own("/{id}"), admin, "Removes a plugin that was installed", removed);
-    routes.add(removed, delete(remove), false);
+    routes.add(removed, delete(remove));
 }
 
 async fn list(

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Extension, Json, Router, middleware};
 
-use super::auth::{Asked, Guarded, guard};
+use super::auth::{Asked, Face, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
-use super::{Api, Problem, batches, bulk, plugins, tenants};
+use super::{Api, Problem, batches, bulk, plugins, tenants, trial};
 
 /// Routes and their description.
 pub(super) struct Routes {
@@ -36,10 +36,9 @@ impl Routes {
         self.api.node.config.limits.component_bytes
     }
 
-    /// Adds a route. `unshared`: it answers without a token as long as the node is nobody
-    /// else's.
-    pub fn add(&mut self, route: Described, handler: MethodRouter<Api>, unshared: bool) {
-        let guarded = Guarded { api: self.api.clone(), right: route.right, unshared };
+    /// Adds a route.
+    pub fn add(&mut self, route: Described, handler: MethodRouter<Api>) {
+        let guarded = Guarded { gate: self.api.gate.clone(), right: route.right, face: Face::Api };
         let handler = handler.layer(middleware::from_fn_with_state(guarded, guard));
         let router = std::mem::take(&mut self.router);
         self.router = router.route(&route.path, handler);
@@ -95,7 +94,7 @@ impl Register for Routes {
         debug_assert!(R::VERB != Verb::Delete || named);
         let (right, summary) = (R::RIGHT, R::SUMMARY);
         let route = Described { verb: R::VERB, path, right, summary, query, body, reply: json_reply(200, reply) };
-        self.add(route, handler, false);
+        self.add(route, handler);
     }
 }
 
@@ -152,7 +151,8 @@ async fn removed<R: Endpoint>(State(api): State<Api>, Extension(Asked(tenant)): 
     }
 }
 
-fn replied<T: serde::Serialize>(reply: Result<T, Problem>) -> Response {
+/// An answer of the desk, or what is in its way.
+pub(super) fn replied<T: serde::Serialize>(reply: Result<T, Problem>) -> Response {
     reply.map_or_else(Problem::into_response, |reply| Json(reply).into_response())
 }
 
@@ -169,5 +169,6 @@ pub(super) fn all(api: Api) -> Router {
     plugins::register(&mut routes);
     batches::register(&mut routes);
     bulk::register(&mut routes);
+    trial::register(&mut routes);
     routes.finish()
 }

@@ -2,16 +2,16 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{delete, get};
-use axum::{Extension, Json};
+use axum::Extension;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::Asked;
 use super::describe::{Described, json_reply};
 use super::endpoint::{Right, Verb};
-use super::routes::{Routes, cut_off};
+use super::routes::{Routes, cut_off, replied};
 use super::{Api, Problem};
 use crate::config::DEFAULT_TENANT;
 use crate::desk::DeskError;
@@ -43,35 +43,48 @@ pub(super) fn register(routes: &mut Routes) {
         reply: (200, "text/plain", None),
         ..route(Verb::Get, "/healthz".to_owned(), Right::Open, "Says that the node serves", String::new())
     };
-    routes.add(text, get(async || "ok\n"), false);
+    routes.add(text, get(async || "ok\n"));
     let summary = "Deletes a tenant with all that it has";
-    routes.add(route(Verb::Delete, own(""), Right::Operator, summary, deleted), delete(remove), false);
-    routes.add(route(Verb::Get, own("/usage"), read, "Shows what is used of the quotas", usage), get(used), false);
+    routes.add(route(Verb::Delete, own(""), Right::Operator, summary, deleted), delete(remove));
+    routes.add(route(Verb::Get, own("/usage"), read, "Shows what is used of the quotas", usage), get(used));
+}
+
+impl Api {
+    /// Deletes a tenant with all that it has.
+    pub async fn delete_tenant(&self, tenant: &str) -> Result<TenantDeleted, Problem> {
+        let name = tenant.to_owned();
+        if tenant == DEFAULT_TENANT || self.node.config.tenants.contains_key(tenant) {
+            let detail = match tenant == DEFAULT_TENANT {
+                true => "the tenant default is the node's own and stays".to_owned(),
+                false => {
+                    format!("the tenant {tenant} stands in anomd.yaml; take it out there first, and start anomd again")
+                }
+            };
+            return Err(Problem::new(StatusCode::CONFLICT, detail));
+        }
+        // A task of its own: who asked may go away, and what was begun is to be ended.
+        let (node, named) = (self.node.clone(), name.clone());
+        match tokio::spawn(async move { node.delete_tenant(&named).await }).await {
+            Ok(Ok(())) => Ok(TenantDeleted { name }),
+            Ok(Err(fault)) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault.to_string())),
+            Err(_) => Err(cut_off()),
+        }
+    }
+
+    /// What a tenant uses of its quotas.
+    pub async fn usage(&self, tenant: &str) -> Result<UsageView, Problem> {
+        let (node, tenant) = (self.node.clone(), tenant.to_owned());
+        match tokio::task::spawn_blocking(move || node.usage(&tenant)).await {
+            Ok(usage) => usage.map_err(|error| DeskError::from(error).into()),
+            Err(_) => Err(cut_off()),
+        }
+    }
 }
 
 async fn remove(State(api): State<Api>, Extension(Asked(tenant)): Extension<Asked>) -> Response {
-    if tenant == DEFAULT_TENANT || api.node.config.tenants.contains_key(&tenant) {
-        let detail = match tenant == DEFAULT_TENANT {
-            true => "the tenant default is the node's own and stays".to_owned(),
-            false => {
-                format!("the tenant {tenant} stands in anomd.yaml; take it out there first, and start anomd again")
-            }
-        };
-        return Problem::new(StatusCode::CONFLICT, detail).into_response();
-    }
-    // A task of its own: who asked may go away, and what was begun is to be ended.
-    let (node, named) = (api.node.clone(), tenant.clone());
-    match tokio::spawn(async move { node.delete_tenant(&named).await }).await {
-        Ok(Ok(())) => Json(TenantDeleted { name: tenant }).into_response(),
-        Ok(Err(fault)) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, fault.to_string()).into_response(),
-        Err(_) => cut_off().into_response(),
-    }
+    replied(api.delete_tenant(&tenant).await)
 }
 
 async fn used(State(api): State<Api>, Extension(Asked(tenant)): Extension<Asked>) -> Response {
-    match tokio::task::spawn_blocking(move || api.node.usage(&tenant)).await {
-        Ok(Ok(usage)) => Json(usage).into_response(),
-        Ok(Err(error)) => Problem::from(DeskError::from(error)).into_response(),
-        Err(_) => cut_off().into_response(),
-    }
+    replied(api.usage(&tenant).await)
 }

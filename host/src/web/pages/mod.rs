@@ -3,29 +3,31 @@
 //! Every page is whole without script, and every action is a form. A page is registered with
 //! the scope that its visitor needs; who may not see it is led to sign in, or told why.
 
+mod batch;
+mod drawing;
+mod editor;
 mod frame;
 mod overview;
 mod plugins;
+mod range;
+mod series;
+mod settings;
+mod sign_in;
+mod tenants;
+mod trial;
 
 use axum::Router;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{MethodRouter, get};
-use frame::ProblemPage;
+use frame::{ProblemPage, encoded};
 use tower_http::compression::CompressionLayer;
 
-use super::api::auth::{Guarded, Visitor, admit};
 use super::api::{Api, Right};
-use crate::config::DEFAULT_TENANT;
+use super::auth::{Face, Guarded, Refusal, guard};
 use crate::desk::tenants::Scope;
-
-/// Scripts, styles and pictures of our own and nothing else: nothing inline, nothing from
-/// elsewhere, in no frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The pages and who may see them.
 pub(super) struct Pages {
@@ -37,10 +39,24 @@ impl Pages {
     /// Adds pages at an address below `/t/{tenant}`, for visitors with a scope. One address may
     /// be added more than once, with other methods.
     pub fn add(&mut self, path: &str, scope: Scope, handler: MethodRouter<Api>) {
-        let guarded = Guarded { api: self.api.clone(), right: Right::Tenant(scope), unshared: true };
+        self.guarded(&format!("/t/{{tenant}}{path}"), Right::Tenant(scope), handler);
+    }
+
+    /// Adds pages at a whole address, for the operator of the node.
+    pub fn add_for_operator(&mut self, path: &str, handler: MethodRouter<Api>) {
+        self.guarded(path, Right::Operator, handler);
+    }
+
+    /// Bytes that a form may have.
+    pub fn form_bytes(&self) -> usize {
+        self.api.node.config.limits.form_bytes
+    }
+
+    fn guarded(&mut self, path: &str, right: Right, handler: MethodRouter<Api>) {
+        let guarded = Guarded { gate: self.api.gate.clone(), right, face: Face::Page(refused) };
         let handler = handler.layer(from_fn_with_state(guarded, guard));
         let router = std::mem::take(&mut self.router);
-        self.router = router.route(&format!("/t/{{tenant}}{path}"), handler);
+        self.router = router.route(path, handler);
     }
 }
 
@@ -49,49 +65,29 @@ pub(super) fn routes(api: Api) -> Router {
     let mut pages = Pages { api: api.clone(), router: Router::new() };
     overview::register(&mut pages);
     plugins::register(&mut pages);
+    batch::register(&mut pages);
+    series::register(&mut pages);
+    editor::register(&mut pages);
+    settings::register(&mut pages);
+    tenants::register(&mut pages);
     pages
         .router
-        .route("/", get(async || Redirect::to(&format!("/t/{DEFAULT_TENANT}"))))
+        .merge(sign_in::routes())
+        .route("/", get(home))
         .fallback(async || ProblemPage::new(None, StatusCode::NOT_FOUND, "There is no page at this address."))
-        .layer(axum::middleware::map_response(protect))
         .layer(CompressionLayer::new())
         .with_state(api)
 }
 
-/// Lets a visitor in with an `Extension<Visitor>`, or leads them to the sign-in.
-async fn guard(
-    State(guarded): State<Guarded>,
-    params: Result<RawPathParams, RawPathParamsRejection>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let named = params
-        .ok()
-        .and_then(|params| params.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value.to_owned()));
-    match admit(&guarded, request.headers(), named) {
-        Ok(visitor) => {
-            request.extensions_mut().insert::<Visitor>(visitor);
-            next.run(request).await
-        }
-        Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() && request.method() == Method::GET => {
-            let from = request.uri().path_and_query().map_or("/", |from| from.as_str());
-            let from = percent_encoding::utf8_percent_encode(from, percent_encoding::NON_ALPHANUMERIC);
-            Redirect::to(&format!("/sign-in?next={from}")).into_response()
-        }
-        Err(problem) => ProblemPage::of(None, problem).into_response(),
+/// Leads everybody to the pages of their tenant.
+async fn home(State(api): State<Api>, request: Request) -> Redirect {
+    match api.gate.home_of(&request) {
+        Some(tenant) => Redirect::to(&format!("/t/{}", encoded(&tenant))),
+        None => Redirect::to("/sign-in"),
     }
 }
 
-/// What every page says to the browser that shows it.
-async fn protect(mut response: Response) -> Response {
-    let headers: &mut HeaderMap = response.headers_mut();
-    let mut say = |name: HeaderName, value: &'static str| {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    };
-    say(header::CONTENT_SECURITY_POLICY, POLICY);
-    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    // Not `no-referrer`, with which browsers send forms as from nowhere.
-    say(header::REFERRER_POLICY, "same-origin");
-    say(header::CACHE_CONTROL, "no-store");
-    response
+/// Says why somebody may not see a page.
+fn refused(refusal: &Refusal) -> Response {
+    ProblemPage::new(None, refusal.status(), refusal.detail()).into_response()
 }

@@ -1,0 +1,14 @@
+//! What a route asks of those who call it.
+
+use crate::desk::tenants::Scope;
+
+/// Who may send a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Anybody.
+    Open,
+    /// Who has a token of the tenant with this scope.
+    Tenant(Scope),
+    /// The operator of the node.
+    Operator,
+}
