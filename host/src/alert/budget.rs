@@ -185,6 +185,7 @@ mod tests {
             remedy: String::new(),
             log_tail: vec![],
             answer,
+            until: None,
         };
         assert_eq!(used_by(&fault(None)).calls, 1);
         assert_eq!(used_by(&fault(Some(PluginError::Busy(None)))), Usage::default());
