@@ -6,11 +6,12 @@ DATA ?= ../shared/data
 CARGO ?= cargo
 export INSTA_UPDATE ?= no
 
-.PHONY: help demo demo-seeds test plugins bench cost parity eval generated lint vendor
+.PHONY: help demo demo-seeds test plugins audit bench cost parity eval generated lint vendor
 
 help:
 	@echo 'make demo [ARGS=--once]   two weeks of a made-up system, seven incidents, and what anomd finds'
 	@echo 'make test                 all tests'
+	@echo 'make audit                dependencies that are known to be vulnerable (ANOMD_ADVISORY_DB=FOLDER without a network)'
 	@echo 'make plugins              builds the components into plugins/dist'
 	@echo 'make bench                store, sandbox and detectors, as ratios'
 	@echo 'make cost                 detection beside Anomstack on PyOD and beside native code, as ratios'
@@ -29,6 +30,9 @@ demo: plugins
 
 test: plugins
 	@tests/run
+
+audit:
+	@tests/audit
 
 # Our own crate is optimised here, and only here; its dependencies are those of every build.
 OPTIMISED = --config profile.dev.package.anomd.opt-level=3 --config profile.dev.package.anomd.debug-assertions=false

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::series::Millis;
 
 /// Who has to act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Blame {
     /// The plugin's author: it trapped, or gave what the contract forbids.
@@ -23,6 +23,11 @@ pub enum Blame {
     Operator,
     /// We.
     Host,
+}
+
+impl Blame {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Plugin, Self::Limit, Self::Remote, Self::Operator, Self::Host];
 }
 
 impl fmt::Display for Blame {

@@ -127,6 +127,13 @@ impl Anomd {
         (server, url)
     }
 
+    /// The token of the node that serves, which its operator can read.
+    pub fn operator(&self) -> String {
+        let text = std::fs::read_to_string(self.home().join("data/node.json")).unwrap();
+        let node: Value = serde_json::from_str(&text).unwrap();
+        node["token"].as_str().unwrap().to_owned()
+    }
+
     /// What the last `anomd serve` printed.
     pub fn log(&self) -> PathBuf {
         self.home().join("serve.log")

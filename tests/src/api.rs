@@ -32,22 +32,11 @@ impl Api {
 
     /// Sends a request, with a JSON body or a text.
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
-        let mut request = client().request(method.parse().unwrap(), format!("{}{path}", self.url));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        request = match body {
+        let request = self.request(method, path);
+        answer(match body {
             Some(Value::String(text)) => request.header("content-type", "application/yaml").body(text.clone()),
             Some(json) => request.header("content-type", "application/json").body(json.to_string()),
             None => request,
-        };
-        block(async {
-            let response = request.send().await.unwrap();
-            let status = response.status().as_u16();
-            let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-            let kind = kind.to_owned();
-            let text = String::from_utf8_lossy(&response.bytes().await.unwrap()).into_owned();
-            Reply { status, kind, json: serde_json::from_str(&text).unwrap_or_default(), text }
         })
     }
 
@@ -55,4 +44,28 @@ impl Api {
     pub fn get(&self, path: &str) -> Reply {
         self.send("GET", path, None)
     }
+
+    /// A `GET` that says which media type it would like.
+    pub fn get_as(&self, path: &str, accept: &str) -> Reply {
+        answer(self.request("GET", path).header("accept", accept))
+    }
+
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let request = client().request(method.parse().unwrap(), format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+}
+
+fn answer(request: reqwest::RequestBuilder) -> Reply {
+    block(async {
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.to_owned();
+        let text = String::from_utf8_lossy(&response.bytes().await.unwrap()).into_owned();
+        Reply { status, kind, json: serde_json::from_str(&text).unwrap_or_default(), text }
+    })
 }

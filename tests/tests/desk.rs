@@ -144,3 +144,26 @@ fn why_follows_an_alert_from_its_sample_to_the_answer_of_the_receiver() {
     assert_eq!(quiet["answer"]["reason"], "threshold", "{quiet:#}");
     assert_eq!(quiet["rules"][0]["conditions"][0]["outcome"], "failed", "{quiet:#}");
 }
+
+#[test]
+fn what_was_rated_up_is_shown_with_the_alert_and_left_out_of_the_next_fit() {
+    let (anomd, _source, batch) = broken();
+    let id = anomd.json(&["alert", "list", batch])[0]["id"].as_str().unwrap().to_owned();
+    let rated = |rating: &str| anomd.json(&["alert", "rate", &id, rating, "--by", "ana"])["rated"].clone();
+    assert_eq!(rated("down")["rating"], "down");
+    let later = instant(this_hour() + 24 * HOUR);
+    let fit = || {
+        anomd.run(&["run", batch, "--job", "train", "--at", &later]).done();
+        anomd.json(&["why", batch, "load", "--at", &later])["models"][0]["fit"].clone()
+    };
+    let (server, _) = anomd.serve();
+    assert_eq!((&rated("up")["rating"], &rated("up")["by"]), (&"up".into(), &"ana".into()));
+    assert_eq!(server.stop(), Some(0));
+    let text = anomd.run(&["alert", "show", &id]).done().stdout;
+    assert!(text.contains("rated up by ana at"), "{text}");
+    let left_out = fit()["left_out"].as_u64().unwrap();
+    assert!(left_out >= 5, "the ten minutes of the alert are not learnt from: {left_out}");
+    let run = anomd.run(&["query", batch, "--what", "runs"]).done().stdout;
+    assert!(run.contains(&format!("{left_out} left_out")), "{run}");
+    assert_eq!(rated("none"), Value::Null);
+}

@@ -339,7 +339,7 @@ fn an_acknowledged_alert_is_not_repeated_and_its_end_is_told() {
     world.fire("a", 0, &[]);
     world.at(0);
     assert_eq!(world.at(1), ["ops firing +a"]);
-    let act = Act { acknowledged: Some(("ana".to_owned(), MINUTE, "on it".to_owned())), snoozed: None };
+    let act = Act { acknowledged: Some(("ana".to_owned(), MINUTE, "on it".to_owned())), ..Act::default() };
     world.acts.insert("a".to_owned(), act);
     assert!((2..200).all(|minute| world.at(minute).is_empty()));
     assert_eq!(world.held().last(), Some(&("a", &Why::Acknowledged("ana".to_owned()))));
@@ -359,7 +359,7 @@ fn a_snoozed_alert_is_told_to_nobody_until_then() {
     world.at(0);
     assert_eq!(world.at(1), ["ops firing +a +b"]);
     for name in ["a", "b"] {
-        let act = Act { acknowledged: None, snoozed: Some((120 * MINUTE, "ana".to_owned())) };
+        let act = Act { snoozed: Some((120 * MINUTE, "ana".to_owned())), ..Act::default() };
         world.acts.insert(name.to_owned(), act);
     }
     world.end("b", 30);
@@ -473,7 +473,7 @@ proptest::proptest! {
                 Event::Acknowledge(slot) => {
                     if let Some(name) = alive.get(slot) {
                         let known = Some(("ana".to_owned(), minute * MINUTE, String::new()));
-                        world.acts.insert(name.clone(), Act { acknowledged: known, snoozed: None });
+                        world.acts.insert(name.clone(), Act { acknowledged: known, ..Act::default() });
                     }
                 }
                 Event::Crash => {

@@ -1,12 +1,12 @@
 //! `anomd alert`: alerts, and what a person does about one.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::door::Door;
 use super::output::{self, When};
 use super::{CliError, Global, author};
-use crate::desk::{Acknowledge, AlertQuery, AlertShow, AlertView, Snooze, Unacknowledge, instant, why};
-use crate::message::AlertKind;
+use crate::desk::{Acknowledge, AlertQuery, AlertShow, AlertView, Rate, Snooze, Unacknowledge, instant, why};
+use crate::message::{AlertKind, Rating};
 
 #[derive(Args)]
 pub(super) struct AlertArgs {
@@ -50,6 +50,20 @@ enum AlertCommand {
     Unack {
         /// Its identity, or a beginning of it.
         id: String,
+        /// Who takes it back, instead of $USER.
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// Says of an alert whether it was one.
+    Rate {
+        /// Its identity, or a beginning of it.
+        id: String,
+        /// `up`: yes, and its points are left out of what the next fits learn from. `down`: a
+        /// false alarm. `none` takes a rating back.
+        rating: Verdict,
+        /// Who says so, instead of $USER.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Tells nobody of an alert for a while.
     Snooze {
@@ -67,6 +81,13 @@ enum AlertCommand {
     },
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Verdict {
+    Up,
+    Down,
+    None,
+}
+
 pub(super) async fn alert(global: &Global, args: AlertArgs) -> Result<(), CliError> {
     let door = Door::open(global)?;
     let view = match args.command {
@@ -77,7 +98,15 @@ pub(super) async fn alert(global: &Global, args: AlertArgs) -> Result<(), CliErr
         }
         AlertCommand::Show { id } => door.ask(&AlertShow { id }).await?,
         AlertCommand::Ack { id, comment, by } => door.ask(&Acknowledge { id, by: author(by), comment }).await?,
-        AlertCommand::Unack { id } => door.ask(&Unacknowledge { id }).await?,
+        AlertCommand::Unack { id, by } => door.ask(&Unacknowledge { id, by: author(by) }).await?,
+        AlertCommand::Rate { id, rating, by } => {
+            let rating = match rating {
+                Verdict::Up => Some(Rating::Up),
+                Verdict::Down => Some(Rating::Down),
+                Verdict::None => None,
+            };
+            door.ask(&Rate { id, by: author(by), rating }).await?
+        }
         AlertCommand::Snooze { id, span, until, by } => {
             let until = until.map_or(output::now() + span, |until| until.at(output::now()));
             door.ask(&Snooze { id, by: author(by), until }).await?
@@ -98,7 +127,7 @@ fn list(global: &Global, alerts: &[AlertView]) -> Result<(), CliError> {
         output::line("there is no such alert");
         return Ok(());
     }
-    let mut table = output::table(["id", "state", "kind", "batch", "metric", "since", "score", "by"]);
+    let mut table = output::table(["id", "state", "kind", "batch", "metric", "since", "score", "rated", "by"]);
     for alert in alerts {
         let by = match (&alert.acknowledged, &alert.snoozed) {
             (Some(act), _) => act.by.clone(),
@@ -116,6 +145,7 @@ fn list(global: &Global, alerts: &[AlertView]) -> Result<(), CliError> {
                 .score
                 .filter(|_| alert.kind == AlertKind::Anomaly)
                 .map_or(String::new(), |score| format!("{score:.2}")),
+            alert.rated.as_ref().map_or(String::new(), |rated| rated.rating.name().to_owned()),
             by,
         ]);
     }

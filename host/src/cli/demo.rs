@@ -266,9 +266,11 @@ impl Stage {
         let front = Front::open(([127, 0, 0, 1], 0).into(), &self.node).await?;
         let data = data.display();
         eprintln!(
-            "live: the schedule runs each minute against http://{}; interrupt to stop. From another terminal:\n  \
+            "the dashboard, with these two weeks and what comes live: http://{}/?range=14d\n\
+             the schedule runs each minute against http://{}; interrupt to stop. From another terminal:\n  \
              anomd --data {data} alert list --all demo\n  \
              anomd --data {data} query demo --what runs",
+            front.address,
             self.endpoint.address(),
         );
         let cut_off = Ticker::new(self.node.clone()).run(super::serve::stop_signal()).await;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -127,6 +128,19 @@ impl Client {
     /// Asks for something that only a node knows.
     pub async fn get_as<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         self.answer(self.http.get(self.url(path))).await
+    }
+
+    /// The path below `/api/v1/` of something of the tenant that is meant.
+    pub fn path(&self, parts: &[&str]) -> String {
+        let encoded = |part: &str| utf8_percent_encode(part, NON_ALPHANUMERIC).to_string();
+        let parts: Vec<String> = parts.iter().map(|part| encoded(part)).collect();
+        format!("tenants/{}/{}", encoded(&self.tenant), parts.join("/"))
+    }
+
+    /// Asks for something that only a node can do.
+    pub async fn post_as<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, CliError> {
+        let request = self.http.post(self.url(path)).header("content-type", "application/json");
+        self.answer(request.body(body.to_string())).await
     }
 
     /// Deletes something that only a node can delete.

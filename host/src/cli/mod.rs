@@ -19,6 +19,7 @@ mod plot;
 mod plugin;
 mod query;
 mod run;
+mod runs;
 mod serve;
 mod silence;
 mod tenant;
@@ -27,7 +28,7 @@ mod why;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use error::CliError;
 
 use crate::config::Environment;
@@ -72,6 +73,37 @@ pub(crate) struct Global {
     /// Says more on standard error; twice says all.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// How the log on standard error is written.
+    #[arg(long, global = true, env = "ANOMD_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object a line; what `serve` says to people is then in the log too.
+    Json,
+}
+
+impl LogFormat {
+    /// Says something about the whole node: to people, or in the log.
+    fn say(self, text: &str) {
+        match self {
+            Self::Text => eprintln!("{text}"),
+            Self::Json => tracing::info!("{text}"),
+        }
+    }
+
+    /// Says what is wrong with files: to people, or in the log.
+    fn warn(self, text: &str) {
+        match self {
+            Self::Text => eprintln!("{text}"),
+            Self::Json => tracing::warn!("{text}"),
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -80,6 +112,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Runs a batch now, once: its whole chain or one job.
     Run(run::RunArgs),
+    /// Lists runs: those that wait, those under way, those that ended.
+    Runs(runs::RunsArgs),
+    /// Cuts a run short that is under way.
+    Cancel(runs::CancelArgs),
     /// Checks the node's file, the batches and their plugins' configuration. Touches nothing.
     Check(check::CheckArgs),
     /// Shows what is kept: series, values, scores, alerts, runs, deliveries.
@@ -117,7 +153,7 @@ enum Command {
 /// Parses the arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.global.verbose);
+    log_to_stderr(cli.global.verbose, cli.global.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return CliError::other(format!("no runtime: {error}")).report(),
@@ -126,6 +162,8 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Serve(args) => serve::serve(&cli.global, args).await,
             Command::Run(args) => run::run(&cli.global, args).await,
+            Command::Runs(args) => runs::runs(&cli.global, args).await,
+            Command::Cancel(args) => runs::cancel(&cli.global, args).await,
             Command::Check(args) => check::check(&cli.global, args).await,
             Command::Query(args) => query::query(&cli.global, args).await,
             Command::Why(args) => why::why(&cli.global, args).await,
@@ -156,15 +194,19 @@ fn author(named: Option<String>) -> String {
     named.or_else(logged_in).unwrap_or_else(|| "somebody".to_owned())
 }
 
-fn log_to_stderr(verbose: u8) {
-    let default = match verbose {
-        0 => "anomd=warn",
-        1 => "anomd=info",
+fn log_to_stderr(verbose: u8, format: LogFormat) {
+    let default = match (verbose, format) {
+        (0, LogFormat::Text) => "anomd=warn",
+        (0, LogFormat::Json) | (1, _) => "anomd=info",
         _ => "anomd=debug",
     };
     let filter = tracing_subscriber::EnvFilter::builder()
         .with_env_var("ANOMD_LOG")
         .try_from_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+    }
 }

@@ -142,12 +142,8 @@ fn show(global: &Global, node: &Node, bound: &BoundBatch, runs: &[RunRecord]) ->
     }
     let mut table = output::table(["job", "scheduled", "state", "took", "what"]);
     for run in runs {
-        let state = match &run.state {
-            RunState::Done => "done".to_owned(),
-            RunState::Partial => "partial".to_owned(),
-            RunState::Failed => "failed".to_owned(),
-            RunState::Skipped(why) => format!("skipped: {why}"),
-        };
+        let why = run.state.why().map(|why| format!(": {why}")).unwrap_or_default();
+        let state = format!("{}{why}", run.state.name());
         table.add_row([
             run.slot.job.to_string(),
             output::instant(run.slot.scheduled),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CliError, Global, open};
+use super::{CliError, Global, LogFormat, open};
 use crate::config::{self, BatchKey, DEFAULT_TENANT, Environment};
 use crate::desk;
 use crate::node::{Node, Presence, Published, Ticker};
@@ -42,18 +42,19 @@ pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliErr
     }
     node.take_up_hosted().await?;
 
-    let mut reload = Reload::new(node.clone(), Whose::Operator(environment), folder);
+    let log = global.log_format;
+    let mut reload = Reload::new(node.clone(), log, Whose::Operator(environment), folder);
     let mut tenants: BTreeMap<String, Reload> = BTreeMap::new();
     reload.look().await;
-    look_at_tenants(&node, &mut tenants).await;
+    look_at_tenants(&node, log, &mut tenants).await;
     let front = Front::open(listen, &node).await?;
-    eprintln!("anomd serves {} batches on http://{}", node.batches().len(), front.address);
+    log.say(&format!("anomd serves {} batches on http://{}", node.batches().len(), front.address));
     let serving = node.clone();
     let watch = tokio::spawn(async move {
         loop {
             tokio::time::sleep(RELOAD_POLL).await;
             reload.look().await;
-            look_at_tenants(&node, &mut tenants).await;
+            look_at_tenants(&node, log, &mut tenants).await;
         }
     });
 
@@ -61,8 +62,8 @@ pub(super) async fn serve(global: &Global, args: ServeArgs) -> Result<(), CliErr
     watch.abort();
     drop(front);
     match cut_off {
-        0 => eprintln!("anomd stopped; nothing was lost"),
-        n => eprintln!("anomd stopped; {n} runs were cut off and are due again at the next start"),
+        0 => log.say("anomd stopped; nothing was lost"),
+        n => log.say(&format!("anomd stopped; {n} runs were cut off and are due again at the next start")),
     }
     Ok(())
 }
@@ -114,12 +115,13 @@ pub(super) async fn stop_signal() {
 }
 
 /// Takes up what is new or changed in the folders of hosted tenants.
-async fn look_at_tenants(node: &Arc<Node>, known: &mut BTreeMap<String, Reload>) {
+async fn look_at_tenants(node: &Arc<Node>, log: LogFormat, known: &mut BTreeMap<String, Reload>) {
     known.retain(|tenant, _| node.has_tenant(tenant));
     for tenant in node.tenant_names().into_iter().filter(|tenant| tenant != DEFAULT_TENANT) {
         let folder = node.folder_of(&tenant).join("batches");
-        let reload =
-            known.entry(tenant.clone()).or_insert_with(|| Reload::new(node.clone(), Whose::Tenant(tenant), folder));
+        let reload = known
+            .entry(tenant.clone())
+            .or_insert_with(|| Reload::new(node.clone(), log, Whose::Tenant(tenant), folder));
         reload.look().await;
     }
 }
@@ -134,6 +136,7 @@ enum Whose {
 /// nothing: the batch goes on as it was.
 struct Reload {
     node: Arc<Node>,
+    log: LogFormat,
     whose: Whose,
     folder: PathBuf,
     seen: BTreeMap<PathBuf, String>,
@@ -143,9 +146,9 @@ struct Reload {
 }
 
 impl Reload {
-    fn new(node: Arc<Node>, whose: Whose, folder: PathBuf) -> Self {
+    fn new(node: Arc<Node>, log: LogFormat, whose: Whose, folder: PathBuf) -> Self {
         let generation = node.generation();
-        Self { node, whose, folder, seen: BTreeMap::new(), generation, owned: BTreeMap::new() }
+        Self { node, log, whose, folder, seen: BTreeMap::new(), generation, owned: BTreeMap::new() }
     }
 
     async fn look(&mut self) {
@@ -163,7 +166,7 @@ impl Reload {
         };
         let mut loaded = config::load_batches(&self.folder, &self.node.config, &environment);
         if !loaded.problems.is_empty() {
-            eprintln!("{}", loaded.problems);
+            self.log.warn(&loaded.problems.to_string());
         }
         let gone: Vec<PathBuf> = self
             .owned
@@ -173,7 +176,7 @@ impl Reload {
             .collect();
         for path in gone {
             if let Some(key) = self.owned.remove(&path) {
-                tracing::info!(batch = %key, "given up: its file is gone or disabled");
+                tracing::info!(tenant = key.tenant, batch = key.batch, "given up: its file is gone or disabled");
                 self.node.give_up(&key);
             }
         }
@@ -183,17 +186,17 @@ impl Reload {
             }
             let key = batch.key.clone();
             if matches!(self.node.batch_text(&key), Ok(Some(_))) {
-                eprintln!("{}: passed over, since the batch {key} came through the API", path.display());
+                self.log.warn(&format!("{}: passed over, since the batch {key} came through the API", path.display()));
                 continue;
             }
             match self.node.take_up(batch).await {
                 Ok(_) => {
-                    tracing::info!(batch = %key, "taken up");
+                    tracing::info!(tenant = key.tenant, batch = key.batch, "taken up");
                     if let Some(before) = self.owned.insert(path, key.clone()).filter(|before| *before != key) {
                         self.node.give_up(&before);
                     }
                 }
-                Err(problems) => eprintln!("{problems}"),
+                Err(problems) => self.log.warn(&problems.to_string()),
             }
         }
         self.seen = found;

@@ -72,6 +72,33 @@ impl Cron {
         &self.text
     }
 
+    /// When it runs, in words: `every 5 minutes`, `every day at 06:00`.
+    pub fn words(&self) -> String {
+        let fields: Vec<&str> = self.text.split(' ').collect();
+        let number = |field: &str| field.parse::<u32>().ok();
+        let step = |field: &str| field.strip_prefix("*/").and_then(number).filter(|step| *step > 1);
+        let simple = match *fields.as_slice() {
+            ["*" | "*/1", "*", "*", "*", "*"] => Some("every minute".to_owned()),
+            [minute, "*", "*", "*", "*"] if step(minute).is_some_and(|step| 60 % step == 0) => {
+                step(minute).map(|step| format!("every {step} minutes"))
+            }
+            [minute, "*" | "*/1", "*", "*", "*"] => {
+                number(minute).map(|minute| format!("every hour at minute {minute}"))
+            }
+            [minute, hour, "*", "*", "*"] if step(hour).is_some_and(|step| 24 % step == 0) => {
+                number(minute).zip(step(hour)).map(|(minute, step)| format!("every {step} hours at minute {minute}"))
+            }
+            [minute, hour, "*", "*", "*"] => {
+                number(minute).zip(number(hour)).map(|(minute, hour)| format!("every day at {hour:02}:{minute:02}"))
+            }
+            _ => None,
+        };
+        simple.unwrap_or_else(|| {
+            let described = self.pattern.describe();
+            described.trim_start_matches("At ").trim_end_matches('.').to_lowercase()
+        })
+    }
+
     /// What is odd about it though it runs, and what to write: a step that is larger than
     /// its field, or does not divide it.
     pub(super) fn oddity(&self) -> Option<(String, String)> {
@@ -165,6 +192,18 @@ mod tests {
         for even in ["*/5 */6 * * *", "0 * * * *", "15 */1 * * *"] {
             assert_eq!(oddity(even), None);
         }
+    }
+
+    #[test]
+    fn a_cron_is_told_in_words() {
+        let words = |text: &str| text.parse::<Cron>().unwrap().words();
+        assert_eq!(words("* * * * *"), "every minute");
+        assert_eq!(words("*/5 * * * *"), "every 5 minutes");
+        assert_eq!(words("20 * * * *"), "every hour at minute 20");
+        assert_eq!(words("0 */6 * * *"), "every 6 hours at minute 0");
+        assert_eq!(words("30 6 * * *"), "every day at 06:30");
+        // What is no such thing is at least told field by field.
+        assert!(words("0 12 * * MON-FRI").contains("hour 12"), "{}", words("0 12 * * MON-FRI"));
     }
 
     #[test]

@@ -138,9 +138,43 @@ pub struct Slot {
     pub scheduled: Millis,
 }
 
+impl Slot {
+    /// Its name in addresses, unique within its tenant: `orders.ingest.1767225600000`.
+    pub fn id(&self) -> String {
+        format!("{}.{}.{}", self.key.batch, self.job, self.scheduled)
+    }
+
+    /// The slot of a tenant with this name; `None`: it is no name of one.
+    pub fn of_id(tenant: &str, id: &str) -> Option<Self> {
+        // The name of a batch may have dots itself.
+        let mut parts = id.rsplitn(3, '.');
+        let scheduled = parts.next()?.parse().ok()?;
+        let job = parts.next()?.parse().ok()?;
+        let batch = parts.next().filter(|batch| !batch.is_empty())?.to_owned();
+        Some(Self { key: BatchKey { tenant: tenant.to_owned(), batch }, job, scheduled })
+    }
+}
+
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = chrono::DateTime::from_timestamp_millis(self.scheduled).unwrap_or_default();
         write!(f, "{}/{}/{}", self.key, self.job, at.format("%Y-%m-%dT%H:%M:%S%.fZ"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_found_by_its_name_in_addresses_whatever_its_batch_is_called() {
+        for batch in ["orders", "eu.west-1.orders", BatchKey::TENANT] {
+            let key = BatchKey { tenant: "shop".to_owned(), batch: batch.to_owned() };
+            let slot = Slot { key, job: Job::Ingest, scheduled: 1_767_225_600_000 };
+            assert_eq!(Slot::of_id("shop", &slot.id()), Some(slot));
+        }
+        for id in ["", "orders", "orders.ingest", "orders.ingest.soon", "orders.cook.1", ".ingest.1"] {
+            assert_eq!(Slot::of_id("shop", id), None, "{id}");
+        }
     }
 }

@@ -136,6 +136,11 @@ pub struct Limits {
     pub about_wall_ms: u64,
     /// Instances alive at once.
     pub instances: u32,
+    /// Pairs of a tenant and a plugin whose costs are told apart; those that come later are
+    /// reckoned together.
+    pub plugin_costs: usize,
+    /// Plugins that have a name of their own in the metrics.
+    pub metric_plugins: usize,
     /// Calls that a warm instance serves before it is retired.
     pub warm_calls: u32,
     /// How long a warm instance waits for another call, in milliseconds.
@@ -219,6 +224,8 @@ pub struct Limits {
     pub hand_over_ms: u64,
     /// Alerts handed over in one call.
     pub hand_over_alerts: usize,
+    /// What people did about one alert that is kept, the newest.
+    pub alert_history: usize,
     /// Decisions of the dispatcher that are kept, a tenant.
     pub notices_kept: usize,
     /// Metrics in the table of a summary, the worst ones.
@@ -241,14 +248,8 @@ pub struct Limits {
     pub api_request_bytes: usize,
     /// Items that one answer of the API lists at most.
     pub api_page_items: usize,
-    /// Plugins that a tenant may have installed.
-    pub tenant_plugins: usize,
-    /// Faults of a plugin's own in a row after which it is not called for a while.
-    pub quarantine_faults: u32,
-    /// How long that is the first time, in milliseconds; doubled each time that it fails again.
-    pub quarantine_first_ms: u64,
-    /// The longest that it is, in milliseconds.
-    pub quarantine_longest_ms: u64,
+    /// Scores that are read for one overview or ranking.
+    pub overview_points: usize,
     /// Rows that one chart has at most.
     pub chart_points: usize,
     /// Trials of batches that nobody keeps, at once.
@@ -274,6 +275,28 @@ pub struct Limits {
     pub wrong_tokens_per_minute: u32,
     /// Addresses whose attempts are counted apart.
     pub throttled_addresses: usize,
+    /// Plugins that a tenant may have installed.
+    pub tenant_plugins: usize,
+    /// Faults of a plugin's own in a row after which it is not called for a while.
+    pub quarantine_faults: u32,
+    /// How long that is the first time, in milliseconds; doubled each time that it fails again.
+    pub quarantine_first_ms: u64,
+    /// The longest that it is, in milliseconds.
+    pub quarantine_longest_ms: u64,
+    /// The longest span that a backfill fills, in milliseconds.
+    pub backfill_ms: u64,
+    /// What a backfill fetches and scores at a time, in milliseconds; between two parts the
+    /// batch's own runs have their turn.
+    pub backfill_part_ms: u64,
+    /// Listeners to what goes on that a tenant may have at once.
+    pub live_listeners_per_tenant: usize,
+    /// Events that a listener may be behind before it misses some.
+    pub live_backlog: usize,
+    /// Alerts of one run that are told one by one; more are one event.
+    pub live_alerts_per_run: usize,
+    /// How long a listener is told before it has to come again, and show its token again, in
+    /// milliseconds.
+    pub live_connection_ms: u64,
     /// Tokens that a tenant may have.
     pub tenant_tokens: usize,
     /// Variables, and secrets, that a tenant may have.
@@ -296,6 +319,10 @@ pub struct Limits {
     pub tenant_cpu_ms_per_minute: u64,
     /// Its runs under way at once.
     pub tenant_runs_at_once: u64,
+    /// Calls of its plugins under way at once.
+    pub tenant_calls_at_once: u64,
+    /// How late a tick may be before the node says that it is not ready, in milliseconds.
+    pub tick_late_ms: u64,
     /// How long a stop waits for running jobs, in milliseconds.
     pub shutdown_grace_ms: u64,
 }
@@ -310,6 +337,8 @@ impl Default for Limits {
             call_wall_ms: 120_000,
             about_wall_ms: 10_000,
             instances: 64,
+            plugin_costs: 10_000,
+            metric_plugins: 100,
             warm_calls: 1_000,
             warm_idle_ms: 60_000,
             warm_memory_bytes: 64 << 20,
@@ -350,6 +379,7 @@ impl Default for Limits {
             message_findings: 10,
             hand_over_ms: 60_000,
             hand_over_alerts: 500,
+            alert_history: 50,
             notices_kept: 10_000,
             summary_rows: 50,
             run_log_lines: 200,
@@ -361,10 +391,7 @@ impl Default for Limits {
             runs_at_once: 64,
             api_request_bytes: 64 << 10,
             api_page_items: 1_000,
-            tenant_plugins: 50,
-            quarantine_faults: 5,
-            quarantine_first_ms: 60_000,
-            quarantine_longest_ms: 3_600_000,
+            overview_points: 20_000_000,
             chart_points: 50_000,
             trials_at_once: 2,
             trial_ms: 60_000,
@@ -377,6 +404,16 @@ impl Default for Limits {
             sign_ins_per_minute: 10,
             wrong_tokens_per_minute: 300,
             throttled_addresses: 10_000,
+            tenant_plugins: 50,
+            quarantine_faults: 5,
+            quarantine_first_ms: 60_000,
+            quarantine_longest_ms: 3_600_000,
+            backfill_ms: 31 * 86_400_000,
+            backfill_part_ms: 86_400_000,
+            live_listeners_per_tenant: 64,
+            live_backlog: 512,
+            live_alerts_per_run: 50,
+            live_connection_ms: 900_000,
             tenant_tokens: 100,
             tenant_variables: 200,
             tenant_measure_ms: 600_000,
@@ -388,6 +425,8 @@ impl Default for Limits {
             tenant_memory_bytes: 1 << 30,
             tenant_cpu_ms_per_minute: 30_000,
             tenant_runs_at_once: 4,
+            tenant_calls_at_once: 16,
+            tick_late_ms: 30_000,
             shutdown_grace_ms: 30_000,
         }
     }

@@ -27,6 +27,8 @@ pub struct Quotas {
     pub cpu_ms_per_minute: Option<u64>,
     /// Runs of batches under way at once.
     pub runs_at_once: Option<u64>,
+    /// Calls of plugins under way at once; further ones wait.
+    pub calls_at_once: Option<u64>,
 }
 
 impl Quotas {
@@ -41,6 +43,7 @@ impl Quotas {
             memory_bytes: self.memory_bytes.or(others.memory_bytes),
             cpu_ms_per_minute: self.cpu_ms_per_minute.or(others.cpu_ms_per_minute),
             runs_at_once: self.runs_at_once.or(others.runs_at_once),
+            calls_at_once: self.calls_at_once.or(others.calls_at_once),
         }
     }
 
@@ -55,6 +58,7 @@ impl Quotas {
             memory_bytes: Some(limits.tenant_memory_bytes),
             cpu_ms_per_minute: Some(limits.tenant_cpu_ms_per_minute),
             runs_at_once: Some(limits.tenant_runs_at_once),
+            calls_at_once: Some(limits.tenant_calls_at_once),
         }
     }
 
@@ -69,6 +73,7 @@ impl Quotas {
             "memory_bytes" => &mut self.memory_bytes,
             "cpu_ms_per_minute" => &mut self.cpu_ms_per_minute,
             "runs_at_once" => &mut self.runs_at_once,
+            "calls_at_once" => &mut self.calls_at_once,
             _ => return Err(format!("`{name}` is not a quota; there are {}", Self::NAMES.join(", "))),
         };
         *field = value;
@@ -76,7 +81,7 @@ impl Quotas {
     }
 
     /// All of them, by name.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 9] = [
         "batches",
         "series",
         "samples_per_day",
@@ -85,6 +90,7 @@ impl Quotas {
         "memory_bytes",
         "cpu_ms_per_minute",
         "runs_at_once",
+        "calls_at_once",
     ];
 }
 

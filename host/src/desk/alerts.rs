@@ -1,4 +1,4 @@
-//! Alerts as people see them, and what they do about one: acknowledge, snooze.
+//! Alerts as people see them, and what they do about one: acknowledge, snooze, rate.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,12 +10,14 @@ use super::page::{Listing, newest_first};
 use super::silences::active;
 use super::{Ask, Desk, DeskError, Page, instant};
 use crate::alert::{Outlook, Silence};
-use crate::message::{Act, AlertKind, AlertPhase};
+use crate::message::{Act, AlertKind, AlertPhase, Deed, DeedKind, Feedback, Rating};
 use crate::series::Millis;
 use crate::store::{AlertFilter, AlertRecord, DocumentKind, DocumentWrite};
 
 /// A prefix of an identity must have so many characters.
 const PREFIX: usize = 4;
+/// Who takes something back and leaves no name.
+const NAMELESS: &str = "somebody";
 /// The longest text that a person may leave with an act, in bytes.
 const COMMENT_BYTES: usize = 4 << 10;
 
@@ -31,6 +33,9 @@ pub struct AlertQuery {
     pub batch: Option<String>,
     /// Only series whose name holds this text.
     pub metric: Option<String>,
+    /// Only of this kind: `anomaly`, `threshold`, `change`, `llm`, `no-data`, `capacity`.
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<AlertKind>,
     /// Also those that are over.
     pub all: bool,
     /// At most so many, the last started first.
@@ -68,6 +73,9 @@ pub struct Unacknowledge {
     /// Its identity, or a beginning of it.
     #[serde(default)]
     pub id: String,
+    /// Who.
+    #[serde(default)]
+    pub by: String,
 }
 
 /// Tells nobody of an alert until an instant; one that has passed ends a snooze.
@@ -85,6 +93,21 @@ pub struct Snooze {
     pub until: Millis,
 }
 
+/// Says of an alert whether it was one. An alert that was (`up`) has its points left out of what
+/// the next fits learn from; a false alarm (`down`) is learnt from like all else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Its identity, or a beginning of it.
+    #[serde(default)]
+    pub id: String,
+    /// Who.
+    pub by: String,
+    /// `up`, `down`; `null` takes a rating back.
+    #[schema(value_type = Option<String>)]
+    pub rating: Option<Rating>,
+}
+
 /// An alert as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AlertView {
@@ -97,6 +120,8 @@ pub struct AlertView {
     /// What raised it.
     #[schema(value_type = String)]
     pub kind: AlertKind,
+    /// The series' number in the batch.
+    pub number: u32,
     /// The series' `metric_name`.
     pub metric: String,
     /// The series' labels.
@@ -108,6 +133,8 @@ pub struct AlertView {
     pub acknowledged: Option<Acknowledged>,
     /// That nobody is told for a while.
     pub snoozed: Option<Snoozed>,
+    /// What somebody said of it.
+    pub rated: Option<Rated>,
     /// Silences that match it now.
     pub silenced_by: Vec<String>,
     /// The first point over the threshold.
@@ -180,6 +207,20 @@ pub struct Snoozed {
     pub by: String,
 }
 
+/// What somebody said of an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Rated {
+    /// `up`: it was one, and is left out of training. `down`: a false alarm.
+    #[schema(value_type = String)]
+    pub rating: Rating,
+    /// Who.
+    pub by: String,
+    /// When.
+    #[serde(with = "instant")]
+    #[schema(value_type = String)]
+    pub at: Millis,
+}
+
 impl AlertView {
     /// In a word: `acknowledged` and `snoozed` go before `firing`.
     pub fn state(&self) -> &'static str {
@@ -194,6 +235,11 @@ impl AlertView {
     /// A record and what people did about it.
     pub(super) fn of(desk: &Desk<'_>, record: AlertRecord, silences: &[Silence]) -> Result<Self, DeskError> {
         let act = act(desk, &record)?;
+        let rated: Option<Feedback> = desk.store.document(
+            &record.key.tenant,
+            DocumentKind::Feedback,
+            &Feedback::place(&record.key.batch, &record.id),
+        )?;
         let known = |value: f64| value.is_finite().then_some(value);
         let labels = desk.labels(&record);
         let outlook = Outlook::of(&record);
@@ -205,6 +251,7 @@ impl AlertView {
             tenant: record.key.tenant,
             batch: record.key.batch,
             kind: record.kind,
+            number: record.series.0,
             metric: record.name,
             labels: record.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             phase: record.phase,
@@ -213,6 +260,7 @@ impl AlertView {
                 .snoozed
                 .filter(|(until, _)| *until > desk.now && !over)
                 .map(|(until, by)| Snoozed { until, by }),
+            rated: rated.map(|Feedback { rating, by, at }| Rated { rating, by, at }),
             started: record.started,
             fired: record.fired,
             ended: record.ended,
@@ -240,8 +288,10 @@ impl Ask for AlertQuery {
         if let Some(text) = &self.metric {
             records.retain(|record| record.name.contains(text.as_str()));
         }
-        let key = |record: &AlertRecord| format!("{} {} {}", newest_first(record.started), record.key, record.id);
-        let page = Page::of(records, key, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
+        if let Some(kind) = self.kind {
+            records.retain(|record| record.kind == kind);
+        }
+        let page = Page::of(records, order, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
         let silences = active(desk, desk.tenant)?;
         page.map(|record| AlertView::of(desk, record, &silences))
     }
@@ -270,7 +320,7 @@ impl Ask for Acknowledge {
     fn ask(&self, desk: &Desk<'_>) -> Result<AlertView, DeskError> {
         let record = desk.open_alert(&self.id, "acknowledge")?;
         let (by, comment) = (author(&self.by)?, comment(&self.comment)?);
-        act_on(desk, &record, |act| act.acknowledged = Some((by, desk.now, comment)))?;
+        act_on(desk, &record, &by, DeedKind::Acknowledged(comment))?;
         desk.view(record)
     }
 }
@@ -280,7 +330,8 @@ impl Ask for Unacknowledge {
 
     fn ask(&self, desk: &Desk<'_>) -> Result<AlertView, DeskError> {
         let record = desk.alert(&self.id)?;
-        act_on(desk, &record, |act| act.acknowledged = None)?;
+        let by = if self.by.trim().is_empty() { NAMELESS.to_owned() } else { author(&self.by)? };
+        act_on(desk, &record, &by, DeedKind::Unacknowledged)?;
         desk.view(record)
     }
 }
@@ -291,7 +342,19 @@ impl Ask for Snooze {
     fn ask(&self, desk: &Desk<'_>) -> Result<AlertView, DeskError> {
         let record = desk.open_alert(&self.id, "snooze")?;
         let by = author(&self.by)?;
-        act_on(desk, &record, |act| act.snoozed = (self.until > desk.now).then_some((self.until, by)))?;
+        let woken = self.until <= desk.now;
+        act_on(desk, &record, &by, if woken { DeedKind::Woken } else { DeedKind::Snoozed(self.until) })?;
+        desk.view(record)
+    }
+}
+
+impl Ask for Rate {
+    type Reply = AlertView;
+
+    fn ask(&self, desk: &Desk<'_>) -> Result<AlertView, DeskError> {
+        let record = desk.alert(&self.id)?;
+        let by = author(&self.by)?;
+        act_on(desk, &record, &by, DeedKind::Rated(self.rating))?;
         desk.view(record)
     }
 }
@@ -343,20 +406,43 @@ impl Desk<'_> {
     }
 }
 
+/// A text that sorts the last started first.
+pub(super) fn order(record: &AlertRecord) -> String {
+    format!("{} {} {}", newest_first(record.started), record.key, record.id)
+}
+
 /// What people did about an alert.
 pub(super) fn act(desk: &Desk<'_>, record: &AlertRecord) -> Result<Act, DeskError> {
     Ok(desk.store.document(&record.key.tenant, DocumentKind::Act, &record.id)?.unwrap_or_default())
 }
 
-pub(super) fn act_on(desk: &Desk<'_>, record: &AlertRecord, change: impl FnOnce(&mut Act)) -> Result<(), DeskError> {
+/// Enters what somebody did about an alert, and that they did it.
+pub(super) fn act_on(desk: &Desk<'_>, record: &AlertRecord, by: &str, what: DeedKind) -> Result<(), DeskError> {
     let _alone = ACTS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut act = act(desk, record)?;
-    change(&mut act);
-    let write = match act == Act::default() {
-        true => DocumentWrite::deletion(DocumentKind::Act, &record.id),
-        false => DocumentWrite::of(DocumentKind::Act, &record.id, &act),
-    };
-    Ok(desk.store.write_documents(&record.key.tenant, vec![write])?)
+    let (by, at) = (by.to_owned(), desk.now);
+    let mut writes = Vec::new();
+    match &what {
+        DeedKind::Acknowledged(comment) => act.acknowledged = Some((by.clone(), at, comment.clone())),
+        DeedKind::Unacknowledged => act.acknowledged = None,
+        DeedKind::Snoozed(until) => act.snoozed = Some((*until, by.clone())),
+        DeedKind::Woken => act.snoozed = None,
+        DeedKind::Rated(rating) => {
+            let place = Feedback::place(&record.key.batch, &record.id);
+            writes.push(match rating {
+                Some(rating) => {
+                    let feedback = Feedback { rating: *rating, by: by.clone(), at };
+                    DocumentWrite::of(DocumentKind::Feedback, place, &feedback)
+                }
+                None => DocumentWrite::deletion(DocumentKind::Feedback, place),
+            });
+        }
+    }
+    act.history.push(Deed { at, by, what });
+    let excess = act.history.len().saturating_sub(desk.config.limits.alert_history);
+    act.history.drain(..excess);
+    writes.push(DocumentWrite::of(DocumentKind::Act, &record.id, &act));
+    Ok(desk.store.write_documents(&record.key.tenant, writes)?)
 }
 
 pub(super) fn author(by: &str) -> Result<String, DeskError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::alerts::{act_on, author, comment};
 use super::{Action, AlertView, Claim, Desk, DeskError};
-use crate::message::AlertPhase;
+use crate::message::{AlertPhase, DeedKind};
 use crate::store::{AlertFilter, AlertRecord};
 
 /// Who acts with a link and leaves no name.
@@ -27,10 +27,11 @@ impl Desk<'_> {
         let open: Vec<_> =
             self.records(claim)?.into_iter().filter(|alert| alert.phase != AlertPhase::Resolved).collect();
         for record in &open {
-            act_on(self, record, |act| match action.span() {
-                None => act.acknowledged = Some((by.clone(), self.now, said.clone())),
-                Some(span) => act.snoozed = Some((self.now.saturating_add(span), by.clone())),
-            })?;
+            let what = match action.span() {
+                None => DeedKind::Acknowledged(said.clone()),
+                Some(span) => DeedKind::Snoozed(self.now.saturating_add(span)),
+            };
+            act_on(self, record, &by, what)?;
         }
         Ok(open.len())
     }

@@ -8,43 +8,58 @@
 //! [`Marker`](crate::alert::Marker)), so that a job and a person never write the same record.
 
 mod alerts;
+mod anomaly;
+mod around;
 mod chart;
 mod charts;
 mod claim;
 mod downsample;
 mod error;
 mod events;
+mod failing;
+mod freshness;
 mod history;
 pub mod instant;
 mod link;
 mod models;
+mod overview;
 mod page;
 mod points;
 mod query;
 mod random;
+mod ranking;
 mod runs;
 mod selector;
 mod series;
 mod silences;
 pub mod tenants;
+mod timeline;
 mod what_if;
 pub mod why;
 
-pub use alerts::{Acknowledge, Acknowledged, AlertQuery, AlertShow, AlertView, Snooze, Snoozed, Unacknowledge};
+pub use alerts::{
+    Acknowledge, Acknowledged, AlertQuery, AlertShow, AlertView, Rate, Rated, Snooze, Snoozed, Unacknowledge,
+};
+pub use around::AroundPoint;
 pub use chart::{Chart, ChartAlert, ChartQuery, TermColumn};
 pub use charts::ChartsQuery;
 pub use error::DeskError;
 pub use events::{EventAdd, EventEnd, EventQuery, EventView};
+pub use failing::FailingJob;
+pub use freshness::Freshness;
 pub use history::AlertHistory;
 pub use link::{Action, Claim, LinkError, Links, MessageLinks};
 pub use models::{ModelQuery, ModelView};
+pub use overview::{BatchHealth, Overview, OverviewView};
 pub use page::{Listing, Page};
 pub use points::{PointQuery, PointView};
 pub use query::{Query, QueryWhat, Rows, counts};
 pub use random::{hex, random};
-pub use runs::{RunQuery, RunView};
+pub use ranking::{RankedSeries, Ranking};
+pub use runs::{RunList, RunQuery, RunView};
 pub use series::{AnomalyView, SeriesOrder, SeriesQuery, SeriesView};
-pub use silences::{SilenceAdd, SilenceExpire, SilenceQuery, SilenceState, SilenceView};
+pub use silences::{SilenceAdd, SilenceExpire, SilencePreview, SilenceQuery, SilenceState, SilenceView};
+pub use timeline::{Timeline, TimelineEntry, TimelineView};
 pub use what_if::{WhatIf, WhatIfQuery, WouldFire};
 pub use why::{Trace, Why};
 
@@ -147,5 +162,7 @@ pub fn batch(store: &Database, tenant: &str, named: &str) -> Result<BatchKey, De
     }))
 }
 
+#[cfg(test)]
+mod story;
 #[cfg(test)]
 mod tests;

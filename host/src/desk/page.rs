@@ -3,9 +3,12 @@
 //! A cursor names the last item of a page and not its number, so that what is added or
 //! removed meanwhile is neither told twice nor passed over.
 
+use std::borrow::Cow;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{Ask, DeskError};
 use crate::series::Millis;
@@ -16,12 +19,37 @@ const USUAL: usize = 100;
 const CURSOR_BYTES: usize = 1_024;
 
 /// A part of a list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// What to pass as `cursor` for the items after these; `None`: there are none.
     pub next: Option<String>,
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let items = ArrayBuilder::new().items(Ref::from_schema_name(T::name())).description(Some("The items."));
+        let next = "What to pass as `cursor` for the items after these; null: there are none.";
+        let next = match Option::<String>::schema() {
+            RefOr::T(Schema::Object(object)) => ObjectBuilder::from(object).description(Some(next)).build().into(),
+            other => other,
+        };
+        let object = ObjectBuilder::new().description(Some("A part of a list."));
+        object.property("items", items).required("items").property("next", next).into()
+    }
+}
+
+/// Not derived: then the pages of all lists would have one name.
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 /// A request for a list.
@@ -44,7 +72,7 @@ impl<T> Page<T> {
         most: usize,
     ) -> Result<Self, DeskError> {
         let after = cursor.map(read).transpose()?;
-        let limit = limit.unwrap_or(USUAL).clamp(1, most.max(1));
+        let limit = size(limit, most);
         let mut items = items.into_iter().filter(|item| after.as_ref().is_none_or(|after| key(item) > *after));
         let page: Vec<T> = items.by_ref().take(limit).collect();
         let more = items.next().is_some();
@@ -56,6 +84,11 @@ impl<T> Page<T> {
     pub fn map<U>(self, make: impl FnMut(T) -> Result<U, DeskError>) -> Result<Page<U>, DeskError> {
         Ok(Page { items: self.items.into_iter().map(make).collect::<Result<_, _>>()?, next: self.next })
     }
+}
+
+/// How many items a page has.
+pub(super) fn size(limit: Option<usize>, most: usize) -> usize {
+    limit.unwrap_or(USUAL).clamp(1, most.max(1))
 }
 
 /// The text of a cursor.
@@ -75,6 +108,12 @@ pub(super) fn cursor(text: &str) -> String {
 /// A text for a time, which sorts the newest first.
 pub(super) fn newest_first(time: Millis) -> String {
     format!("{:020}", (!time).cast_unsigned() ^ (1 << 63))
+}
+
+/// The time of a text that begins with what [`newest_first`] made.
+pub(super) fn time_of(text: &str) -> Option<Millis> {
+    let number: u64 = text.get(..20)?.parse().ok()?;
+    Some(!(number ^ (1 << 63)).cast_signed())
 }
 
 #[cfg(test)]
@@ -107,5 +146,6 @@ mod tests {
     fn the_newest_time_sorts_first() {
         let times = [i64::MAX, 1_700_000_000_000, 1, 0, -1, i64::MIN];
         assert!(times.map(newest_first).is_sorted());
+        assert!(times.into_iter().all(|time| time_of(&format!("{} x", newest_first(time))) == Some(time)));
     }
 }

@@ -10,7 +10,7 @@ use super::selector::Selector;
 use super::{Ask, Desk, DeskError, instant, page};
 use crate::config::BatchKey;
 use crate::series::Millis;
-use crate::store::{AlertFilter, DeliveryFilter, Peak, RunFilter, RunRecord, RunState, SeriesRecord};
+use crate::store::{AlertFilter, DeliveryFilter, Peak, RunFilter, RunRecord, SeriesRecord};
 
 /// What to show of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -63,7 +63,7 @@ pub struct Rows {
     /// The names of its columns.
     pub columns: Vec<String>,
     /// Its rows, a cell a column.
-    #[schema(value_type = Vec<Vec<Object>>)]
+    #[schema(value_type = Vec<Vec<Value>>)]
     pub rows: Vec<Vec<Value>>,
     /// What to pass as `cursor` for the rows after these; `None`: there are none.
     #[serde(default)]
@@ -213,12 +213,8 @@ impl Query {
     fn runs(&self, desk: &Desk<'_>, key: &BatchKey) -> Result<Rows, DeskError> {
         let filter = RunFilter { key: Some(key.clone()), job: None, limit: Some(self.last()) };
         let rows = desk.store.runs(&filter)?.into_iter().map(|run| {
-            let state = match &run.state {
-                RunState::Done => "done".to_owned(),
-                RunState::Partial => "partial".to_owned(),
-                RunState::Failed => "failed".to_owned(),
-                RunState::Skipped(why) => format!("skipped: {why}"),
-            };
+            let why = run.state.why().map(|why| format!(": {why}")).unwrap_or_default();
+            let state = format!("{}{why}", run.state.name());
             let counts = counts(&run);
             let said = run.error.map(|e| e.to_string()).into_iter().chain(run.log).collect::<Vec<_>>().join("\n");
             vec![

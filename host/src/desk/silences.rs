@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::alerts::{author, comment};
+use super::alerts::{AlertView, author, comment, order};
 use super::page::{Listing, newest_first};
 use super::{Ask, Desk, DeskError, Page, hex, instant, random};
 use crate::alert::Silence;
@@ -41,6 +41,18 @@ pub struct SilenceAdd {
     #[serde(with = "instant")]
     #[schema(value_type = String)]
     pub end: Millis,
+}
+
+/// Asks which alerts a silence with these matchers would hide now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SilencePreview {
+    /// What an alert must match, as `job="api", instance=~"a.*"`.
+    pub matchers: String,
+    /// At most so many, the last started first.
+    pub limit: Option<usize>,
+    /// The `next` of an earlier answer.
+    pub cursor: Option<String>,
 }
 
 /// Ends a silence now.
@@ -107,6 +119,28 @@ impl Ask for SilenceQuery {
 
 impl Listing for SilenceQuery {
     type Item = SilenceView;
+
+    fn go_on(&mut self, cursor: Option<String>, limit: usize) {
+        (self.cursor, self.limit) = (cursor, Some(limit));
+    }
+}
+
+impl Ask for SilencePreview {
+    type Reply = Page<AlertView>;
+
+    fn ask(&self, desk: &Desk<'_>) -> Result<Page<AlertView>, DeskError> {
+        let matchers = matchers(&self.matchers)?;
+        let mut open = desk.alerts(&AlertFilter { open: true, ..AlertFilter::default() })?;
+        open.retain(|alert| matchers.matches(&desk.labels(alert)));
+        let most = desk.config.limits.api_page_items;
+        let page = Page::of(open, order, self.cursor.as_deref(), self.limit, most)?;
+        let silences = active(desk, desk.tenant)?;
+        page.map(|record| AlertView::of(desk, record, &silences))
+    }
+}
+
+impl Listing for SilencePreview {
+    type Item = AlertView;
 
     fn go_on(&mut self, cursor: Option<String>, limit: usize) {
         (self.cursor, self.limit) = (cursor, Some(limit));

@@ -1,15 +1,17 @@
-//! What one owner's guests cost together: memory that is taken, CPU that was used.
+//! What one owner's guests cost together: memory that is taken, CPU that was used, calls that
+//! are under way.
 //!
 //! CPU is that of the thread while it polls a call, in guest code and in what the host does
 //! for it; a call of microseconds counts as one, which the ticks of the epoch do not see.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::Notify;
 
 use super::budget::{Budget, Load};
 
@@ -22,6 +24,9 @@ pub struct Account {
     memory: AtomicUsize,
     most_memory: AtomicUsize,
     cpu: Mutex<Cpu>,
+    calls: Mutex<Calls>,
+    /// Woken when a call ends or more may be under way.
+    fewer_calls: Notify,
     /// From which on its times are counted.
     began: Instant,
 }
@@ -33,21 +38,61 @@ struct Cpu {
     all: Duration,
 }
 
+/// Calls under way, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+struct Calls {
+    most: usize,
+    under_way: usize,
+}
+
+/// CPU of one call.
+#[derive(Debug, Default)]
+pub struct Spent(AtomicU64);
+
+impl Spent {
+    /// So far.
+    pub fn time(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn add(&self, used: Duration) {
+        self.0.fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// A call under way; it has ended when this is dropped.
+#[derive(Debug)]
+pub struct Entered<'a>(&'a Account);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        let mut calls = self.0.calls();
+        calls.under_way = calls.under_way.saturating_sub(1);
+        drop(calls);
+        self.0.fewer_calls.notify_one();
+    }
+}
+
 impl Default for Account {
     fn default() -> Self {
         Self {
             memory: AtomicUsize::new(0),
             most_memory: AtomicUsize::new(usize::MAX),
             cpu: Mutex::default(),
+            calls: Mutex::new(Calls { most: usize::MAX, under_way: 0 }),
+            fewer_calls: Notify::new(),
             began: Instant::now(),
         }
     }
 }
 
 impl Account {
-    /// Sets how much memory its guests may have together, in bytes, and how many milliseconds
-    /// of CPU they may use in a minute. `None`: as much as there is.
-    pub fn bound(&self, memory: Option<usize>, cpu_ms_per_minute: Option<u64>) {
+    /// Sets how much memory its guests may have together, in bytes, how many milliseconds
+    /// of CPU they may use in a minute, and how many calls of them may be under way at once, one
+    /// at least. `None`: as much as there is.
+    pub fn bound(&self, memory: Option<usize>, cpu_ms_per_minute: Option<u64>, calls_at_once: Option<usize>) {
+        self.calls().most = calls_at_once.map_or(usize::MAX, |most| most.max(1));
+        self.fewer_calls.notify_waiters();
         self.most_memory.store(memory.unwrap_or(usize::MAX), Ordering::Relaxed);
         let now = self.now();
         self.cpu().budget.bound(now, cpu_ms_per_minute);
@@ -101,13 +146,35 @@ impl Account {
         }
     }
 
-    /// A future whose CPU is charged as it is polled.
-    pub async fn metered<F: Future>(&self, future: F) -> F::Output {
+    /// Waits until one more call may be under way, and begins it.
+    pub async fn enter(&self) -> Entered<'_> {
+        loop {
+            let mut fewer = pin!(self.fewer_calls.notified());
+            // Before the look, so that no end of a call after it is missed.
+            fewer.as_mut().enable();
+            if let Some(entered) = self.try_enter() {
+                return entered;
+            }
+            fewer.await;
+        }
+    }
+
+    fn try_enter(&self) -> Option<Entered<'_>> {
+        let mut calls = self.calls();
+        let free = calls.under_way < calls.most;
+        calls.under_way += usize::from(free);
+        free.then(|| Entered(self))
+    }
+
+    /// A future whose CPU is charged as it is polled, to this account and to the call.
+    pub async fn metered<F: Future>(&self, spent: &Spent, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| {
             let before = thread_cpu();
             let polled = future.as_mut().poll(context);
-            self.charge(thread_cpu().saturating_sub(before));
+            let used = thread_cpu().saturating_sub(before);
+            self.charge(used);
+            spent.add(used);
             polled
         })
         .await
@@ -125,6 +192,10 @@ impl Account {
         self.began.elapsed()
     }
 
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn cpu(&self) -> MutexGuard<'_, Cpu> {
         self.cpu.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,16 +210,20 @@ fn thread_cpu() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
     async fn the_cpu_of_a_future_is_charged_and_what_it_waits_for_is_not() {
         let account = Account::default();
-        account.metered(tokio::time::sleep(Duration::from_millis(20))).await;
+        let spent = Spent::default();
+        account.metered(&spent, tokio::time::sleep(Duration::from_millis(20))).await;
         let waited = account.cpu_used();
+        assert_eq!(spent.time(), waited);
         let mut sum = 0_u64;
         account
-            .metered(async {
+            .metered(&spent, async {
                 for number in 0..3_000_000_u64 {
                     sum = std::hint::black_box(sum.wrapping_add(number * number));
                 }
@@ -161,11 +236,28 @@ mod tests {
     #[test]
     fn memory_is_taken_up_to_the_bound() {
         let account = Account::default();
-        account.bound(Some(10), None);
+        account.bound(Some(10), None, None);
         assert_eq!(account.take_memory(8), Ok(()));
         assert_eq!(account.take_memory(3), Err(10));
         assert!(account.is_short_of(3) && !account.is_short_of(2));
         account.give_memory(8);
         assert_eq!((account.take_memory(10), account.memory()), (Ok(()), 10));
+    }
+
+    #[tokio::test]
+    async fn calls_wait_for_those_before_them_and_a_raised_bound_lets_them_in() {
+        let account = Account::default();
+        account.bound(None, None, Some(1));
+        let first = account.enter().await;
+        let (mut second, mut third) = (Box::pin(account.enter()), Box::pin(account.enter()));
+        assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+        drop(first);
+        // It was the second's turn, which gave up waiting.
+        drop(second);
+        let _third = (&mut third).now_or_never().unwrap();
+        let mut fourth = Box::pin(account.enter());
+        assert!((&mut fourth).now_or_never().is_none());
+        account.bound(None, None, Some(2));
+        assert!((&mut fourth).now_or_never().is_some());
     }
 }

@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn the_stores_of_one_owner_share_what_it_may_have() {
         let account = Arc::new(Account::default());
-        account.bound(Some(1_000), None);
+        account.bound(Some(1_000), None, None);
         let mut one = Memory::new(800, Arc::clone(&account));
         let mut two = Memory::new(800, Arc::clone(&account));
         assert!(one.memory_growing(0, 700, None).unwrap());

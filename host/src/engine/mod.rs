@@ -31,7 +31,7 @@ use wasmtime::{
 
 use crate::config::Limits;
 
-pub use account::Account;
+pub use account::{Account, Entered, Spent};
 pub use budget::{Budget, Load};
 pub use cache::{Cache, Source};
 pub use call::{Failure, Refusal, Stop, within};

@@ -96,6 +96,11 @@ impl<T> Pool<T> {
         self.places.available_permits()
     }
 
+    /// Who waits for a place.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Drops the idle instances that are chosen: of an owner that needs their memory.
     pub fn forget_those(&self, chosen: impl Fn(&T) -> bool) {
         self.idle().retain(|idle| !chosen(&idle.alive.instance));

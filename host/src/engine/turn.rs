@@ -1,10 +1,12 @@
 //! Turns: whose guest runs next, where more want to run than there are threads.
 //!
 //! Guests yield with every tick. If all calls were then equal, whoever makes the most calls
-//! would have the most of the cores. So the owner that had the least time goes first, however
-//! many calls it makes: start-time fair queuing (Goyal, Vin, Cheng, 1996) with equal weights,
-//! where a turn costs what it took. Who comes back after a pause starts level with the least
-//! of those that are there: nobody saves up, and nobody pays for time that nobody wanted.
+//! would have the most of the cores. So the owner that had the least time lately goes first,
+//! however many calls it makes: decay-usage scheduling (Hellerstein, "Achieving service rate
+//! objectives with decay usage scheduling", 1993) with equal weights, where a turn costs what it
+//! took and counts half after [`HALF_LIFE`]. Whoever wants less than their share, in bursts too,
+//! goes before those who want all there is; who wants as much as others gets as much. Nobody
+//! saves up, and nobody pays for long for time that nobody else wanted.
 //!
 //! A turn is ended by the tick, not here, so that the first turn of a call waits for one tick
 //! at most, and for the calls of owners that had less.
@@ -19,6 +21,12 @@ use std::time::{Duration, Instant};
 
 use super::epoch::TICK;
 
+/// Long beside a turn, so that bursts of many turns are seen as such; short beside what people
+/// notice, so that it is soon forgotten that a machine was used alone.
+const HALF_LIFE: Duration = Duration::from_millis(250);
+/// An owner without calls that had less than this lately, in seconds, is forgotten.
+const NOTHING: f64 = 1e-4;
+
 /// The turns on so many threads.
 #[derive(Debug)]
 pub struct Turns(Mutex<State>);
@@ -27,7 +35,7 @@ pub struct Turns(Mutex<State>);
 struct State {
     /// Threads on which nobody has a turn. While there is one, nobody waits.
     free: usize,
-    /// Those that have calls.
+    /// Those that have calls, or had turns lately.
     owners: HashMap<Arc<str>, Owner>,
     waiting: BTreeMap<u64, Waiting>,
     /// Those that waited, have a turn, and do not know it yet.
@@ -35,11 +43,25 @@ struct State {
     tickets: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Owner {
     calls: usize,
     turns: usize,
-    used: Duration,
+    /// What it had, in seconds, as it counted at the instant beside it.
+    used: f64,
+    at: Instant,
+}
+
+impl Owner {
+    fn new(now: Instant) -> Self {
+        Self { calls: 0, turns: 0, used: 0.0, at: now }
+    }
+
+    /// What it had lately, in seconds.
+    fn lately(&self, now: Instant) -> f64 {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.used * 0.5_f64.powf(passed / HALF_LIFE.as_secs_f64())
+    }
 }
 
 #[derive(Debug)]
@@ -93,9 +115,9 @@ impl Turns {
     fn enter(&self, owner: &str) -> Call<'_> {
         let mut state = self.state();
         let owner: Arc<str> = owner.into();
-        let least = state.owners.values().map(|other| other.used).min().unwrap_or_default();
-        let known = state.owners.entry(Arc::clone(&owner)).or_insert(Owner { used: least, ..Owner::default() });
-        known.calls += 1;
+        let now = Instant::now();
+        state.owners.retain(|_, owner| owner.calls > 0 || owner.lately(now) > NOTHING);
+        state.owners.entry(Arc::clone(&owner)).or_insert_with(|| Owner::new(now)).calls += 1;
         Call { turns: self, owner, place: Place::Away }
     }
 
@@ -115,19 +137,23 @@ impl State {
     fn count(&mut self, owner: &Arc<str>, turns: isize, took: Duration) {
         if let Some(owner) = self.owners.get_mut(owner) {
             owner.turns = owner.turns.saturating_add_signed(turns);
-            owner.used = owner.used.saturating_add(took);
+            let now = Instant::now();
+            owner.used = owner.lately(now) + took.as_secs_f64();
+            owner.at = now;
         }
     }
 
     /// A turn is over: the next is that of the owner that had the least, those under way
     /// included, and of its calls that of the one that waits the longest.
     fn pass_on(&mut self) {
+        let now = Instant::now();
         let had = |waiting: &Waiting| {
             let owner = self.owners.get(&waiting.owner);
-            owner.map_or(Duration::ZERO, |owner| owner.used + TICK * u32::try_from(owner.turns).unwrap_or(u32::MAX))
+            owner.map_or(0.0, |owner| owner.lately(now) + TICK.as_secs_f64() * owner.turns as f64)
         };
-        let next =
-            self.waiting.iter().min_by_key(|(ticket, waiting)| (had(waiting), **ticket)).map(|(ticket, _)| *ticket);
+        // Of equal ones the first, which waits the longest.
+        let waiting = self.waiting.iter().map(|(ticket, waiting)| (had(waiting), *ticket));
+        let next = waiting.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, ticket)| ticket);
         match next.and_then(|ticket| self.waiting.remove(&ticket).map(|waiting| (ticket, waiting))) {
             Some((ticket, waiting)) => {
                 self.granted.insert(ticket);
@@ -185,9 +211,6 @@ impl Drop for Call<'_> {
         }
         if let Some(owner) = state.owners.get_mut(&self.owner) {
             owner.calls = owner.calls.saturating_sub(1);
-            if owner.calls == 0 {
-                state.owners.remove(&self.owner);
-            }
         }
     }
 }
@@ -247,7 +270,7 @@ mod tests {
         // 20 of its own; without turns the greedy one would have had about 200 in between.
         assert!(others < 60, "{others} turns of others");
         assert_eq!(turns.state().free, 1);
-        assert!(turns.state().owners.is_empty());
+        assert!(turns.state().owners.values().all(|owner| owner.calls == 0 && owner.turns == 0));
     }
 
     #[tokio::test]
@@ -272,7 +295,8 @@ mod tests {
         assert!(waiting.begin(Waker::noop()));
         drop(waiting);
         let state = turns.state();
-        assert!(state.owners.is_empty() && state.granted.is_empty() && state.waiting.is_empty());
+        assert!(state.owners.values().all(|owner| owner.calls == 0 && owner.turns == 0));
+        assert!(state.granted.is_empty() && state.waiting.is_empty());
         assert_eq!(state.free, 1);
     }
 }

@@ -77,6 +77,75 @@ pub struct Act {
     pub acknowledged: Option<(String, Millis, String)>,
     /// Until when it is told to nobody, and who said so.
     pub snoozed: Option<(Millis, String)>,
+    /// What was done one after the other, the oldest first; bounded.
+    pub history: Vec<Deed>,
+}
+
+/// Something that a person did about an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// When.
+    pub at: Millis,
+    /// Who.
+    pub by: String,
+    /// What.
+    pub what: DeedKind,
+}
+
+/// What a person can do about an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeedKind {
+    /// Acknowledged it, with this comment.
+    Acknowledged(String),
+    /// Took the acknowledgement back.
+    Unacknowledged,
+    /// Snoozed it until then.
+    Snoozed(Millis),
+    /// Ended the snooze.
+    Woken,
+    /// Rated it, or took the rating back.
+    Rated(Option<Rating>),
+}
+
+/// What a person says of an alert afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rating {
+    /// Yes, that was one: the next fits are not shown its points.
+    Up,
+    /// A false alarm: its points are ordinary, and learnt from.
+    Down,
+}
+
+impl Rating {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// The rating of an alert: who gave it and when. It is kept under the alert's batch and
+/// identity, so that a fit finds those of its batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feedback {
+    /// Up or down.
+    pub rating: Rating,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+}
+
+impl Feedback {
+    /// The name of the document for an alert of a batch; those of a batch begin with that for
+    /// no alert.
+    pub fn place(batch: &str, alert: &str) -> String {
+        format!("{batch}/{alert}")
+    }
 }
 
 /// What the event rule made of a point: the first condition that it failed, or what it

@@ -89,6 +89,8 @@ impl Node {
         self.faulty().retain(|key, _| key.tenant != tenant);
         self.forget_plans(tenant);
         self.catalogue.forget_tenant(tenant);
+        self.live.forget(tenant);
+        self.backfilled.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| key.tenant != tenant);
         self.catalogue.runtime().forget_tenant(tenant);
         self.measured.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         self.refresh().await.map_err(|error| host_fault(tenant, error.to_string()))

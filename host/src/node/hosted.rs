@@ -97,7 +97,7 @@ impl Node {
         for (name, kept) in self.store.documents::<BatchText>(tenant, DocumentKind::Batch, "")? {
             let key = BatchKey { tenant: tenant.to_owned(), batch: name };
             if let Err(problems) = self.bind_text(&key, &kept.text).await {
-                tracing::warn!(batch = %key, "not taken up: {problems}");
+                tracing::warn!(tenant, batch = key.batch, "not taken up: {problems}");
                 self.faulty().insert(key, problems);
             }
         }

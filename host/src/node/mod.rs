@@ -5,13 +5,19 @@
 //! is the tenant's. Tenants share the node by what they use of it, see [`crate::schedule::fair`].
 
 mod artefacts;
+mod backfill;
 mod bind;
 mod ending;
 mod hosted;
+mod jobs;
+mod live;
+mod meter;
 mod plugin_view;
 mod presence;
 mod registry;
+mod runs;
 mod session;
+mod state;
 mod tenant;
 mod tick;
 mod trial;
@@ -22,13 +28,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use artefacts::{Installation, Intent, PluginOffer, PluginRefusal};
+pub use backfill::BackfillView;
 pub use bind::{bind, check, check_receivers};
 pub use ending::remove_folders;
 pub use hosted::{BatchText, Untaken};
+pub use jobs::{JobQuery, JobView};
+pub use live::{AlertNews, Heard, Listener, Live, LiveEvent, LogNews, News, PointNews, RunNews};
 pub use plugin_view::{CostView, PluginView, QuarantineView, WantedOrigin, WantedSecret};
 pub use presence::{Presence, Published};
 pub use registry::TokenHolder;
+pub use runs::{RunDetail, STAGES};
 pub use session::{NewSession, SessionHolder};
+pub use state::{Alerts, Batches, Check, State};
 use tenant::Planned;
 pub use tick::{TickOutcome, Ticker};
 pub use trial::Trial;
@@ -37,7 +48,7 @@ pub use usage::UsageView;
 use crate::config::{Batch, BatchKey, DEFAULT_TENANT, Job, Node as NodeConfig, Problems, Slot};
 use crate::desk::Links;
 use crate::fault::Fault;
-use crate::pipeline::{self, Address, BoundBatch, ChainReport};
+use crate::pipeline::{Address, BoundBatch, ChainReport, Runner, Watch};
 use crate::plugin::{Catalogue, Runtime};
 use crate::schedule::Clock;
 use crate::series::Millis;
@@ -92,6 +103,20 @@ pub struct Node {
     trials: tokio::sync::Semaphore,
     /// Woken when a run has ended or the batches have changed.
     changed: tokio::sync::Notify,
+    /// Woken when the ticker has started what is due.
+    ticked: tokio::sync::Notify,
+    /// Runs that are due and wait.
+    waits: Mutex<Vec<Slot>>,
+    /// The last backfill of each batch.
+    backfilled: Mutex<BTreeMap<BatchKey, BackfillView>>,
+    /// What goes on, as it is told to whoever listens.
+    live: Arc<Live>,
+    /// The same, as runs see it.
+    watch: Arc<dyn Watch>,
+    /// What runs did since it began.
+    meters: meter::Meters,
+    /// Whether the ticker ticks.
+    pulse: state::Pulse,
 }
 
 /// Held while a batch runs; its end wakes the ticker.
@@ -137,8 +162,11 @@ impl Node {
             }
             None => None,
         };
+        let live = Live::new(clock.now(), &config.limits);
         let node = Self {
             trials: tokio::sync::Semaphore::new(config.limits.trials_at_once),
+            watch: live.clone(),
+            live,
             links,
             config,
             catalogue,
@@ -163,6 +191,11 @@ impl Node {
             slots: Mutex::default(),
             planned: Mutex::default(),
             changed: tokio::sync::Notify::new(),
+            ticked: tokio::sync::Notify::new(),
+            waits: Mutex::default(),
+            backfilled: Mutex::default(),
+            meters: meter::Meters::new(),
+            pulse: state::Pulse::default(),
         };
         for (tenant, folder) in artefacts::folders(&node.config.data) {
             node.catalogue.sweep(&tenant, &folder);
@@ -199,6 +232,16 @@ impl Node {
         self.batches.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
+    /// What goes on.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// What runs need.
+    pub(super) fn runner(&self) -> Runner<'_> {
+        Runner { store: &self.store, limits: &self.config.limits, clock: self.clock.as_ref(), watch: Some(&self.watch) }
+    }
+
     /// How often tenants have changed so that their batches have to be read again.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
@@ -216,6 +259,19 @@ impl Node {
     /// logical now. A batch has one run at a time, and a tenant as many as it may.
     pub fn start(self: &Arc<Self>, bound: &Arc<BoundBatch>, job: Option<Job>) -> Result<Millis, String> {
         let key = bound.batch.key.clone();
+        let guard = self.claim_asked(&key)?;
+        let (node, bound, now) = (self.clone(), bound.clone(), self.clock.now());
+        self.in_background(key, guard, async move {
+            match job {
+                Some(job) => node.run_job(&bound, job, now, "manual").await.map(|run| vec![run]),
+                None => node.run_untold(&bound, now, "manual").await,
+            }
+        });
+        Ok(now)
+    }
+
+    /// Claims a batch for a run that somebody asks for, or says why it cannot be now.
+    fn claim_asked(self: &Arc<Self>, key: &BatchKey) -> Result<BusyGuard, String> {
         let most = self.quotas(&key.tenant).runs_at_once;
         let running = self.running_batches().get(&key.tenant).copied().unwrap_or(0);
         if let Some(most) = most.filter(|most| running as u64 >= *most) {
@@ -225,22 +281,8 @@ impl Node {
                 key.tenant
             ));
         }
-        let guard = self.claim(&key);
-        let guard = guard.ok_or_else(|| format!("a run of {key} is under way; try again when it has ended"))?;
-        let (node, bound, now) = (self.clone(), bound.clone(), self.clock.now());
-        tokio::spawn(async move {
-            let work = async {
-                let result = match job {
-                    Some(job) => node.run_job(&bound, job, now, "manual").await.map(|run| vec![run]),
-                    None => node.run_untold(&bound, now, "manual").await,
-                };
-                drop(guard);
-                tick::told(&key.to_string(), result);
-                tick::told(&key.tenant, node.run_tenant(&key.tenant, node.clock.now(), "chain").await);
-            };
-            node.for_tenant(&key.tenant, work).await
-        });
-        Ok(now)
+        let guard = self.claim(key);
+        guard.ok_or_else(|| format!("a run of {key} is under way; try again when it has ended"))
     }
 
     /// Claims a batch for a run; `None` while another run of it is under way, or its tenant is
@@ -265,9 +307,9 @@ impl Node {
         if matches!(job, Job::Ingest | Job::Train)
             && let Some(why) = self.over_bytes(&slot.key.tenant).await
         {
-            return pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why);
+            return self.counted(self.runner().refuse(slot, reason, why));
         }
-        pipeline::execute(bound, &self.store, &self.config.limits, self.clock.as_ref(), slot, reason).await
+        self.counted(self.runner().execute(bound, slot, reason).await)
     }
 
     /// Runs the chain of a batch at a logical now, and tells what came of it.
@@ -287,9 +329,23 @@ impl Node {
     async fn run_untold(self: &Arc<Self>, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
         let slot = Slot { key: bound.batch.key.clone(), job: Job::Ingest, scheduled: now };
         if let Some(why) = self.over_bytes(&slot.key.tenant).await {
-            return Ok(vec![pipeline::refuse(&self.store, self.clock.as_ref(), slot, reason, why)?]);
+            return Ok(vec![self.counted(self.runner().refuse(slot, reason, why))?]);
         }
-        pipeline::run_chain(bound, &self.store, &self.config.limits, self.clock.as_ref(), now, reason).await
+        let runs = self.runner().run_chain(bound, now, reason).await?;
+        runs.iter().for_each(|run| self.count(run));
+        Ok(runs)
+    }
+
+    /// Counts a run that has ended. One that the store did not take counts when it is done again.
+    fn counted(&self, ended: Result<RunRecord, Fault>) -> Result<RunRecord, Fault> {
+        ended.inspect(|run| self.count(run))
+    }
+
+    fn count(&self, run: &RunRecord) {
+        self.meters.count(run);
+        let (BatchKey { tenant, batch }, job) = (&run.slot.key, run.slot.job);
+        let RunRecord { slot, state, reason, duration_ms, .. } = run;
+        tracing::info!(tenant, batch, %job, run = %slot, state = state.name(), reason, duration_ms, "a run ended");
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use super::Node;
 use crate::config::{Job, Slot};
 use crate::fault::{Blame, Fault};
-use crate::pipeline::{Address, BoundNotifier, BoundTenant, Errand, execute_tenant};
+use crate::pipeline::{Address, BoundNotifier, BoundTenant, Errand};
 use crate::schedule::Instants;
 use crate::series::Millis;
 use crate::store::{RunRecord, RunState, StoreError};
@@ -146,8 +146,11 @@ impl Node {
 
     /// The summary that a cron asks for.
     pub(super) async fn run_summary(&self, tenant: &str, scheduled: Millis) -> Result<RunRecord, Fault> {
-        let (errand, clock) = (Errand::Summary { all: false }, self.clock.as_ref());
-        execute_tenant(&self.tenant(tenant), &self.store, &self.config.limits, clock, &errand, scheduled, "cron").await
+        self.counted(
+            self.runner()
+                .execute_tenant(&self.tenant(tenant), &Errand::Summary { all: false }, scheduled, "cron")
+                .await,
+        )
     }
 
     /// Has a tenant's groups looked at soon, although no signal was left: when a silence or
@@ -155,6 +158,7 @@ impl Node {
     pub fn look_again(&self, tenant: &str) {
         self.plans().insert(tenant.to_owned(), Planned::Now);
         self.changed.notify_one();
+        self.live().acted(tenant);
     }
 
     /// When a tenant's jobs are to be looked at.
@@ -243,8 +247,7 @@ impl Node {
             }
             slot.scheduled += 1;
         };
-        let (limits, clock) = (&self.config.limits, self.clock.as_ref());
-        execute_tenant(bound, &self.store, limits, clock, errand, slot.scheduled, reason).await
+        self.counted(self.runner().execute_tenant(bound, errand, slot.scheduled, reason).await)
     }
 
     fn notify_lock(&self, tenant: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -289,7 +292,7 @@ impl Node {
     }
 }
 
-fn store_fault(tenant: &str, error: &StoreError) -> Fault {
+pub(super) fn store_fault(tenant: &str, error: &StoreError) -> Fault {
     host_fault(tenant, error.to_string())
 }
 

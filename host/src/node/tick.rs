@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{BusyGuard, Node, Planned};
-use crate::config::{Batch, BatchKey, Job};
+use crate::config::{Batch, BatchKey, Job, Slot};
 use crate::fault::Fault;
 use crate::pipeline::BoundBatch;
 use crate::schedule::fair::{Share, Waiting, pick};
@@ -45,6 +45,12 @@ struct Start {
     due: Due,
 }
 
+impl Start {
+    fn slot(&self) -> Slot {
+        Slot { key: self.bound.batch.key.clone(), job: self.job, scheduled: self.due.scheduled }
+    }
+}
+
 /// What of a tenant is due.
 enum Errands {
     /// A summary that a cron asks for.
@@ -67,19 +73,24 @@ impl Ticker {
         while self.runs.try_join_next().is_some() {}
         let now = self.node.clock.now();
         let mut next: Option<Millis> = None;
-        let mut due = Vec::new();
+        let (mut due, mut waiting) = (Vec::new(), Vec::new());
         for bound in self.node.batches() {
             if self.node.is_paused(&bound.batch.key) {
                 continue;
             }
             let (start, later) = self.look(&bound, now);
             next = [next, later].into_iter().flatten().min();
-            let claim = start.and_then(|start| Some((start, self.node.claim(&bound.batch.key)?)));
-            due.extend(claim);
+            let Some(start) = start else { continue };
+            match self.node.claim(&bound.batch.key) {
+                Some(guard) => due.push((start, guard)),
+                None => waiting.push(start.slot()),
+            }
         }
-        for (start, guard) in self.chosen(due) {
+        for (start, guard) in self.chosen(due, &mut waiting) {
             self.start(start, guard);
         }
+        *self.node.waiting() = waiting;
+        self.node.ticked.notify_waiters();
         for tenant in self.node.tenants() {
             let (errands, later) = self.look_at_tenant(&tenant, now);
             next = [next, later].into_iter().flatten().min();
@@ -91,8 +102,9 @@ impl Ticker {
     }
 
     /// Those of the runs that are due for which there are places, in the order in which they
-    /// start. The claims of the others are given back without waking anybody.
-    fn chosen(&self, due: Vec<(Start, BusyGuard)>) -> Vec<(Start, BusyGuard)> {
+    /// start. The claims of the others are given back without waking anybody; they are added to
+    /// those that wait.
+    fn chosen(&self, due: Vec<(Start, BusyGuard)>, left: &mut Vec<Slot>) -> Vec<(Start, BusyGuard)> {
         let running = self.node.running_batches();
         let mut under_way: BTreeMap<&str, usize> =
             running.iter().map(|(name, count)| (name.as_str(), *count)).collect();
@@ -117,9 +129,13 @@ impl Ticker {
         drop(waiting);
         let mut due: Vec<_> = due.into_iter().map(Some).collect();
         let chosen = picked.into_iter().filter_map(|number| due.get_mut(number)?.take()).collect();
-        for (_, guard) in due.into_iter().flatten() {
+        let mut waiting = 0;
+        for (start, guard) in due.into_iter().flatten() {
+            left.push(start.slot());
             guard.give_back();
+            waiting += 1;
         }
+        self.node.pulse.leave_waiting(waiting);
         chosen
     }
 
@@ -206,7 +222,8 @@ impl Ticker {
         self.started.insert((bound.batch.key.clone(), job), due.scheduled);
         let node = self.node.clone();
         if due.coalesced > 0 {
-            tracing::info!(batch = %bound.batch.key, %job, missed = due.coalesced, "missed ticks became one run");
+            let BatchKey { tenant, batch } = &bound.batch.key;
+            tracing::info!(tenant, batch, %job, missed = due.coalesced, "missed ticks became one run");
         }
         self.runs.spawn(async move {
             let tenant = &bound.batch.key.tenant;
@@ -232,9 +249,14 @@ impl Ticker {
     /// Returns how many runs were cut off.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> usize {
         tokio::pin!(stop);
+        let node = self.node.clone();
+        let beating = node.pulse.begin();
         loop {
             let outcome = self.tick();
-            let node = self.node.clone();
+            beating.beat(match outcome {
+                TickOutcome::Until(time) => Some(time),
+                TickOutcome::Idle => None,
+            });
             let wait = async {
                 match outcome {
                     TickOutcome::Until(time) => node.clock.sleep_until(time).await,
@@ -247,6 +269,7 @@ impl Ticker {
                 () = node.changed.notified() => {}
             }
         }
+        drop(beating);
         let grace = Duration::from_millis(self.node.config.limits.shutdown_grace_ms);
         let drained = tokio::time::timeout(grace, async { while self.runs.join_next().await.is_some() {} }).await;
         if drained.is_ok() { 0 } else { self.runs.len() }
@@ -255,7 +278,7 @@ impl Ticker {
 
 /// Whether a job of a batch runs by its own cron: not so what the chain runs, and not what
 /// is its tenant's.
-fn has_cron(batch: &Batch, job: Job) -> bool {
+pub(super) fn has_cron(batch: &Batch, job: Job) -> bool {
     match job {
         Job::Ingest | Job::Plot | Job::Delete => true,
         Job::Train | Job::Score | Job::Change | Job::Capacity | Job::Alert | Job::LlmAlert => !batch.chain,
@@ -268,17 +291,22 @@ pub(super) fn told(place: &str, result: Result<Vec<RunRecord>, Fault>) {
     match result {
         Ok(runs) => {
             for run in runs {
+                let (BatchKey { tenant, batch }, job) = (&run.slot.key, run.slot.job);
                 if let Some(error) = &run.error {
-                    tracing::warn!(run = %run.slot, "{error}");
+                    let (plugin, blame) = (&error.plugin, error.blame);
+                    tracing::warn!(tenant, batch, %job, run = %run.slot, plugin, %blame, "{error}");
                 }
                 // Nobody is told of what is given up unless it stands here.
                 if run.counts.get("dead").is_some_and(|dead| *dead > 0) {
                     for line in &run.log {
-                        tracing::warn!(run = %run.slot, "given up: {line}");
+                        tracing::warn!(tenant, batch, %job, run = %run.slot, "given up: {line}");
                     }
                 }
             }
         }
-        Err(fault) => tracing::error!(place, "{fault}"),
+        Err(fault) => {
+            let (tenant, plugin, blame) = (&fault.tenant, &fault.plugin, fault.blame);
+            tracing::error!(tenant, plugin, %blame, place, "{fault}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Node, Untaken, bind};
 use crate::config::{Batch, BatchKey, Job, Limits, Slot, load_hosted_text, named_in};
 use crate::fault::Fault;
-use crate::pipeline::{self, BoundBatch};
+use crate::pipeline::{BoundBatch, Runner};
 use crate::series::Millis;
 use crate::store::{Database, RunRecord, RunState};
 
@@ -73,9 +73,10 @@ impl Node {
         let bound = bind(batch, &self.config_now(), &self.catalogue, Arc::new(store.clone())).await;
         let bound = bound.map_err(Untaken::Problems)?;
         let now = self.clock.now();
+        let runner = Runner { store: &store, limits: &limits, clock: self.clock.as_ref(), watch: None };
         let run = async |job: Job, scheduled: Millis| {
             let slot = Slot { key: bound.batch.key.clone(), job, scheduled };
-            pipeline::execute(&bound, &store, &limits, self.clock.as_ref(), slot, "trial").await
+            runner.execute(&bound, slot, "trial").await
         };
         let mut runs = vec![run(Job::Ingest, now).await?];
         let span = judged_span(&bound, &store, now);

@@ -169,6 +169,7 @@ impl Watch<'_> {
             plugin_digest: detector.plugin_digest.clone(),
             config_digest: detector.config_digest.clone(),
             data,
+            left_out: 0,
             facts: fitted.facts.pop().unwrap_or_default(),
             bytes: bytes.clone(),
         };

@@ -6,56 +6,125 @@
 //! would have been live. A chain that was cut off is taken up where it was: each job's slot
 //! that has a finished run is passed over. A job that is disabled is passed over.
 
-use super::{BoundBatch, JobContext, RunLog, execute, llmalert, train};
-use crate::config::{Job, Limits, Slot};
+use std::ops::Range;
+
+use super::{BoundBatch, Redo, RunLog, Runner, llmalert, train};
+use crate::config::{Job, Slot};
 use crate::fault::Fault;
-use crate::schedule::Clock;
 use crate::series::Millis;
-use crate::store::{Database, RunRecord, RunState};
+use crate::store::{Database, RunRecord, RunState, StoreError};
 
 /// The runs of a chain, in order. It ends early at an ingest that failed.
 pub type ChainReport = Vec<RunRecord>;
 
-/// Runs the chain of a batch at a logical now.
-pub async fn run_chain(
-    bound: &BoundBatch,
-    store: &Database,
-    limits: &Limits,
-    clock: &dyn Clock,
-    now: Millis,
-    reason: &str,
-) -> Result<ChainReport, Fault> {
-    let at = |job: Job, scheduled: Millis| Slot { key: bound.batch.key.clone(), job, scheduled };
-    let mut report = Vec::new();
-    let ingest = execute(bound, store, limits, clock, at(Job::Ingest, now), reason).await?;
-    let failed = ingest.state == RunState::Failed;
-    report.push(ingest);
-    if failed {
-        return Ok(report);
-    }
-    let fits = if bound.batch.runs(Job::Train) { fits(bound, store, &at(Job::Train, now))? } else { Vec::new() };
-    for fit in fits {
-        if fit.score_first {
-            report.push(execute(bound, store, limits, clock, at(Job::Score, fit.whole), "chain").await?);
+impl Runner<'_> {
+    /// Runs the chain of a batch at a logical now. It ends where somebody cancels a run of it.
+    pub async fn run_chain(&self, bound: &BoundBatch, now: Millis, reason: &str) -> Result<ChainReport, Fault> {
+        let at = |job: Job, scheduled: Millis| Slot { key: bound.batch.key.clone(), job, scheduled };
+        let ingest = self.execute(bound, at(Job::Ingest, now), reason).await?;
+        let failed = ingest.state == RunState::Failed;
+        let mut report = vec![ingest];
+        if failed || was_cancelled(&report) {
+            return Ok(report);
         }
-        report.push(execute(bound, store, limits, clock, at(Job::Train, fit.whole), "chain").await?);
+        self.follow(bound, Job::Ingest, now, &mut report).await?;
+        Ok(report)
     }
-    for job in [Job::Score, Job::Change, Job::Capacity, Job::Alert] {
-        let wanted = match job {
-            Job::Change => bound.batch.change.enabled,
-            Job::Capacity => bound.batch.capacity.enabled,
-            _ => true,
+
+    /// The jobs of the chain after one of them.
+    pub(super) async fn follow(
+        &self,
+        bound: &BoundBatch,
+        after: Job,
+        now: Millis,
+        report: &mut ChainReport,
+    ) -> Result<(), Fault> {
+        let at = |job: Job, scheduled: Millis| Slot { key: bound.batch.key.clone(), job, scheduled };
+        let fits = match after < Job::Train && bound.batch.runs(Job::Train) {
+            true => fits(bound, self.store, &at(Job::Train, now))?,
+            false => Vec::new(),
         };
-        if wanted && bound.batch.runs(job) {
-            report.push(execute(bound, store, limits, clock, at(job, now), "chain").await?);
+        for fit in fits {
+            for job in [Job::Score, Job::Train].into_iter().filter(|job| *job == Job::Train || fit.score_first) {
+                report.push(self.execute(bound, at(job, fit.whole), "chain").await?);
+                if was_cancelled(report) {
+                    return Ok(());
+                }
+            }
         }
+        for job in [Job::Score, Job::Change, Job::Capacity, Job::Alert] {
+            let wanted = match job {
+                Job::Change => bound.batch.change.enabled,
+                Job::Capacity => bound.batch.capacity.enabled,
+                _ => true,
+            };
+            if job > after && wanted && bound.batch.runs(job) {
+                report.push(self.execute(bound, at(job, now), "chain").await?);
+                if was_cancelled(report) {
+                    return Ok(());
+                }
+            }
+        }
+        let slot = at(Job::LlmAlert, now);
+        if llmalert::is_due(&self.job(bound, slot.clone(), RunLog::new(0), None))? {
+            report.push(self.execute(bound, slot, "chain").await?);
+        }
+        Ok(())
     }
-    let slot = at(Job::LlmAlert, now);
-    let context = JobContext { bound, store, limits, slot: slot.clone(), wall: clock.now(), log: RunLog::new(0) };
-    if llmalert::is_due(&context)? {
-        report.push(execute(bound, store, limits, clock, slot, "chain").await?);
+}
+
+impl Runner<'_> {
+    /// Runs the chain at an instant once more, from one of its jobs on; each record takes the
+    /// place of the one before. `span`: the samples and scores of this span, whether they are
+    /// there or not.
+    pub async fn rerun_chain(
+        &self,
+        bound: &BoundBatch,
+        from: Job,
+        now: Millis,
+        span: Option<Range<Millis>>,
+        reason: &str,
+    ) -> Result<ChainReport, Fault> {
+        let mut report = Vec::new();
+        for job in [Job::Ingest, Job::Train, Job::Score, Job::Change, Job::Capacity, Job::Alert] {
+            let wanted = match job {
+                Job::Change => bound.batch.change.enabled,
+                Job::Capacity => bound.batch.capacity.enabled,
+                _ => true,
+            };
+            // What is asked for is done, even if it does not run by itself.
+            if job != from && (job < from || !wanted || !bound.batch.runs(job)) {
+                continue;
+            }
+            let slot = Slot { key: bound.batch.key.clone(), job, scheduled: now };
+            let redo = Redo { span: span.clone(), refit: job == from };
+            let run = self.execute_again(bound, slot, reason, redo).await?;
+            let failed = job == Job::Ingest && run.state == RunState::Failed;
+            report.push(run);
+            if failed || was_cancelled(&report) {
+                break;
+            }
+        }
+        Ok(report)
     }
-    Ok(report)
+
+    /// The span that a run and those of its chain were about: what the ingest of its instant
+    /// fetched, else what came since the run of its job before it; `None`: nobody knows.
+    pub fn span_of(&self, bound: &BoundBatch, slot: &Slot) -> Result<Option<Range<Millis>>, StoreError> {
+        let ingest = self.store.run(&Slot { job: Job::Ingest, ..slot.clone() })?;
+        let edge = |run: &RunRecord, name: &str| Millis::try_from(*run.counts.get(name)?).ok();
+        if let Some(span) = ingest.and_then(|run| Some(edge(&run, "from")?..edge(&run, "to")?)) {
+            return Ok(Some(span).filter(|span| !span.is_empty()));
+        }
+        let earlier = self.store.runs_between(&slot.key, Some(slot.job), Millis::MIN..slot.scheduled, 1, |_| true)?;
+        let delay = bound.batch.ingest.delay_ms;
+        let before = earlier.first().map(|run| run.slot.scheduled);
+        Ok(before.map(|before| before.saturating_sub(delay)..slot.scheduled.saturating_sub(delay)))
+    }
+}
+
+fn was_cancelled(report: &ChainReport) -> bool {
+    report.last().is_some_and(|run| matches!(run.state, RunState::Cancelled(_)))
 }
 
 struct Fit {

@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use serde_json::json;
 
+use super::left_out::LeftOut;
 use super::score::{Verdict, combine, cut, largest, round};
 use super::train::last_fit_slot;
 use super::{BoundDetector, JobContext, Outcome};
@@ -117,9 +118,10 @@ pub(super) async fn train(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         outcome.samples.push((entity.labels.clone(), name, Kind::Gauge, Column::default()));
         outcome.count("entities", 1);
     }
+    let left_out = LeftOut::of(context)?;
     for detector in &context.bound.detectors {
         for entity in &entities {
-            fit(context, detector, entity, &mut outcome).await?;
+            fit(context, detector, entity, &left_out, &mut outcome).await?;
         }
     }
     if outcome.models.is_empty() && outcome.samples.is_empty() && !outcome.counts.contains_key("failed") {
@@ -132,6 +134,7 @@ async fn fit(
     context: &JobContext<'_>,
     detector: &BoundDetector,
     entity: &Entity<'_>,
+    left_out: &LeftOut,
     outcome: &mut Outcome,
 ) -> Result<(), Fault> {
     let (Some(judge), Some(record), Some((first, _))) = (&detector.judge, entity.record, entity.span()) else {
@@ -140,13 +143,24 @@ async fn fit(
     let policy = &context.bound.batch.train;
     let slot = last_fit_slot(context.bound, detector, context.grid_now());
     let previous = model(context, detector, record)?;
-    if first >= slot || previous.is_some_and(|model| entity.is_current(detector, &model) && model.data.1 >= slot) {
+    let refit = context.redo.as_ref().is_some_and(|redo| redo.refit);
+    let is_young = |model: ModelRecord| {
+        entity.is_current(detector, &model) && (model.data.1 > slot || model.data.1 == slot && !refit)
+    };
+    if first >= slot || previous.is_some_and(is_young) {
         return Ok(());
     }
     let columns = detector.needs.history.min(policy.max_n.unwrap_or(usize::MAX));
     let oldest = (context.now() - policy.max_age_ms).max(slot - context.step() * columns as Millis);
     let grid = Grid::spanning(first.max(oldest), slot, context.bound.batch.judged.step_ms);
-    let history = entity.table(context, grid)?;
+    let mut history = entity.table(context, grid)?;
+    let mut unseen = 0;
+    for (column, row) in history.values.chunks_mut(history.features.len().max(1)).enumerate() {
+        if left_out.has(record.id, grid.time(column)) && row.iter().any(|value| value.is_finite()) {
+            row.fill(f64::NAN);
+            unseen += 1;
+        }
+    }
     let complete = history.values.chunks(history.features.len().max(1));
     if complete.filter(|row| row.iter().all(|value| value.is_finite())).count() < policy.min_n.max(1) {
         outcome.count("warming", 1);
@@ -155,6 +169,7 @@ async fn fit(
     match judge.fit(&context.call(), &detector.config, &history).await {
         Ok(bytes) => {
             outcome.count("models", 1);
+            LeftOut::count(unseen, outcome);
             outcome.models.push(ModelWrite {
                 series: record.id,
                 tag: detector.entry.tag.clone(),
@@ -162,6 +177,7 @@ async fn fit(
                 plugin_digest: detector.plugin_digest.clone(),
                 config_digest: entity.digest(detector),
                 data: (grid.start, grid.end()),
+                left_out: unseen,
                 facts: Vec::new(),
                 bytes,
             });
@@ -241,9 +257,13 @@ fn waiting<'a>(
         }
     }
     let fitted = models.iter().map(|(_, model)| model.data.1).min();
-    let (Some(fitted), Some((_, last))) = (fitted, entity.span()) else { return Ok(None) };
+    let (Some(fitted), Some((first, last))) = (fitted, entity.span()) else { return Ok(None) };
     let step = context.step();
     let end = (last.div_euclid(step) * step + step).min(context.grid_now());
+    if let Some(span) = context.redone() {
+        let span = span.start.max(first.div_euclid(step) * step)..span.end.min(end);
+        return Ok((!span.is_empty()).then_some((models, span)));
+    }
     let oldest = policy.max_n.map_or(Millis::MIN, |n| end - step * n as Millis);
     let start = record.scored.map_or(fitted, |scored| scored.div_euclid(step) * step + step);
     let start = start.max(oldest).max(context.grid_now() - policy.max_age_ms);

@@ -1,13 +1,17 @@
 //! One run of one job: tries, the record, and the commit that holds both.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use super::tenant::{BoundTenant, Errand, TenantContext};
+use super::watch::{UnderWay, Watch, Watched, Written};
 use super::{
-    BoundBatch, JobContext, Outcome, RunLog, alert, capacity, change, delete, deliver, host_fault, ingest, llmalert,
-    notify, plot, score, summary, train,
+    BoundBatch, JobContext, Outcome, Redo, RunLog, alert, capacity, change, delete, deliver, host_fault, ingest,
+    llmalert, notify, plot, score, summary, train,
 };
 use crate::config::{Job, Limits, Slot};
 use crate::fault::{Blame, Fault, Retry};
@@ -15,113 +19,173 @@ use crate::schedule::Clock;
 use crate::series::Millis;
 use crate::store::{Commit, Database, RunRecord, RunState, StoreError};
 
-/// A run under way: a batch's job, or a tenant's.
+/// What runs need, whichever batch or tenant they are of.
+#[derive(Clone)]
+pub struct Runner<'a> {
+    /// The store.
+    pub store: &'a Database,
+    /// The node's limits.
+    pub limits: &'a Limits,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
+    /// Who is told of runs as they go on.
+    pub watch: Option<&'a Arc<dyn Watch>>,
+}
+
+/// The work of a run: a batch's job, or a tenant's.
 enum Work<'a> {
     Batch(JobContext<'a>),
     Tenant(TenantContext<'a>, &'a Errand),
 }
 
-/// Runs a job of a batch and commits what it did. A failed run is a record as well.
-///
-/// A slot that has a finished run is not run again: that run's record is returned. Only a
-/// store that does not take the commit is an error.
-pub async fn execute(
-    bound: &BoundBatch,
-    store: &Database,
-    limits: &Limits,
-    clock: &dyn Clock,
-    slot: Slot,
-    reason: &str,
-) -> Result<RunRecord, Fault> {
-    let log = RunLog::new(limits.run_log_lines);
-    finish(Work::Batch(JobContext { bound, store, limits, slot, wall: clock.now(), log }), clock, reason).await
-}
-
-/// Runs a job of a tenant, at `scheduled`; otherwise as [`execute`].
-pub async fn execute_tenant(
-    bound: &BoundTenant,
-    store: &Database,
-    limits: &Limits,
-    clock: &dyn Clock,
-    errand: &Errand,
-    scheduled: Millis,
-    reason: &str,
-) -> Result<RunRecord, Fault> {
-    let slot = Slot { key: bound.key(), job: errand.job(), scheduled };
-    let log = RunLog::new(limits.run_log_lines);
-    finish(Work::Tenant(TenantContext { bound, store, limits, slot, log }, errand), clock, reason).await
-}
-
-async fn finish(work: Work<'_>, clock: &dyn Clock, reason: &str) -> Result<RunRecord, Fault> {
-    let (store, slot, log) = match &work {
-        Work::Batch(context) => (context.store, context.slot.clone(), context.log.clone()),
-        Work::Tenant(context, _) => (context.store, context.slot.clone(), context.log.clone()),
-    };
-    let failed = |error: &StoreError| host_fault(&slot, error);
-    if let Some(finished) = store.run(&slot).map_err(|e| failed(&e))? {
-        return Ok(finished);
-    }
-    let started = clock.now();
-    let stopwatch = Instant::now();
-    let (attempts, result) = attempt(&work).await;
-    let (outcome, error) = match result {
-        Ok(outcome) => (outcome, None),
-        Err(fault) => (Outcome { state: Some(RunState::Failed), ..Outcome::default() }, Some(fault)),
-    };
-    let run = RunRecord {
-        slot: slot.clone(),
-        state: outcome.state.unwrap_or(RunState::Done),
-        attempts,
-        reason: reason.to_owned(),
-        started,
-        duration_ms: u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX),
-        counts: outcome.counts,
-        log: log.take(),
-        error,
-    };
-    let commit = Commit {
-        run: run.clone(),
-        samples: outcome.samples,
-        scores: outcome.scores,
-        models: outcome.models,
-        alerts: outcome.alerts,
-        watched: outcome.watched,
-        decisions: outcome.decisions,
-        deliveries: outcome.deliveries,
-        documents: outcome.documents,
-    };
-    match store.commit(commit) {
-        Ok(_) => Ok(run),
-        // What it brought is too much, and is not kept; that this was so is.
-        Err(StoreError::Quota { what, limit }) => {
-            let why = format!("{what}: {limit} is what it may have, and nothing of this run was kept");
-            let run = refused(&slot, why, RunRecord { counts: std::collections::BTreeMap::new(), ..run });
-            store.commit(Commit::of(run.clone())).map_err(|e| failed(&e))?;
-            Ok(run)
+impl Runner<'_> {
+    /// Runs a job of a batch and commits what it did. A failed run is a record as well.
+    ///
+    /// A slot that has a finished run is not run again: that run's record is returned. Only a
+    /// store that does not take the commit is an error.
+    pub async fn execute(&self, bound: &BoundBatch, slot: Slot, reason: &str) -> Result<RunRecord, Fault> {
+        if let Some(finished) = self.store.run(&slot).map_err(|e| host_fault(&slot, &e))? {
+            return Ok(finished);
         }
-        Err(error) => Err(failed(&error)),
+        let log = self.log(&slot);
+        self.finish(Work::Batch(self.job(bound, slot, log, None)), reason, None).await
     }
-}
 
-/// Keeps that a run was not done because its tenant must not have more.
-pub fn refuse(store: &Database, clock: &dyn Clock, slot: Slot, reason: &str, why: String) -> Result<RunRecord, Fault> {
-    if let Some(finished) = store.run(&slot).map_err(|e| host_fault(&slot, &e))? {
-        return Ok(finished);
+    /// Runs a job of a batch once more. Where its slot has a finished run, the record takes the
+    /// place of that run's; what was said of it stands in its log.
+    pub async fn execute_again(
+        &self,
+        bound: &BoundBatch,
+        slot: Slot,
+        reason: &str,
+        redo: Redo,
+    ) -> Result<RunRecord, Fault> {
+        let log = self.log(&slot);
+        let before = self.store.run(&slot).map_err(|e| host_fault(&slot, &e))?.map(|before| {
+            let said = before.error.map(|fault| format!(": {}", fault.message)).unwrap_or_default();
+            format!("once more: the run before was {}{said}", before.state.name())
+        });
+        self.finish(Work::Batch(self.job(bound, slot, log, Some(redo))), reason, before).await
     }
-    let run = RunRecord {
-        slot: slot.clone(),
-        state: RunState::Failed,
-        attempts: 0,
-        reason: reason.to_owned(),
-        started: clock.now(),
-        duration_ms: 0,
-        counts: std::collections::BTreeMap::new(),
-        log: Vec::new(),
-        error: None,
-    };
-    let run = refused(&slot, why, run);
-    store.commit(Commit::of(run.clone())).map_err(|e| host_fault(&slot, &e))?;
-    Ok(run)
+
+    /// Runs a job of a tenant, at `scheduled`; otherwise as [`Runner::execute`].
+    pub async fn execute_tenant(
+        &self,
+        bound: &BoundTenant,
+        errand: &Errand,
+        scheduled: Millis,
+        reason: &str,
+    ) -> Result<RunRecord, Fault> {
+        let slot = Slot { key: bound.key(), job: errand.job(), scheduled };
+        if let Some(finished) = self.store.run(&slot).map_err(|e| host_fault(&slot, &e))? {
+            return Ok(finished);
+        }
+        let log = self.log(&slot);
+        let context = TenantContext { bound, store: self.store, limits: self.limits, slot, log };
+        self.finish(Work::Tenant(context, errand), reason, None).await
+    }
+
+    /// What a job of a batch is given.
+    pub(super) fn job<'b>(
+        &'b self,
+        bound: &'b BoundBatch,
+        slot: Slot,
+        log: Arc<RunLog>,
+        redo: Option<Redo>,
+    ) -> JobContext<'b> {
+        JobContext { bound, store: self.store, limits: self.limits, slot, wall: self.clock.now(), log, redo }
+    }
+
+    fn log(&self, slot: &Slot) -> Arc<RunLog> {
+        match self.watch {
+            Some(watch) => RunLog::told(self.limits.run_log_lines, watch.clone(), slot.clone()),
+            None => RunLog::new(self.limits.run_log_lines),
+        }
+    }
+
+    /// Does the work of a run and keeps what came of it; `first` is the first of its lines.
+    async fn finish(&self, work: Work<'_>, reason: &str, first: Option<String>) -> Result<RunRecord, Fault> {
+        let (slot, log, again) = match &work {
+            Work::Batch(context) => (context.slot.clone(), context.log.clone(), context.redo.is_some()),
+            Work::Tenant(context, _) => (context.slot.clone(), context.log.clone(), false),
+        };
+        let failed = |error: &StoreError| host_fault(&slot, error);
+        let started = self.clock.now();
+        let watched = Watched::begin(self.watch, UnderWay::new(slot.clone(), reason, started, log.clone()));
+        first.into_iter().for_each(|line| log.note(line));
+        let stopwatch = Instant::now();
+        let attempts = AtomicU32::new(0);
+        let result = tokio::select! {
+            biased;
+            by = watched.run.cancelled() => Ok(Outcome { state: Some(RunState::Cancelled(by)), ..Outcome::default() }),
+            result = attempt(&work, &attempts) => result,
+        };
+        let (outcome, error) = match result {
+            Ok(outcome) => (outcome, None),
+            Err(fault) => (Outcome { state: Some(RunState::Failed), ..Outcome::default() }, Some(fault)),
+        };
+        let run = RunRecord {
+            slot: slot.clone(),
+            state: outcome.state.unwrap_or(RunState::Done),
+            attempts: attempts.load(Ordering::Relaxed),
+            reason: reason.to_owned(),
+            started,
+            duration_ms: u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX),
+            counts: outcome.counts,
+            log: log.take(),
+            error,
+        };
+        let commit = Commit {
+            run: run.clone(),
+            samples: outcome.samples,
+            scores: outcome.scores,
+            models: outcome.models,
+            alerts: outcome.alerts,
+            watched: outcome.watched,
+            decisions: outcome.decisions,
+            deliveries: outcome.deliveries,
+            documents: outcome.documents,
+        };
+        let written = watched.written(&commit).unwrap_or_default();
+        let keep = |commit| if again { self.store.commit_again(commit) } else { self.store.commit(commit) };
+        let (run, written) = match keep(commit) {
+            Ok(_) => (run, written),
+            // What it brought is too much, and is not kept; that this was so is.
+            Err(StoreError::Quota { what, limit }) => {
+                let why = format!("{what}: {limit} is what it may have, and nothing of this run was kept");
+                let run = refused(&slot, why, RunRecord { counts: BTreeMap::new(), ..run });
+                keep(Commit::of(run.clone())).map_err(|e| failed(&e))?;
+                (run, Written::default())
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        watched.kept(&run, &written);
+        Ok(run)
+    }
+
+    /// Keeps that a run was not done because its tenant must not have more.
+    pub fn refuse(&self, slot: Slot, reason: &str, why: String) -> Result<RunRecord, Fault> {
+        if let Some(finished) = self.store.run(&slot).map_err(|e| host_fault(&slot, &e))? {
+            return Ok(finished);
+        }
+        let run = RunRecord {
+            slot: slot.clone(),
+            state: RunState::Failed,
+            attempts: 0,
+            reason: reason.to_owned(),
+            started: self.clock.now(),
+            duration_ms: 0,
+            counts: BTreeMap::new(),
+            log: Vec::new(),
+            error: None,
+        };
+        let run = refused(&slot, why, run);
+        self.store.commit(Commit::of(run.clone())).map_err(|e| host_fault(&slot, &e))?;
+        if let Some(watch) = self.watch {
+            watch.kept(&run, &Written::default());
+        }
+        Ok(run)
+    }
 }
 
 /// A run that a quota was in the way of.
@@ -143,7 +207,7 @@ fn refused(slot: &Slot, message: String, run: RunRecord) -> RunRecord {
 }
 
 /// Tries until it is done, until trying cannot help, or until the tries are used up.
-async fn attempt(work: &Work<'_>) -> (u32, Result<Outcome, Fault>) {
+async fn attempt(work: &Work<'_>, attempts: &AtomicU32) -> Result<Outcome, Fault> {
     let (limits, log) = match work {
         Work::Batch(context) => (context.limits, &context.log),
         Work::Tenant(context, _) => (context.limits, &context.log),
@@ -153,20 +217,19 @@ async fn attempt(work: &Work<'_>) -> (u32, Result<Outcome, Fault>) {
         .with_max_delay(Duration::from_millis(limits.retry_longest_ms))
         .with_max_times(limits.run_attempts.saturating_sub(1) as usize)
         .build();
-    let mut attempts = 0;
     loop {
-        attempts += 1;
+        let attempt = attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let fault = match run(work).await {
-            Ok(outcome) => return (attempts, Ok(outcome)),
+            Ok(outcome) => return Ok(outcome),
             Err(fault) => fault,
         };
         let wait = match (fault.retry(), waits.next()) {
-            (Retry::Never, _) | (_, None) => return (attempts, Err(fault)),
+            (Retry::Never, _) | (_, None) => return Err(fault),
             (Retry::Backoff, Some(wait)) => wait,
             (Retry::After(ms), Some(_)) => Duration::from_millis(u64::from(ms).min(limits.retry_longest_ms)),
         };
         let ms = wait.as_secs_f64() * 1_000.0;
-        log.note(format!("try {attempts} failed, the next comes in {ms:.0} ms: {}", fault.message));
+        log.note(format!("try {attempt} failed, the next comes in {ms:.0} ms: {}", fault.message));
         tokio::time::sleep(wait).await;
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{JobContext, Outcome};
+use super::{BACKFILL, JobContext, Outcome};
 use crate::config::Job;
 use crate::fault::{Blame, Fault, Retry};
 use crate::plugin::Window;
@@ -21,7 +21,10 @@ const RECOVERED_MS: Millis = 24 * 3_600_000;
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     let ingest = &context.bound.batch.ingest;
-    let span = begin(context)?..end(context);
+    let span = match context.redo.as_ref().and_then(|redo| redo.span.clone()) {
+        Some(span) => span.start..span.end.min(end(context)),
+        None => begin(context)?..end(context),
+    };
     if span.is_empty() {
         return Ok(Outcome::skipped("no whole step has passed since the last run"));
     }
@@ -111,13 +114,14 @@ fn last_fetch(context: &JobContext<'_>) -> Result<Option<RunRecord>, Fault> {
     last_that(context, |run| matches!(run.state, RunState::Done | RunState::Partial))
 }
 
-/// The newest ingest run of a sort.
+/// The newest ingest run of a sort; one that filled a span of the past is none.
 pub(super) fn last_that(
     context: &JobContext<'_>,
     wanted: impl Fn(&RunRecord) -> bool,
 ) -> Result<Option<RunRecord>, Fault> {
     let last = context.store.last_run(context.key(), Job::Ingest).map_err(|e| context.store_fault(&e))?;
-    if last.as_ref().is_none_or(&wanted) {
+    let wanted = |run: &RunRecord| run.reason != BACKFILL && wanted(run);
+    if last.as_ref().is_none_or(wanted) {
         return Ok(last);
     }
     let all = RunFilter { key: Some(context.key().clone()), job: Some(Job::Ingest), limit: None };

@@ -14,6 +14,7 @@ mod entity;
 mod execute;
 mod hand_over;
 mod ingest;
+mod left_out;
 mod llmalert;
 mod notify;
 pub mod picture;
@@ -23,14 +24,17 @@ mod score;
 mod summary;
 mod tenant;
 mod train;
+mod watch;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-pub use chain::{ChainReport, run_chain};
-pub use execute::{execute, execute_tenant, refuse};
+pub use chain::ChainReport;
+pub use execute::Runner;
 pub use plot::{newest_span, plot_path, worst_first, write_whole};
 pub use tenant::{Address, BoundTenant, Errand, MakeLinks};
+pub use watch::{UnderWay, Watch, Written};
 
 use crate::config::{AnalystUse, Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
@@ -109,7 +113,22 @@ pub struct JobContext<'a> {
     pub wall: Millis,
     /// What the run says of itself.
     pub log: Arc<RunLog>,
+    /// That it is done once more, and of what; `None`: as it comes.
+    pub redo: Option<Redo>,
 }
+
+/// How work is done once more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redo {
+    /// The samples and scores of this half-open span, whether they are there or not; `None`:
+    /// what is not there yet.
+    pub span: Option<Range<Millis>>,
+    /// Models that are of this very slot are fit anew; younger ones are left alone.
+    pub refit: bool,
+}
+
+/// Why a run was started that fills a span of the past: it says nothing of where the batch is.
+pub const BACKFILL: &str = "backfill";
 
 impl JobContext<'_> {
     fn key(&self) -> &BatchKey {
@@ -122,6 +141,13 @@ impl JobContext<'_> {
 
     fn step(&self) -> Millis {
         Millis::from(self.bound.batch.judged.step_ms)
+    }
+
+    /// The span that is done once more, in whole columns; `None`: what is not there yet.
+    fn redone(&self) -> Option<Range<Millis>> {
+        let span = self.redo.as_ref()?.span.as_ref()?;
+        let floor = |time: Millis| time.div_euclid(self.step()).saturating_mul(self.step());
+        Some(floor(span.start)..span.end.min(self.grid_now()))
     }
 
     /// The end of the newest column that is whole.
@@ -190,16 +216,28 @@ impl Outcome {
 }
 
 /// The lines of a run: what its plugins logged and what it says of itself, bounded.
-#[derive(Debug)]
 pub struct RunLog {
     lines: Mutex<Vec<String>>,
     most: usize,
+    /// Who is told of each line, and of which run it is.
+    watch: Option<(Arc<dyn Watch>, Slot)>,
+}
+
+impl std::fmt::Debug for RunLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunLog").field("lines", &self.lines).finish_non_exhaustive()
+    }
 }
 
 impl RunLog {
     /// A log that keeps so many lines.
     pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { lines: Mutex::new(Vec::new()), most })
+        Arc::new(Self { lines: Mutex::new(Vec::new()), most, watch: None })
+    }
+
+    /// One that also tells each line that it keeps as it comes.
+    fn told(most: usize, watch: Arc<dyn Watch>, slot: Slot) -> Arc<Self> {
+        Arc::new(Self { lines: Mutex::new(Vec::new()), most, watch: Some((watch, slot)) })
     }
 
     /// Adds a line of the job itself.
@@ -208,8 +246,17 @@ impl RunLog {
         match lines.len().cmp(&self.most) {
             std::cmp::Ordering::Less => lines.push(line.into()),
             std::cmp::Ordering::Equal => lines.push("further lines were dropped (limits.run_log_lines)".to_owned()),
-            std::cmp::Ordering::Greater => {}
+            std::cmp::Ordering::Greater => return,
         }
+        // Under the lock, so that they are told in their order.
+        if let (Some((watch, slot)), Some(line)) = (&self.watch, lines.last()) {
+            watch.said(slot, lines.len() - 1, line);
+        }
+    }
+
+    /// The lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// A part of the source that gave nothing.

@@ -2,7 +2,7 @@
 //!
 //! Each point is judged by the models that stand when its slot runs and from exactly the
 //! context that the detector asked for, so how the points are cut into runs does not
-//! change their scores. A series without a model waits; it does not hold up the others.
+//! change their scores. A span that is done once more is judged by the models of now. A series without a model waits; it does not hold up the others.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -67,10 +67,18 @@ fn tails<'s>(context: &JobContext<'_>, series: &'s [SeriesRecord]) -> Result<Tai
             }
         }
     }
+    let redone = context.redone();
     let mut groups: BTreeMap<(Millis, Millis), Vec<&SeriesRecord>> = BTreeMap::new();
     for series in series {
-        let (Some((_, last)), Some(fitted)) = (series.span, fitted.get(&series.id)) else { continue };
+        let (Some((first, last)), Some(fitted)) = (series.span, fitted.get(&series.id)) else { continue };
         let end = (last.div_euclid(step) * step + step).min(context.grid_now());
+        if let Some(span) = &redone {
+            let (start, end) = (span.start.max(first.div_euclid(step) * step), span.end.min(end));
+            if start < end {
+                groups.entry((start, end)).or_default().push(series);
+            }
+            continue;
+        }
         let oldest = policy.max_n.map_or(Millis::MIN, |n| end - step * n as Millis);
         let start = series.scored.map_or(*fitted, |scored| scored.div_euclid(step) * step + step);
         let start = start.max(oldest).max(context.grid_now() - policy.max_age_ms);

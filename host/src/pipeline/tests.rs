@@ -127,9 +127,13 @@ impl World {
         self.store.commit(commit).unwrap();
     }
 
+    fn runner(&self) -> Runner<'_> {
+        Runner { store: &self.store, limits: &self.limits, clock: &self.clock, watch: None }
+    }
+
     async fn run(&self, errand: &Errand, minute: Millis) -> RunRecord {
         let at = T0 + minute * MINUTE;
-        execute_tenant(&self.bound, &self.store, &self.limits, &self.clock, errand, at, "test").await.unwrap()
+        self.runner().execute_tenant(&self.bound, errand, at, "test").await.unwrap()
     }
 
     /// Decides, then sends what is due, a notifier after the other.
@@ -139,7 +143,7 @@ impl World {
         let (due, _) = self.bound.due(&self.store, now).unwrap();
         for (n, to) in due.into_iter().enumerate() {
             let (errand, at) = (Errand::Deliver(to), now + n as Millis);
-            let run = execute_tenant(&self.bound, &self.store, &self.limits, &self.clock, &errand, at, "test").await;
+            let run = self.runner().execute_tenant(&self.bound, &errand, at, "test").await;
             runs.push(run.unwrap());
         }
         runs

@@ -2,9 +2,11 @@
 //!
 //! A fit sees the history that ends at the scheduled time of its slot, and nothing later.
 //! Slots of fits lie on the grid ([`fit_slots`]), so a replay fits where the live run did.
+//! Points that a person has said were anomalies are not in it ([`LeftOut`]).
 
 use std::sync::Arc;
 
+use super::left_out::LeftOut;
 use super::{BoundDetector, JobContext, Outcome, entity};
 use crate::config::Job;
 use crate::fault::Fault;
@@ -20,8 +22,9 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
     let mut series = context.store.series(context.key());
     series.retain(|s| context.bound.batch.train.selects(&s.name, &s.labels));
+    let left_out = LeftOut::of(context)?;
     for detector in &context.bound.detectors {
-        fit(context, detector, &series, &mut outcome).await?;
+        fit(context, detector, &series, &left_out, &mut outcome).await?;
     }
     if outcome.models.is_empty() && outcome.counts.get("failed").is_none_or(|n| *n == 0) {
         outcome.state = Some(RunState::Skipped("no series has enough history, or each has its model".to_owned()));
@@ -33,6 +36,7 @@ async fn fit(
     context: &JobContext<'_>,
     detector: &BoundDetector,
     series: &[SeriesRecord],
+    left_out: &LeftOut,
     outcome: &mut Outcome,
 ) -> Result<(), Fault> {
     let policy = &context.bound.batch.train;
@@ -40,13 +44,16 @@ async fn fit(
     let ids: Vec<_> = series.iter().map(|s| s.id).collect();
     let previous =
         context.store.models(context.key(), &detector.entry.tag, &ids).map_err(|e| context.store_fault(&e))?;
+    let refit = context.redo.as_ref().is_some_and(|redo| redo.refit);
     // A model that is current, or younger than the slot, is left alone.
     let wanting: Vec<(&SeriesRecord, Option<ModelRecord>)> = series
         .iter()
         .zip(previous)
         .filter(|(series, model)| {
             series.span.is_some_and(|(first, _)| first < slot)
-                && !model.as_ref().is_some_and(|m| is_current(detector, m) && m.data.1 >= slot)
+                && !model
+                    .as_ref()
+                    .is_some_and(|m| is_current(detector, m) && (m.data.1 > slot || m.data.1 == slot && !refit))
         })
         .collect();
     if wanting.is_empty() {
@@ -62,26 +69,29 @@ async fn fit(
 
     let mut rows = Vec::new();
     let mut values = Vec::new();
-    for ((series, model), column) in wanting.into_iter().zip(columns) {
+    for ((series, model), mut column) in wanting.into_iter().zip(columns) {
+        let unseen = left_out.take_from(series.id, &mut column);
         if column.values.len() < policy.min_n.max(1) {
             outcome.count("warming", 1);
             continue;
         }
         values.extend(grid.lay(&column.timestamps, &column.values, context.bound.batch.judged.aggregate));
         let keep = model.filter(|m| is_current(detector, m)).map_or_else(|| Arc::from([]), |m| m.bytes);
-        rows.push((series, keep));
+        rows.push((series, unseen, keep));
     }
     if rows.is_empty() {
         return Ok(());
     }
     let matrix = Matrix { grid, rows: rows.len(), values };
-    let keeps: Vec<Arc<[u8]>> = rows.iter().map(|(_, keep)| keep.clone()).collect();
+    let keeps: Vec<Arc<[u8]>> = rows.iter().map(|(.., keep)| keep.clone()).collect();
     let fitted = detector.detect.fit(&context.call(), &detector.config, &matrix, &keeps).await?;
     let mut skipped = std::collections::BTreeMap::new();
     for skip in fitted.skipped {
         skipped.insert(skip.row, skip.cause);
     }
-    for (index, (((series, _), bytes), facts)) in rows.into_iter().zip(fitted.models).zip(fitted.facts).enumerate() {
+    for (index, (((series, unseen, _), bytes), facts)) in
+        rows.into_iter().zip(fitted.models).zip(fitted.facts).enumerate()
+    {
         match skipped.get(&index) {
             Some(Cause::Warming) => outcome.count("warming", 1),
             Some(Cause::Failed(why)) => {
@@ -91,6 +101,7 @@ async fn fit(
             }
             None => {
                 outcome.count("models", 1);
+                LeftOut::count(unseen, outcome);
                 outcome.models.push(ModelWrite {
                     series: series.id,
                     tag: detector.entry.tag.clone(),
@@ -98,6 +109,7 @@ async fn fit(
                     plugin_digest: detector.plugin_digest.clone(),
                     config_digest: detector.config_digest.clone(),
                     data: (grid.start, grid.end()),
+                    left_out: unseen,
                     facts,
                     bytes,
                 });

@@ -13,7 +13,7 @@ use crate::config::{Grants, Mail, Secret};
 /// The package of the contract.
 pub(super) const PACKAGE: &str = "anomd:plugin";
 /// The version of the contract that this host offers.
-pub(super) const VERSION: &str = "0.1.0";
+pub const VERSION: &str = "0.1.0";
 
 /// An interface that this host offers.
 pub(super) struct Offer {

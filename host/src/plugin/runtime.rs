@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use wasmtime::Store;
 
 use super::checked::{self, Wrong};
+use super::cost::{Cost, Costs, Tally};
 use super::fault::Site;
 use super::v0_1::{Guest, Prepared};
 use crate::capability::kv::{InMemory, KeyValue};
@@ -58,6 +59,7 @@ pub struct Runtime {
     /// What each tenant's instances cost.
     accounts: Mutex<BTreeMap<String, Arc<Account>>>,
     clock: OnceLock<Box<Now>>,
+    costs: Costs,
 }
 
 /// What time it is.
@@ -105,6 +107,7 @@ impl Runtime {
             bindings: AtomicU64::new(0),
             accounts: Mutex::default(),
             clock: OnceLock::new(),
+            costs: Costs::new(limits.plugin_costs),
         }))
     }
 
@@ -128,21 +131,39 @@ impl Runtime {
         self.pool.free()
     }
 
+    /// Calls that wait for a place.
+    pub fn waiting_calls(&self) -> usize {
+        self.pool.waiting()
+    }
+
+    /// What the calls of a tenant have cost since the node began, by plugin.
+    pub fn costs_of(&self, tenant: &str) -> BTreeMap<String, Cost> {
+        self.costs.of_tenant(tenant)
+    }
+
+    /// What all calls have cost since the node began, by plugin: of so many plugins, those that
+    /// were called first, and of all others together as [`super::OTHER`].
+    pub fn costs_by_plugin(&self, most: usize) -> BTreeMap<String, Cost> {
+        self.costs.by_plugin(most)
+    }
+
     /// What a tenant's instances cost, and may cost.
     pub fn account(&self, tenant: &str) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(accounts.entry(tenant.to_owned()).or_default())
     }
 
-    /// Holds the instances of a tenant to its quotas of memory and CPU.
+    /// Holds the instances of a tenant to its quotas of memory, CPU and calls at once.
     pub fn set_quotas(&self, tenant: &str, quotas: &Quotas) {
         let memory = quotas.memory_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        self.account(tenant).bound(memory, quotas.cpu_ms_per_minute);
+        let calls = quotas.calls_at_once.map(|calls| usize::try_from(calls).unwrap_or(usize::MAX));
+        self.account(tenant).bound(memory, quotas.cpu_ms_per_minute, calls);
     }
 
     /// Forgets what a tenant's instances cost: it is gone.
     pub fn forget_tenant(&self, tenant: &str) {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.costs.forget_tenant(tenant);
     }
 
     /// A key for the warm instances of one binding.
@@ -196,6 +217,10 @@ impl Runtime {
         // Describing itself is nobody's call.
         let account = if site.tenant.is_empty() { Arc::default() } else { self.account(&site.tenant) };
         account.admitted().await;
+        // Before a place is taken: who has many calls waits here, and in nobody's way.
+        let entered_with = Arc::clone(&account);
+        let _entered = entered_with.enter().await;
+        let mut tally = Tally::begin(&self.costs, &site.tenant, &site.plugin);
         let open = granted.open(now, &subject, sink);
         // Dropped from the last to the first: the place is free when the memory is.
         let (place, calls, mut store, guest) = match self.pool.take(warm).await {
@@ -217,7 +242,7 @@ impl Runtime {
             Wall::About => (self.limits.about_wall_ms, "about_wall_ms"),
         };
         let wall = Duration::from_millis(wall);
-        let ours = account.metered(async {
+        let ours = account.metered(&tally.spent, async {
             let guest = match guest {
                 Some(guest) => guest,
                 // Start functions run here, so it is within the limits of the call.
@@ -227,6 +252,7 @@ impl Runtime {
             Ok((guest, outcome))
         });
         let result = within(wall, self.engine.turns().take(&site.tenant, ours)).await;
+        tally.memory = Engine::memory_of(&store);
         // What is kept in an idle instance must not keep the sink of a finished run alive.
         let closed = granted.open(0, "", Arc::new(Silent));
         let log_tail = std::mem::replace(&mut store.data_mut().data, closed).log.close();
@@ -242,6 +268,7 @@ impl Runtime {
             Ok((_, Err(Complaint::Forbidden(wrong)))) => site.forbidden(wrong),
             Err(failure) => site.stopped(failure.explain(&store), wall_key, &self.limits),
         };
+        tally.blame = Some(fault.blame);
         Err(Fault { log_tail, ..fault })
     }
 

@@ -38,9 +38,23 @@ impl<'a> Instants<'a> {
         self.pattern.find_next_occurrence(&time, false).ok().map(|next| next.timestamp_millis())
     }
 
+    /// The instants after `time`, the first first.
+    pub fn after(self, time: Millis) -> impl Iterator<Item = Millis> + 'a {
+        std::iter::successors(self.next(time), move |&time| self.next(time))
+    }
+
+    /// The instants before `time`, the last first.
+    pub fn before(self, time: Millis) -> impl Iterator<Item = Millis> + 'a {
+        let last = move |time: Millis| {
+            let time = DateTime::from_timestamp_millis(time)?.with_timezone(&self.zone);
+            self.pattern.find_previous_occurrence(&time, false).ok().map(|last| last.timestamp_millis())
+        };
+        std::iter::successors(last(time), move |&time| last(time))
+    }
+
     /// The instants in `after..=now`, without `after` itself, oldest first.
     pub fn between(self, after: Millis, now: Millis) -> impl Iterator<Item = Millis> + 'a {
-        std::iter::successors(self.next(after), move |&time| self.next(time)).take_while(move |&time| time <= now)
+        self.after(after).take_while(move |&time| time <= now)
     }
 
     /// The slot that is due at `now`, if an instant has passed since `last`.
@@ -62,6 +76,17 @@ mod tests {
         let six = Instants::new(&cron, Tz::Europe__Berlin);
         assert_eq!(six.next(at("2026-03-27T12:00:00Z")), Some(at("2026-03-28T05:00:00Z")));
         assert_eq!(six.next(at("2026-03-28T12:00:00Z")), Some(at("2026-03-29T04:00:00Z")));
+    }
+
+    #[test]
+    fn instants_lie_on_both_sides_of_now() {
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis();
+        let cron = "*/5 * * * *".parse().unwrap();
+        let (every_five, now) = (Instants::new(&cron, Tz::UTC), at("2026-01-01T03:01:00Z"));
+        let before: Vec<_> = every_five.before(now).take(2).collect();
+        let after: Vec<_> = every_five.after(now).take(2).collect();
+        assert_eq!(before, [at("2026-01-01T03:00:00Z"), at("2026-01-01T02:55:00Z")]);
+        assert_eq!(after, [at("2026-01-01T03:05:00Z"), at("2026-01-01T03:10:00Z")]);
     }
 
     #[test]

@@ -125,6 +125,7 @@ impl State {
                 plugin_digest: model.plugin_digest,
                 config_digest: model.config_digest,
                 data: model.data,
+                left_out: model.left_out,
                 digest: model.digest.to_string(),
                 facts: model.facts,
             };

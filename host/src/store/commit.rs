@@ -43,6 +43,8 @@ pub(super) struct Ticket {
 /// A commit whose blobs are written.
 struct Staged {
     commit: Commit,
+    /// Whether it may take the place of a run that is finished.
+    again: bool,
     models: Vec<ModelEntry>,
 }
 
@@ -61,13 +63,23 @@ impl Database {
     /// batch or its tenant would have too many series, or the tenant too many samples today; [`StoreError::Low`] while the disk is nearly full. After
     /// any other error the store accepts no writes until it is opened again, and whether this
     /// commit is then there is open.
-    pub fn commit(&self, mut commit: Commit) -> Result<Committed, StoreError> {
+    pub fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        self.keep(commit, false)
+    }
+
+    /// The same for a run that is done once more: its record takes the place of that of the run
+    /// which finished before it, and what that one wrote stays but where this one writes.
+    pub fn commit_again(&self, commit: Commit) -> Result<Committed, StoreError> {
+        self.keep(commit, true)
+    }
+
+    fn keep(&self, mut commit: Commit, again: bool) -> Result<Committed, StoreError> {
         let inner = &self.inner;
         inner.check_writable()?;
         let models = std::mem::take(&mut commit.models);
         let (models, blob) = inner.stage_models(models)?;
         let key = commit.run.slot.key.clone();
-        let staged = Mutex::new(Some(Staged { commit, models }));
+        let staged = Mutex::new(Some(Staged { commit, again, models }));
         let ticket = Arc::new(Ticket { key, staged, answer: Mutex::default() });
         lock(&inner.queue).push(ticket.clone());
         // Whoever gets the lock first writes for all that wait.
@@ -125,7 +137,7 @@ impl Inner {
 
     /// Decides everything about a commit, and writes nothing.
     fn prepare(&self, staged: Staged, next_batch: &mut u32, accounts: &mut Accounts) -> Result<Prepared, StoreError> {
-        let Staged { commit, models } = staged;
+        let Staged { commit, again, models } = staged;
         let Commit { run, samples, scores, models: _, alerts, watched, decisions, deliveries, mut documents } = commit;
         let (key, slot) = (run.slot.key.clone(), run.slot.clone());
         accounts.check_open(&key.tenant)?;
@@ -137,7 +149,7 @@ impl Inner {
                     Some(value) => value.is_some(),
                     None => self.store.get(&run_key)?.is_some(),
                 };
-                if finished {
+                if finished && !again {
                     return Err(StoreError::Conflict(slot));
                 }
                 (batch, Some(known))
@@ -219,6 +231,7 @@ impl Inner {
                 plugin_digest: model.plugin_digest,
                 config_digest: model.config_digest,
                 data: model.data,
+                left_out: model.left_out,
                 facts: model.facts,
                 digest,
                 body,

@@ -124,6 +124,12 @@ impl Database {
         Ok(Self { folder: Some(Arc::from(dir)), ..database })
     }
 
+    /// Says why it accepts no writes, if it does not: an earlier one failed, or the disk is nearly
+    /// full.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.inner.check_writable()
+    }
+
     /// The folder that it is in; `None`: it is in memory.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()

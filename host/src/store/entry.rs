@@ -69,6 +69,7 @@ pub(super) struct ModelEntry {
     pub plugin_digest: String,
     pub config_digest: String,
     pub data: (Millis, Millis),
+    pub left_out: usize,
     pub facts: Vec<(String, String)>,
     pub digest: Digest,
     pub body: Body,

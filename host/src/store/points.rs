@@ -196,11 +196,16 @@ impl Score {
         Self { score, lower: edge(row.lower), upper: edge(row.upper) }
     }
 
+    /// From 0 to 1.
+    pub fn level(&self) -> f64 {
+        f64::from(self.score) / Self::STEPS
+    }
+
     /// The row, without its terms.
     pub fn row(&self, time: Millis) -> ScoreRow {
         ScoreRow {
             time,
-            score: f64::from(self.score) / Self::STEPS,
+            score: self.level(),
             lower: f64::from(self.lower),
             upper: f64::from(self.upper),
             terms: Vec::new(),

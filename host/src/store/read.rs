@@ -132,6 +132,19 @@ impl Database {
         Ok(scores.into_iter().zip(terms).map(column).collect())
     }
 
+    /// The scores of series within a half-open span, with neither bands nor terms: instants and 0
+    /// to 1, a column each, in the order asked for.
+    pub fn levels(
+        &self,
+        key: &BatchKey,
+        series: &[SeriesId],
+        range: Range<Millis>,
+    ) -> Result<Vec<Vec<(Millis, f64)>>, StoreError> {
+        let scores: Vec<Points<Score>> = self.inner.points(key, series, &range)?;
+        let level = |column: Points<Score>| column.iter().map(|(time, score)| (time, score.level())).collect();
+        Ok(scores.into_iter().map(level).collect())
+    }
+
     /// The models of series under a tag, in the order asked for.
     ///
     /// `None` also where the bytes of a model are missing or are not those that were written:
@@ -146,8 +159,18 @@ impl Database {
         let place = format!("the models of {key}");
         let record = |id: &SeriesId| {
             let Some(value) = self.inner.get(&model_key(batch, tag, id.0).done())? else { return Ok(None) };
-            let ModelEntry { series, tag, plugin, plugin_digest, config_digest, data, digest, body, facts: _ } =
-                decode(&place, &value)?;
+            let ModelEntry {
+                series,
+                tag,
+                plugin,
+                plugin_digest,
+                config_digest,
+                data,
+                digest,
+                body,
+                left_out: _,
+                facts: _,
+            } = decode(&place, &value)?;
             let bytes = match body {
                 Body::Inline(bytes) => Some(bytes.into_vec()),
                 Body::Blob { blob, start, length } => {
@@ -222,6 +245,38 @@ impl Database {
             newest(b).cmp(&newest(a)).then_with(|| a.slot.key.cmp(&b.slot.key))
         });
         runs.truncate(filter.limit.unwrap_or(usize::MAX));
+        Ok(runs)
+    }
+
+    /// Finished runs of a batch that were planned for an instant of a half-open span and are
+    /// wanted, the newest of each job first: at most so many of each.
+    pub fn runs_between(
+        &self,
+        key: &BatchKey,
+        job: Option<Job>,
+        span: Range<Millis>,
+        most: usize,
+        wanted: impl Fn(&RunRecord) -> bool,
+    ) -> Result<Vec<RunRecord>, StoreError> {
+        let mut runs: Vec<RunRecord> = Vec::new();
+        let Some(batch) = self.inner.batch_id(key).filter(|_| most > 0) else { return Ok(runs) };
+        for job in Job::ALL.into_iter().filter(|own| job.is_none_or(|wanted| wanted == *own)) {
+            let prefix = Space::Run.batch(batch).job(job);
+            let from = prefix.clone().newest_first(span.end.saturating_sub(1)).done();
+            let (mut seen, mut found) = (0, 0);
+            self.inner.visit_paged(&prefix, &from, most.min(SCAN_KEYS), |_, value| {
+                let run: RunRecord = decode("a run", value)?;
+                seen += 1;
+                if run.slot.scheduled < span.start || seen > self.inner.limits.runs_kept {
+                    return Ok(false);
+                }
+                if wanted(&run) {
+                    found += 1;
+                    runs.push(run);
+                }
+                Ok(found < most)
+            })?;
+        }
         Ok(runs)
     }
 

@@ -77,6 +77,9 @@ pub struct ModelWrite {
     pub config_digest: String,
     /// The history that it saw, half-open.
     pub data: (Millis, Millis),
+    /// Points of that history that it was not shown, because a person said that they were
+    /// anomalies.
+    pub left_out: usize,
     /// What it knows, as the plugin tells people: names with values.
     pub facts: Vec<(String, String)>,
     /// What the detector will be passed again.
@@ -117,6 +120,30 @@ pub enum RunState {
     Failed,
     /// Nothing had to be done; the text says why.
     Skipped(String),
+    /// Somebody ended it, and nothing of it was kept; the text says who.
+    Cancelled(String),
+}
+
+impl RunState {
+    /// In a word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Skipped(_) => "skipped",
+            Self::Cancelled(_) => "cancelled",
+        }
+    }
+
+    /// Why, where the state itself says it.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Self::Done | Self::Partial | Self::Failed => None,
+            Self::Skipped(why) => Some(why.clone()),
+            Self::Cancelled(by) => Some(format!("by {by}")),
+        }
+    }
 }
 
 /// What a run did.
@@ -231,6 +258,8 @@ pub struct FitRecord {
     pub config_digest: String,
     /// The history that it saw, half-open.
     pub data: (Millis, Millis),
+    /// Points of that history that it was not shown; see [`ModelWrite`].
+    pub left_out: usize,
     /// Sha-256 of the model, in hex.
     pub digest: String,
     /// What the model knew, as the plugin tells people: names with values.
@@ -243,6 +272,8 @@ pub struct FitRecord {
 pub enum DocumentKind {
     /// What a person did about an alert, under the alert's identity.
     Act,
+    /// What a person says of an alert afterwards, under its batch and identity.
+    Feedback,
     /// A silence.
     Silence,
     /// An event: a deploy, a maintenance.
@@ -271,8 +302,9 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Act,
+        Self::Feedback,
         Self::Silence,
         Self::Event,
         Self::Signal,
@@ -290,6 +322,7 @@ impl DocumentKind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Act => "act",
+            Self::Feedback => "feedback",
             Self::Silence => "silence",
             Self::Event => "event",
             Self::Signal => "signal",

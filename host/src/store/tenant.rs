@@ -40,6 +40,11 @@ impl Database {
         read(&self.inner.state).catalogue.series_of_tenant(tenant)
     }
 
+    /// How many series all batches have.
+    pub fn series_count(&self) -> usize {
+        read(&self.inner.state).catalogue.batches.values().map(|batch| batch.series.len()).sum()
+    }
+
     /// Bytes of all keys and values that the plugins of a tenant keep.
     pub fn kv_bytes_of(&self, tenant: &str) -> Result<usize, StoreError> {
         self.inner.kv_bytes_of(tenant)

@@ -5,7 +5,8 @@ mod api;
 mod assets;
 mod auth;
 mod headers;
-mod page;
+mod link;
+mod metrics;
 mod pages;
 mod throttle;
 
@@ -23,7 +24,7 @@ use crate::node::Node;
 /// show a token of a tenant, themselves or with a browser in which it was entered.
 pub async fn serve(listener: TcpListener, node: Arc<Node>, token: &str) -> std::io::Result<()> {
     let api = Api::new(node.clone(), token);
-    let routes = api.clone().routes().merge(page::routes(node)).merge(assets::routes()).merge(pages::routes(api));
+    let routes = api.clone().routes().merge(link::routes(node)).merge(assets::routes()).merge(pages::routes(api));
     let routes = routes.layer(map_response(headers::harden));
     axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>()).await
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -40,6 +40,9 @@ pub(super) struct BenchArgs {
     /// Without it nobody disturbs the neighbour, and that comparison is left out.
     #[arg(long, value_name = "FOLDER")]
     evil: Option<PathBuf>,
+    /// Measures this part alone; can be given again.
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
     /// Series in the store.
     #[arg(long, value_name = "NUMBER")]
     series: Option<usize>,
@@ -56,6 +59,19 @@ pub(super) struct BenchArgs {
     /// The detector of --fleet: `robust`, `pca+knn`.
     #[arg(long, default_value = "robust", value_name = "DETECTOR", requires = "fleet")]
     detector: Spec,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Writing, sealing and reading points.
+    Store,
+    /// What pages take of a batch of thousands of series.
+    Dashboard,
+    /// Compiling components and calling them.
+    Sandbox,
+    /// What a tenant notices of another one that attacks; needs --evil.
+    Neighbour,
 }
 
 /// How much is measured.
@@ -267,7 +283,10 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
     let run = args.native.map(|program| move || Native::run(&program));
     let native = run.as_ref().map(|run| run as &dyn Fn() -> Result<Native, CliError>);
     let beside = global.data.clone().unwrap_or_else(|| PathBuf::from("."));
-    let figures = measure(size, &beside, native, args.evil.as_deref()).await?;
+    if args.only.contains(&Part::Neighbour) && args.evil.is_none() {
+        return Err(CliError::Usage("--only neighbour needs --evil, the folder of the guests that attack".to_owned()));
+    }
+    let figures = measure(size, &args.only, &beside, native, args.evil.as_deref()).await?;
     if global.json {
         return output::json(&report(size, &figures));
     }
@@ -277,19 +296,21 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
     }
     println!("{table}");
     println!(
-        "{} cores; {} points in each store; {} runs of the store, {} calls.",
+        "{} cores; {} points in each store; {} runs of the store, {} calls, {} runs beside a neighbour.",
         cores(),
         size.store.series * size.store.ticks,
         size.runs,
-        size.calls
+        size.calls,
+        size.neighbour
     );
     Ok(())
 }
 
-/// All figures. What is written goes to a folder that is made in `beside`, which should be
+/// The figures of these parts, or of all where there are none. What is written goes to a folder that is made in `beside`, which should be
 /// on the disk that is meant (a `/tmp` may be memory), and is gone afterwards.
 async fn measure(
     size: Size,
+    only: &[Part],
     beside: &Path,
     native: Option<RunNative<'_>>,
     evil: Option<&Path>,
@@ -297,10 +318,18 @@ async fn measure(
     let folder = tempfile::Builder::new().prefix(".anomd-bench-").tempdir_in(beside).map_err(|e| {
         CliError::Usage(format!("cannot write in {}: {e}; name a folder with --data", beside.display()))
     })?;
-    let mut figures = storage::measure(size, folder.path())?;
-    figures.extend(dashboard::measure(size.dashboard, folder.path())?);
-    figures.extend(sandbox::measure(size, folder.path(), native).await?);
-    if let Some(evil) = evil {
+    let wanted = |part| only.is_empty() || only.contains(&part);
+    let mut figures = Vec::new();
+    if wanted(Part::Store) {
+        figures.extend(storage::measure(size, folder.path())?);
+    }
+    if wanted(Part::Dashboard) {
+        figures.extend(dashboard::measure(size.dashboard, folder.path())?);
+    }
+    if wanted(Part::Sandbox) {
+        figures.extend(sandbox::measure(size, folder.path(), native).await?);
+    }
+    if let Some(evil) = evil.filter(|_| wanted(Part::Neighbour)) {
         figures.extend(neighbour::measure(size.neighbour, folder.path(), evil).await?);
     }
     Ok(figures)
@@ -334,7 +363,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let native = Native { fit_ms: 40.0, score_us: 50.0 };
         let evil = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist/test");
-        let figures = measure(size, folder.path(), Some(&|| Ok(native)), Some(&evil)).await.unwrap();
+        let figures = measure(size, &[], folder.path(), Some(&|| Ok(native)), Some(&evil)).await.unwrap();
         assert!(folder.path().read_dir().unwrap().next().is_none(), "nothing is left behind");
 
         let report = serde_json::to_value(report(size, &figures)).unwrap();

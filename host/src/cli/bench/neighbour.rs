@@ -1,9 +1,10 @@
 //! What a tenant notices of another one whose plugins attack without a pause.
 //!
 //! Tenant B has a run at fixed instants: a call with nothing to do, whose return is taken for
-//! the start, then rows to score. They are as far apart as two runs take, so that B needs half
-//! a core at most. The runs are made twice: with B alone, and while tenant A keeps
-//! more calls than there are cores in loops, bombs, traps and floods of log lines.
+//! the start, then rows to score. They are as far apart as twice the CPU of a run, so that B needs
+//! half a core at most. The runs are made with B alone, and while tenant A keeps more calls than
+//! there are cores in loops, bombs, traps and floods of log lines: some of one, some of the
+//! other, in turns, so that what else the machine does is the same for both.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +26,9 @@ use crate::series::{Grid, Matrix};
 
 const STEP_MS: u32 = 60_000;
 /// Rows of one run of B.
-const ROWS: usize = 200;
+const ROWS: usize = 500;
+/// Runs of B alone before as many beside A, and so on.
+const STRETCH: usize = 20;
 /// Calls of A at once, a core.
 const ATTACKS: usize = 4;
 /// What A does, in turns.
@@ -89,8 +92,7 @@ impl Tenant {
         Ok((ms(started.duration_since(due)), ms(started.elapsed())))
     }
 
-    async fn runs(&self, count: usize, apart: Duration) -> Result<Times, Fault> {
-        let mut times = Times::default();
+    async fn runs(&self, count: usize, apart: Duration, times: &mut Times) -> Result<(), Fault> {
         let mut due = Instant::now();
         for _ in 0..count {
             // A run that is late does not make the next one late.
@@ -100,7 +102,7 @@ impl Tenant {
             times.start.push(start);
             times.duration.push(duration);
         }
-        Ok(times)
+        Ok(())
     }
 
     /// Attacks until it is dropped.
@@ -129,19 +131,26 @@ pub(super) async fn measure(runs: usize, folder: &Path, evil: &Path) -> Result<[
     modest.learn().await?;
     let hostile = Tenant::new("a", "evil_detector", &catalogue)?;
 
-    let mut alone = Vec::new();
+    // The first run maps what the next ones find.
+    modest.run(Instant::now()).await?;
+    let account = runtime.account("b");
+    let mut costs = Vec::new();
     for _ in 0..5 {
-        let begun = Instant::now();
-        modest.run(begun).await?;
-        alone.push(begun.elapsed().as_secs_f64());
+        let before = account.cpu_used();
+        modest.run(Instant::now()).await?;
+        costs.push((account.cpu_used() - before).as_secs_f64());
     }
-    let apart = Duration::from_secs_f64(median(alone) * 2.0);
-    let quiet = modest.runs(runs, apart).await?;
-    let attacks = join_all((0..ATTACKS * cores()).map(|number| hostile.attack(number)));
-    let noisy = tokio::select! {
-        times = modest.runs(runs, apart) => times?,
-        _ = attacks => return Err(CliError::other("the attacks ended")),
-    };
+    let apart = Duration::from_secs_f64(median(costs) * 2.0);
+    let (mut quiet, mut noisy) = (Times::default(), Times::default());
+    while noisy.start.len() < runs {
+        let count = STRETCH.min(runs - noisy.start.len());
+        modest.runs(count, apart, &mut quiet).await?;
+        let attacks = join_all((0..ATTACKS * cores()).map(|number| hostile.attack(number)));
+        tokio::select! {
+            done = modest.runs(count, apart, &mut noisy) => done?,
+            _ = attacks => return Err(CliError::other("the attacks ended")),
+        }
+    }
 
     let (start, duration) = ((p99(quiet.start), p99(noisy.start)), (p99(quiet.duration), p99(noisy.duration)));
     let most = (start.0 * 1.5).max(start.0 + 20.0);

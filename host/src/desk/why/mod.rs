@@ -15,7 +15,7 @@ mod text;
 mod trace;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use answer::expected;
 pub use rule::number;
@@ -78,7 +78,24 @@ impl Ask for Why {
     type Reply = Trace;
 
     fn ask(&self, desk: &Desk<'_>) -> Result<Trace, DeskError> {
-        let subject = Subject::of(desk, self)?;
+        Subject::of(desk, self)?.trace()
+    }
+}
+
+/// The chain of reasons behind the worst point of an alert, and what was told of it; `None` where
+/// its series is no longer kept.
+pub(super) fn of_alert(desk: &Desk<'_>, alert: &AlertRecord) -> Result<Option<Trace>, DeskError> {
+    let series = desk.store.series(&alert.key).into_iter().find(|series| series.id == alert.series);
+    let Some(series) = series else { return Ok(None) };
+    let (key, batch) = (alert.key.clone(), desk.batches.get(&alert.key).copied());
+    let step = step(desk, &key, batch, &series)?;
+    let at = alert.worst.time.div_euclid(step) * step;
+    Subject { desk, key, batch, series, at, step, alerts: vec![alert.clone()] }.trace().map(Some)
+}
+
+impl Subject<'_> {
+    fn trace(&self) -> Result<Trace, DeskError> {
+        let (subject, desk) = (self, self.desk);
         let samples = subject.samples()?;
         let score_run = subject.score_run()?;
         let models = subject.models(score_run.as_ref())?;
@@ -119,10 +136,7 @@ impl<'a> Subject<'a> {
                 series.name
             )));
         };
-        let step = match batch {
-            Some(batch) => Millis::from(batch.judged.step_ms.max(1)),
-            None => scored_step(desk, &key, &series)?.unwrap_or(STEP_MS),
-        };
+        let step = step(desk, &key, batch, &series)?;
         let at = at.div_euclid(step) * step;
         let filter = AlertFilter {
             key: Some(key.clone()),
@@ -150,6 +164,14 @@ impl<'a> Subject<'a> {
     fn alert_of(&self, kind: AlertKind) -> Option<&AlertRecord> {
         self.alerts.iter().find(|alert| alert.kind == kind)
     }
+}
+
+/// The step of the grid on which a series is judged.
+fn step(desk: &Desk<'_>, key: &BatchKey, batch: Option<&Batch>, series: &SeriesRecord) -> Result<Millis, DeskError> {
+    Ok(match batch {
+        Some(batch) => Millis::from(batch.judged.step_ms.max(1)),
+        None => scored_step(desk, key, series)?.unwrap_or(STEP_MS),
+    })
 }
 
 /// The step of the grid on which a series was scored last; `None` where it is not known.

@@ -32,6 +32,7 @@ fn view(fit: FitRecord) -> FitView {
         model_digest: fit.digest,
         fitted: fit.scheduled,
         data: fit.data,
+        left_out: fit.left_out,
         facts: fit.facts,
     }
 }

@@ -18,21 +18,21 @@ use crate::store::{
     RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId,
 };
 
-const T0: Millis = 1_767_225_600_000;
-const MINUTE: Millis = 60_000;
+pub const T0: Millis = 1_767_225_600_000;
+pub const MINUTE: Millis = 60_000;
 /// The point that is asked about.
-const AT: Millis = T0 + 30 * MINUTE;
-const NOW: Millis = T0 + 60 * MINUTE;
-const ID: &str = "00112233445566778899aabb";
+pub const AT: Millis = T0 + 30 * MINUTE;
+pub const NOW: Millis = T0 + 60 * MINUTE;
+pub const ID: &str = "00112233445566778899aabb";
 
-fn node() -> crate::config::Node {
+pub fn node() -> crate::config::Node {
     crate::config::load_node(None, &Environment::default()).unwrap()
 }
 
 /// A store that is filled step by step.
-struct Story {
-    store: Database,
-    batch: Batch,
+pub struct Story {
+    pub store: Database,
+    pub batch: Batch,
 }
 
 impl Story {
@@ -44,7 +44,7 @@ impl Story {
     }
 
     /// One that has come as far as a score at each of its points.
-    fn scored(keys: &str) -> Self {
+    pub fn scored(keys: &str) -> Self {
         Self::new(keys).ingested().fitted().score(0.95)
     }
 
@@ -55,11 +55,11 @@ impl Story {
         story
     }
 
-    fn key(&self) -> BatchKey {
+    pub fn key(&self) -> BatchKey {
         self.batch.key.clone()
     }
 
-    fn run(&self, job: Job, scheduled: Millis, counts: &[(&str, Millis)]) -> RunRecord {
+    pub fn run(&self, job: Job, scheduled: Millis, counts: &[(&str, Millis)]) -> RunRecord {
         RunRecord {
             slot: Slot { key: self.key(), job, scheduled },
             state: RunState::Done,
@@ -73,7 +73,7 @@ impl Story {
         }
     }
 
-    fn commit(self, commit: Commit) -> Self {
+    pub fn commit(self, commit: Commit) -> Self {
         self.store.commit(commit).unwrap();
         self
     }
@@ -100,6 +100,7 @@ impl Story {
             plugin_digest: "c0ffee".to_owned(),
             config_digest: "c".to_owned(),
             data: (T0, T0 + 20 * MINUTE),
+            left_out: 0,
             facts: vec![("season".to_owned(), "86400".to_owned())],
             bytes: vec![1],
         };
@@ -129,7 +130,7 @@ impl Story {
     }
 
     /// An alert that fires from the point on.
-    fn fires(self) -> Self {
+    pub fn fires(self) -> Self {
         let record = alert(&self.batch, ID, AT);
         let story = self.decided(Verdict::Firing);
         let run = story.run(Job::Alert, NOW + 1, &[]);
@@ -141,7 +142,7 @@ impl Story {
         self.document(notice.document())
     }
 
-    fn delivered(self, state: &str, answers: &[Result<&str, &str>]) -> Self {
+    pub fn delivered(self, state: &str, answers: &[Result<&str, &str>]) -> Self {
         let delivery = delivery(state, answers);
         let notice = Notice { told: vec![ID.to_owned()], deliveries: vec![delivery.id.clone()], ..notice() };
         let mut run = self.run(Job::Deliver, NOW + 2, &[]);

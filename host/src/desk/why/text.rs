@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use super::super::{AlertView, instant};
+use super::super::{AlertView, Rated, instant};
 use super::answer::expected;
 use super::rule::number;
 use super::{DeliveryStep, ModelStep, Outcome, RunView, SampleView, Trace};
-use crate::message::{AlertKind, AlertPhase, Verdict};
+use crate::message::{AlertKind, AlertPhase, Rating, Verdict};
 
 /// The width of the label column.
 const LABEL: usize = 11;
@@ -147,6 +147,9 @@ fn model_text(model: &ModelStep) -> String {
         instant::text(fit.data.0),
         instant::text(fit.data.1)
     );
+    if fit.left_out > 0 {
+        let _ = write!(text, "\nwithout {} points that somebody said were anomalies", fit.left_out);
+    }
     if !fit.facts.is_empty() {
         let _ = write!(text, "\nknows {}", fit.facts.iter().map(fact).collect::<Vec<_>>().join(", "));
     }
@@ -194,6 +197,13 @@ fn acts(alert: &AlertView) -> Vec<String> {
     }
     if let Some(snoozed) = &alert.snoozed {
         lines.push(format!("snoozed by {} until {}", snoozed.by, instant::text(snoozed.until)));
+    }
+    if let Some(Rated { rating, by, at }) = &alert.rated {
+        let meaning = match rating {
+            Rating::Up => "yes, this was one; its points are left out of training",
+            Rating::Down => "a false alarm",
+        };
+        lines.push(format!("rated {} by {by} at {}: {meaning}", rating.name(), instant::text(*at)));
     }
     if !alert.silenced_by.is_empty() {
         lines.push(format!("silenced by {}", alert.silenced_by.join(", ")));

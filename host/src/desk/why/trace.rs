@@ -9,7 +9,7 @@ use crate::alert::{self, PolicyRecord};
 use crate::config::Job;
 use crate::message::{AlertKind, Verdict};
 use crate::series::Millis;
-use crate::store::{RunRecord, RunState};
+use crate::store::RunRecord;
 
 /// The chain of reasons behind one point of one series, from its samples to the answers of
 /// those who were told.
@@ -154,13 +154,8 @@ pub struct RunView {
 impl RunView {
     pub(super) fn of(run: &RunRecord) -> Self {
         let error = run.error.as_ref().map(ToString::to_string);
-        let (state, why) = match &run.state {
-            RunState::Done => ("done", error),
-            RunState::Partial => ("partial", error),
-            RunState::Failed => ("failed", error),
-            RunState::Skipped(why) => ("skipped", Some(why.clone())),
-        };
-        Self { job: run.slot.job, scheduled: run.slot.scheduled, state: state.to_owned(), why }
+        let (state, why) = (run.state.name().to_owned(), error.or(run.state.why()));
+        Self { job: run.slot.job, scheduled: run.slot.scheduled, state, why }
     }
 }
 
@@ -190,6 +185,8 @@ pub struct FitView {
     /// The history that it saw, half-open.
     #[serde(with = "instant::pair")]
     pub data: (Millis, Millis),
+    /// Points of it that the fit was not shown, because a person said that they were anomalies.
+    pub left_out: usize,
     /// What it knew, as the plugin tells people: names with values. `season` is in seconds.
     pub facts: Vec<(String, String)>,
 }

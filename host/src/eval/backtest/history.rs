@@ -9,7 +9,7 @@ use crate::alert::Marker;
 use crate::config::{BatchKey, Job, Limits, Slot};
 use crate::fault::Fault;
 use crate::message::AlertKind;
-use crate::pipeline::{BoundBatch, execute};
+use crate::pipeline::{BoundBatch, Runner};
 use crate::schedule::Clock;
 use crate::series::{Kind, Labels, Millis};
 use crate::store::{Column, Database, RunState};
@@ -106,7 +106,8 @@ impl History {
         bound.batch.ingest.history_ms = span.end - span.start;
         let slot =
             Slot { key: bound.batch.key.clone(), job: Job::Ingest, scheduled: span.end + bound.batch.ingest.delay_ms };
-        let run = execute(&bound, &store, limits, clock, slot, "backtest").await?;
+        let runner = Runner { store: &store, limits, clock, watch: None };
+        let run = runner.execute(&bound, slot, "backtest").await?;
         match (run.state, run.error) {
             (RunState::Failed, Some(fault)) => return Err(fault.into()),
             (RunState::Skipped(why), _) => return Err(BacktestError::Nothing(why)),

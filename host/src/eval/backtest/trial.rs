@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{BacktestError, History};
 use crate::config::{Batch, Job, Limits, Slot};
-use crate::pipeline::{BoundBatch, execute, run_chain};
+use crate::pipeline::{BoundBatch, Runner};
 use crate::schedule::{Clock, Instants};
 use crate::series::{Grid, Kind, Labels, Millis};
 use crate::store::{
@@ -161,6 +161,7 @@ pub async fn run(
     let scored = scored.filter(|other| same_scores(&other.batch, &bound.batch));
     let mut feed = Feed { bound: &bound, store: &store, history, taken: vec![0; history.series.len()], clock };
     feed.past(pace.first().copied().unwrap_or(span.end))?;
+    let runner = Runner { store: &store, limits: &limits, clock, watch: None };
     let (mut failed, mut failure, mut fits) = (0, None, 0);
     let mut copied = Millis::MIN;
     for now in pace {
@@ -170,9 +171,9 @@ pub async fn run(
                 let end = feed.end(*now);
                 feed.copy(other, copied..end, *now)?;
                 copied = end;
-                judge(&bound, &store, &limits, clock, *now).await?
+                judge(&runner, &bound, *now).await?
             }
-            None => run_chain(&bound, &store, &limits, clock, *now, "backtest").await?,
+            None => runner.run_chain(&bound, *now, "backtest").await?,
         };
         for run in runs {
             fits += run.counts.get("models").copied().unwrap_or(0);
@@ -193,18 +194,12 @@ pub async fn run(
 }
 
 /// Change and alert, where the scores are there.
-async fn judge(
-    bound: &BoundBatch,
-    store: &Database,
-    limits: &Limits,
-    clock: &dyn Clock,
-    now: Millis,
-) -> Result<Vec<RunRecord>, BacktestError> {
+async fn judge(runner: &Runner<'_>, bound: &BoundBatch, now: Millis) -> Result<Vec<RunRecord>, BacktestError> {
     let mut runs = Vec::new();
     for job in [Job::Change, Job::Alert] {
         if job == Job::Alert || (bound.batch.change.enabled && bound.batch.runs(job)) {
             let slot = Slot { key: bound.batch.key.clone(), job, scheduled: now };
-            runs.push(execute(bound, store, limits, clock, slot, "backtest").await?);
+            runs.push(runner.execute(bound, slot, "backtest").await?);
         }
     }
     Ok(runs)

@@ -1,6 +1,7 @@
 //! Jobs of a batch over a source and a detector that are made up, a store in memory, and a
 //! clock that stands.
 
+mod again;
 mod alerting;
 mod data;
 mod entities;
@@ -211,15 +212,19 @@ impl Stage {
         &self.bound.batch.key
     }
 
+    pub fn runner(&self) -> Runner<'_> {
+        Runner { store: &self.store, limits: &self.limits, clock: &self.clock, watch: None }
+    }
+
     pub async fn run(&self, job: Job, now: Millis) -> RunRecord {
         let slot = Slot { key: self.key().clone(), job, scheduled: now };
-        execute(&self.bound, &self.store, &self.limits, &self.clock, slot, "cron").await.unwrap()
+        self.runner().execute(&self.bound, slot, "cron").await.unwrap()
     }
 
     /// The jobs of the chain at an instant; the alert job's record.
     pub async fn chain(&self, now: Millis) -> RunRecord {
         self.clock.advance_to(now);
-        let runs = run_chain(&self.bound, &self.store, &self.limits, &self.clock, now, "cron").await.unwrap();
+        let runs = self.runner().run_chain(&self.bound, now, "cron").await.unwrap();
         runs.into_iter().rev().find(|run| run.slot.job <= Job::Alert).unwrap()
     }
 

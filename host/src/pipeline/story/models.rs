@@ -1,6 +1,8 @@
 //! Which series are fit and scored, and which points.
 
 use super::*;
+use crate::message::{Feedback, Rating};
+use crate::store::DocumentWrite;
 
 fn young(from: Millis) -> impl Fn(Millis) -> Option<f64> + Send + Sync {
     move |minute| (minute >= from).then_some(10.0)
@@ -109,4 +111,36 @@ async fn b11_an_outlier_in_the_history_does_not_hide_the_next() {
     stage.live(30..=30).await;
     let spans = stage.spans(AlertKind::Anomaly);
     assert!(matches!(spans.as_slice(), [(20..=24, _)]), "{spans:?} {:?}", stage.scores("load"));
+}
+
+fn rate(stage: &Stage, rating: Rating) {
+    let alert = &stage.alerts(AlertKind::Anomaly)[0];
+    let feedback = Feedback { rating, by: "ana".into(), at: minute(59) };
+    let place = Feedback::place(&stage.key().batch, &alert.id);
+    let write = DocumentWrite::of(DocumentKind::Feedback, place, &feedback);
+    stage.store.write_documents(&stage.key().tenant, vec![write]).unwrap();
+}
+
+/// What the newest fit took for the mean, and how many points it was not shown.
+fn learnt(stage: &Stage) -> (f64, usize) {
+    let (series, tag) = (stage.series("load").id, &stage.bound.detectors[0].entry.tag);
+    let model = stage.store.models(stage.key(), tag, &[series]).unwrap().pop().unwrap().unwrap();
+    let fit = stage.store.fit_at(stage.key(), series, tag, Millis::MAX).unwrap().unwrap();
+    (f64::from_le_bytes(model.bytes.as_ref().try_into().unwrap()), fit.left_out)
+}
+
+/// Users want the next incident to be judged by how the series is, and not by the last incident;
+/// and a false alarm to be a part of how it is.
+#[tokio::test]
+async fn what_somebody_said_was_an_anomaly_is_left_out_of_the_next_fit() {
+    for (rating, mean, left_out) in [(Rating::Up, 10.0, 20), (Rating::Down, 14.0, 0)] {
+        let stage = Stage::new("", Script::default().with("load", odd_in(&[(35, 55)])));
+        stage.live(0..=89).await;
+        assert_eq!(stage.spans(AlertKind::Anomaly), [(35, Some(55))]);
+        rate(&stage, rating);
+        stage.live(90..=90).await;
+        assert_eq!(learnt(&stage), (mean, left_out));
+        let train = stage.store.last_run(stage.key(), Job::Train).unwrap().unwrap();
+        assert_eq!(train.counts.get("left_out").copied().unwrap_or_default(), left_out as u64);
+    }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::Quotas;
+use crate::fault::Blame;
 
 #[tokio::test]
 async fn memory_is_limited() {
@@ -105,6 +107,46 @@ async fn calls_wait_for_a_place() {
     let detector = detector(&Limits { instances: 1, ..small() }, true).await;
     let calls = (0..20).map(|_| fit(&detector, act("calls")));
     assert_eq!(futures_util::future::try_join_all(calls).await.unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_tenant_whose_calls_wait_leaves_places_to_others() {
+    let limits = Limits { instances: 2, call_cpu_ms: 60_000, call_wall_ms: 60_000, ..small() };
+    let runtime = runtime(&limits);
+    runtime.set_quotas("acme", &Quotas { calls_at_once: Some(1), ..Quotas::default() });
+    let plugin = plugin(&runtime, "probe_detector").await;
+    let greedy = plugin.detector(usage()).unwrap();
+    let modest = plugin.detector(Use { tenant: "other".into(), ..usage() }).unwrap();
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let greedy = Arc::clone(&greedy);
+            tokio::spawn(async move { fit(&greedy, act("spin")).await })
+        })
+        .collect();
+    // Its first call has its place, and the other four are not before anybody.
+    while runtime.free_places() == 2 {
+        tokio::task::yield_now().await;
+    }
+    assert!(fit(&modest, act("calls")).await.is_ok());
+    assert_eq!((runtime.free_places(), runtime.waiting_calls()), (1, 0));
+    calls.iter().for_each(|call| call.abort());
+}
+
+#[tokio::test]
+async fn what_calls_cost_is_kept_by_tenant_and_plugin() {
+    let runtime = runtime(&small());
+    let plugin = plugin(&runtime, "probe_detector").await;
+    let detector = plugin.detector(usage()).unwrap();
+    fit(&detector, act("calls")).await.unwrap();
+    fit(&detector, act("spin")).await.unwrap_err();
+    fit(&detector, act("panic")).await.unwrap_err();
+    let costs = runtime.costs_of("acme");
+    let cost = &costs["probe"];
+    // Each fit asks for the plan first, until the detector knows it.
+    assert!(cost.calls >= 4, "{cost:?}");
+    assert_eq!(cost.faults, BTreeMap::from([(Blame::Limit, 1), (Blame::Plugin, 1)]));
+    assert!(cost.cpu >= Duration::from_millis(90) && cost.memory_peak > 1 << 16, "{cost:?}");
+    assert!(runtime.costs_of("other").is_empty());
 }
 
 fn count(model: Vec<u8>) -> u32 {

@@ -15,7 +15,7 @@ use super::auth::Asked;
 use super::describe::{Described, json_body, json_reply};
 use super::endpoint::{Right, Verb};
 use super::problem::BatchProblem;
-use super::routes::{Routes, cut_off, replied};
+use super::routes::{Object, Routes, cut_off, read, replied};
 use super::{Api, Problem};
 use crate::config::{BatchKey, Job, Problems};
 use crate::desk::tenants::Scope;
@@ -297,11 +297,11 @@ async fn begin(
     State(api): State<Api>,
     Extension(Asked(tenant)): Extension<Asked>,
     Path((_, batch)): Path<(String, String)>,
-    body: Result<Json<RunStart>, JsonRejection>,
+    body: Result<Json<Object>, JsonRejection>,
 ) -> Response {
-    let job = match body {
-        Ok(Json(RunStart { job })) => job,
-        Err(rejection) => return Problem::new(rejection.status(), rejection.body_text()).into_response(),
+    let job = match read(body) {
+        Ok(RunStart { job }) => job,
+        Err(problem) => return problem.into_response(),
     };
     let job = match job.as_deref().map(Job::from_str).transpose() {
         Ok(job) if job.is_none_or(|job| !job.of_tenant()) => job,
@@ -326,7 +326,7 @@ async fn begin(
 }
 
 /// Does what blocks, on a thread for it.
-async fn blocking<T: Serialize + Send + 'static>(
+pub(super) async fn blocking<T: Serialize + Send + 'static>(
     work: impl FnOnce() -> Result<T, DeskError> + Send + 'static,
 ) -> Response {
     match tokio::task::spawn_blocking(work).await {

@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::stream;
@@ -80,7 +81,7 @@ pub(super) fn register(routes: &mut Routes) {
         summary: "Writes samples, scores and alerts as rows, or the runs",
         query: Some(ExportRequest::schema()),
         body: None,
-        reply: (200, "text/csv", None),
+        reply: (200, "text/csv, application/x-ndjson", None),
     };
     routes.add(exported, get(export));
     let backed_up = Described {
@@ -110,6 +111,7 @@ async fn export(
         Err(error) => return Problem::from(error).into_response(),
     };
     let (sender, receiver) = channel(PARTS);
+    let jsonl = request.jsonl;
     tokio::task::spawn_blocking(move || {
         let mut parts = Parts { sender, part: Vec::with_capacity(PART_BYTES) };
         let written = request.write(&store, &filter, &mut parts).map_err(io::Error::other);
@@ -118,7 +120,8 @@ async fn export(
             let _ = parts.sender.blocking_send(Err(error));
         }
     });
-    streamed(receiver)
+    let kind = if jsonl { "application/x-ndjson" } else { "text/csv" };
+    ([(CONTENT_TYPE, kind)], streamed(receiver)).into_response()
 }
 
 async fn backup(State(api): State<Api>) -> Response {
@@ -149,12 +152,12 @@ async fn backup(State(api): State<Api>) -> Response {
             Err(error) => Some((Err(error), None)),
         }
     });
-    Body::from_stream(parts).into_response()
+    ([(CONTENT_TYPE, "application/octet-stream")], Body::from_stream(parts)).into_response()
 }
 
-fn streamed(receiver: Receiver<io::Result<Bytes>>) -> Response {
+fn streamed(receiver: Receiver<io::Result<Bytes>>) -> Body {
     let parts = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
-    Body::from_stream(parts).into_response()
+    Body::from_stream(parts)
 }
 
 /// Writes into a channel, part by part.

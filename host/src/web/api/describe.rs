@@ -28,7 +28,7 @@ pub(super) struct Described {
     pub query: Option<RefOr<Schema>>,
     /// Its body: media type, and name of the schema; a plain text has none.
     pub body: Option<(&'static str, Option<String>)>,
-    /// Its answer: status, media type, and name of the schema.
+    /// Its answer: status, media types (`text/csv, application/x-ndjson`), and name of the schema.
     pub reply: (u16, &'static str, Option<String>),
 }
 
@@ -79,11 +79,13 @@ impl Document {
         }
         let bodied = body.is_some();
         operation = operation.parameters(Some(parameters)).request_body(body.map(|(kind, schema)| {
-            RequestBodyBuilder::new().required(Some(Required::True)).content(kind, content(schema)).build()
+            // A text can be empty, which is the same as none.
+            let required = if schema.is_some() { Required::True } else { Required::False };
+            RequestBodyBuilder::new().required(Some(required)).content(kind, content(schema)).build()
         }));
         let (status, kind, schema) = reply;
         operation = operation.response(status.to_string(), response("done", kind, schema));
-        for (status, meaning) in errors(right, !named.is_empty(), bodied, verb) {
+        for (status, meaning) in errors(&path, right, !named.is_empty(), bodied, verb) {
             let problem = response(meaning, PROBLEM, Some("Problem".to_owned()));
             operation = operation.response(status.to_string(), problem);
         }
@@ -91,6 +93,7 @@ impl Document {
             Right::Open => None,
             Right::Tenant(scope) => Some(scope.name()),
             Right::Operator => Some("operator"),
+            Right::Node => Some("node"),
         };
         operation = operation.securities(Some(
             scopes.map(|scope| SecurityRequirement::new(TOKEN, [scope])).into_iter().collect::<Vec<_>>(),
@@ -119,17 +122,36 @@ impl Document {
         components.schemas.extend(self.schemas);
         components.add_security_scheme(TOKEN, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
         api.components = Some(components);
-        api.to_json().unwrap_or_default()
+        let mut json = serde_json::to_value(&api).unwrap_or_default();
+        widen(&mut json);
+        json.to_string()
+    }
+}
+
+/// Numbers that are never negative go up to 2⁶⁴, and not to the half of it that `int64` says.
+fn widen(json: &mut serde_json::Value) {
+    match json {
+        serde_json::Value::Object(object) => {
+            if object.get("format").is_some_and(|format| format == "int64") && object.contains_key("minimum") {
+                object.insert("format".to_owned(), "uint64".into());
+            }
+            object.values_mut().for_each(widen);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(widen),
+        _ => {}
     }
 }
 
 /// What can go wrong.
-fn errors(right: Right, named: bool, bodied: bool, verb: Verb) -> Vec<(u16, &'static str)> {
+fn errors(path: &str, right: Right, named: bool, bodied: bool, verb: Verb) -> Vec<(u16, &'static str)> {
     let mut errors =
         vec![(500, "a fault in anomd"), (503, "the store cannot be used"), (507, "the disk is nearly full")];
     if right == Right::Open {
-        errors.truncate(1);
+        errors.truncate(2);
         return errors;
+    }
+    if path.ends_with("/live") {
+        errors.push((429, "as many listen as may"));
     }
     errors.extend([(400, "the request makes no sense"), (401, "no token, or one that is not known")]);
     errors.push((429, "too many wrong tokens came from this address"));
@@ -158,8 +180,9 @@ fn operation_id(verb: Verb, path: &str) -> String {
     parts.fold(verb, |id, part| format!("{id}_{}", part.trim_matches(['{', '}']).replace(['.', '-'], "_")))
 }
 
-fn response(meaning: &str, kind: &str, schema: Option<String>) -> utoipa::openapi::Response {
-    ResponseBuilder::new().description(meaning).content(kind, content(schema)).build()
+fn response(meaning: &str, kinds: &str, schema: Option<String>) -> utoipa::openapi::Response {
+    let response = ResponseBuilder::new().description(meaning);
+    kinds.split(", ").fold(response, |response, kind| response.content(kind, content(schema.clone()))).build()
 }
 
 fn content(schema: Option<String>) -> Content {

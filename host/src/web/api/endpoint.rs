@@ -11,8 +11,8 @@ use crate::desk::tenants::{
 };
 use crate::desk::{
     Acknowledge, AlertHistory, AlertQuery, AlertShow, Ask, ChartQuery, ChartsQuery, EventAdd, EventEnd, EventQuery,
-    ModelQuery, PointQuery, Query, RunQuery, SeriesQuery, SilenceAdd, SilenceExpire, SilenceQuery, Snooze,
-    Unacknowledge, WhatIfQuery, Why,
+    ModelQuery, Overview, PointQuery, Query, Ranking, Rate, RunQuery, SeriesQuery, SilenceAdd, SilenceExpire,
+    SilencePreview, SilenceQuery, Snooze, Timeline, Unacknowledge, WhatIfQuery, Why,
 };
 pub use crate::web::auth::Right;
 
@@ -125,12 +125,17 @@ endpoints! {
     ModelQuery: Get "/batches/{id}/models", READ, "Lists the models of a series, the newest first", id;
     AlertHistory: Get "/batches/{id}/alerts", READ, "Lists the alerts of a series, the last started first", id;
     RunQuery: Get "/batches/{id}/runs", READ, "Lists the finished runs of a batch, the newest first", id;
+    Overview: Get "/overview", READ, "Says what is wrong now, and how anomalous each batch was over time";
+    Ranking: Get "/ranking", READ, "Ranks the series by how anomalous they were in a span";
     AlertQuery: Get "/alerts", READ, "Lists alerts, the last started first";
     AlertShow: Get "/alerts/{id}", READ, "Shows an alert", id;
+    Timeline: Get "/alerts/{id}/timeline", READ, "Shows what happened to an alert, who was told, and why", id;
     Acknowledge: Post "/alerts/{id}/ack", OPERATE, "Acknowledges an alert", id;
     Unacknowledge: Post "/alerts/{id}/unack", OPERATE, "Takes an acknowledgement back", id;
+    Rate: Post "/alerts/{id}/rate", OPERATE, "Says of an alert whether it was one", id;
     Snooze: Post "/alerts/{id}/snooze", OPERATE, "Tells nobody of an alert for a while", id;
     SilenceQuery: Get "/silences", READ, "Lists silences";
+    SilencePreview: Get "/silences/preview", READ, "Lists the alerts that a silence would hide now";
     SilenceAdd: Post "/silences", OPERATE, "Adds a silence";
     SilenceExpire: Post "/silences/{id}/expire", OPERATE, "Ends a silence", id;
     EventQuery: Get "/events", READ, "Lists events";

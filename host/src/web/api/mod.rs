@@ -9,9 +9,12 @@ mod batches;
 mod bulk;
 mod describe;
 mod endpoint;
+mod health;
+mod live;
 mod plugins;
 mod problem;
 mod routes;
+pub(super) mod runs;
 mod tenants;
 mod trial;
 
@@ -43,7 +46,7 @@ impl Api {
         Self { gate: Gate::new(node.clone(), token), node }
     }
 
-    /// All routes below `/api`.
+    /// All routes below `/api`, and what the node says of itself.
     pub fn routes(self) -> Router {
         routes::all(self)
     }

@@ -12,7 +12,7 @@ use axum::{Extension, Json, Router, middleware};
 use super::auth::{Asked, Face, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
-use super::{Api, Problem, batches, bulk, plugins, tenants, trial};
+use super::{Api, Problem, batches, bulk, health, live, plugins, runs, tenants, trial};
 
 /// Routes and their description.
 pub(super) struct Routes {
@@ -98,6 +98,17 @@ impl Register for Routes {
     }
 }
 
+/// A JSON object, whatever is in it.
+pub(super) type Object = serde_json::Map<String, serde_json::Value>;
+
+/// The value of a body. Not read straight into its type, which would also take the values of its
+/// fields as a list, without their names.
+pub(super) fn read<R: serde::de::DeserializeOwned>(body: Result<Json<Object>, JsonRejection>) -> Result<R, Problem> {
+    let Json(object) = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let wrong = |error: serde_json::Error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+    serde_json::from_value(object.into()).map_err(wrong)
+}
+
 /// The part of the path that says what a request is about.
 type Id = Option<axum::extract::Path<std::collections::HashMap<String, String>>>;
 
@@ -128,14 +139,14 @@ async fn changed<R: Endpoint>(
     State(api): State<Api>,
     Extension(Asked(tenant)): Extension<Asked>,
     id: Id,
-    body: Result<Json<R>, JsonRejection>,
+    body: Result<Json<Object>, JsonRejection>,
 ) -> Response {
-    match body {
-        Ok(Json(mut request)) => {
+    match read::<R>(body) {
+        Ok(mut request) => {
             name(&mut request, id);
             replied(api.change(&tenant, request).await)
         }
-        Err(rejection) => Problem::new(rejection.status(), rejection.body_text()).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -165,10 +176,13 @@ pub(super) fn cut_off() -> Problem {
 pub(super) fn all(api: Api) -> Router {
     let mut routes = Routes::new(api);
     super::endpoint::each(&mut routes);
+    health::register(&mut routes);
     tenants::register(&mut routes);
     plugins::register(&mut routes);
     batches::register(&mut routes);
     bulk::register(&mut routes);
     trial::register(&mut routes);
+    live::register(&mut routes);
+    runs::register(&mut routes);
     routes.finish()
 }

@@ -39,11 +39,6 @@ pub(super) fn register(routes: &mut Routes) {
         body: None,
         reply: json_reply(200, reply),
     };
-    let text = Described {
-        reply: (200, "text/plain", None),
-        ..route(Verb::Get, "/healthz".to_owned(), Right::Open, "Says that the node serves", String::new())
-    };
-    routes.add(text, get(async || "ok\n"));
     let summary = "Deletes a tenant with all that it has";
     routes.add(route(Verb::Delete, own(""), Right::Operator, summary, deleted), delete(remove));
     routes.add(route(Verb::Get, own("/usage"), read, "Shows what is used of the quotas", usage), get(used));

@@ -226,6 +226,7 @@ impl Gate {
                 true => holder.scope,
                 false => return Err(Refusal::Narrow { has: holder.scope, needed }),
             },
+            (Principal::Token(holder), Right::Node) if holder.tenant == DEFAULT_TENANT => Scope::Read,
             (Principal::Token(_), _) => return Err(Refusal::Operators),
         };
         let owed = session.clone().filter(|_| !safe);

@@ -11,4 +11,7 @@ pub enum Right {
     Tenant(Scope),
     /// The operator of the node.
     Operator,
+    /// The operator, or who has any token of the tenant `default`, which is the operator's own: a
+    /// Prometheus needs a token that outlives a start.
+    Node,
 }

@@ -16,7 +16,7 @@ use crate::desk::tenants::Scope;
 use crate::desk::{Chart, ChartsQuery, SeriesOrder, why};
 use crate::series::Millis;
 use crate::web::api::Api;
-use crate::web::api::auth::Visitor;
+use crate::web::auth::Visitor;
 
 /// The size of a small chart, in its own units.
 const SIZE: (f64, f64) = (480.0, 150.0);

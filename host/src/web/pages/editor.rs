@@ -18,8 +18,8 @@ use super::frame::{Frame, Part, ProblemPage, encoded, page};
 use super::trial::Tried;
 use crate::config::{BatchKey, named_in};
 use crate::desk::tenants::Scope;
-use crate::web::api::auth::Visitor;
 use crate::web::api::{Api, BatchProblem, BatchView, Problem};
+use crate::web::auth::Visitor;
 
 /// What a batch can begin with.
 const BEGINNING: &str = "metric_batch: example

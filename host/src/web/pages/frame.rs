@@ -6,8 +6,8 @@ use axum::response::{Html, IntoResponse, Response};
 
 use crate::config::DEFAULT_TENANT;
 use crate::web::api::Problem;
-use crate::web::api::auth::Visitor;
 use crate::web::assets;
+use crate::web::auth::Visitor;
 
 /// The part of the dashboard that a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,19 +3,29 @@
 //! Every page is whole without script, and every action is a form. A page is registered with
 //! the scope that its visitor needs; who may not see it is led to sign in, or told why.
 
+mod alert;
+mod alert_row;
+mod alerts;
 mod batch;
 mod drawing;
 mod editor;
 mod frame;
+mod gantt;
+mod jobs;
+mod moment;
 mod overview;
 mod plugins;
 mod range;
+mod run;
 mod series;
 mod settings;
 mod sign_in;
+mod silences;
+mod sketch;
 mod tenants;
 mod trial;
 
+pub(super) use alert_row::mood;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -64,12 +74,17 @@ impl Pages {
 pub(super) fn routes(api: Api) -> Router {
     let mut pages = Pages { api: api.clone(), router: Router::new() };
     overview::register(&mut pages);
-    plugins::register(&mut pages);
+    alerts::register(&mut pages);
+    alert::register(&mut pages);
+    silences::register(&mut pages);
     batch::register(&mut pages);
     series::register(&mut pages);
     editor::register(&mut pages);
     settings::register(&mut pages);
     tenants::register(&mut pages);
+    plugins::register(&mut pages);
+    jobs::register(&mut pages);
+    run::register(&mut pages);
     pages
         .router
         .merge(sign_in::routes())
@@ -79,10 +94,11 @@ pub(super) fn routes(api: Api) -> Router {
         .with_state(api)
 }
 
-/// Leads everybody to the pages of their tenant.
+/// Leads everybody to the pages of their tenant, with what stands in the address.
 async fn home(State(api): State<Api>, request: Request) -> Redirect {
+    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
     match api.gate.home_of(&request) {
-        Some(tenant) => Redirect::to(&format!("/t/{}", encoded(&tenant))),
+        Some(tenant) => Redirect::to(&format!("/t/{}{query}", encoded(&tenant))),
         None => Redirect::to("/sign-in"),
     }
 }

@@ -18,7 +18,7 @@ use crate::desk::{
     AlertHistory, AlertView, Chart, ChartQuery, ModelQuery, ModelView, WhatIf, WhatIfQuery, instant, why,
 };
 use crate::web::api::Api;
-use crate::web::api::auth::Visitor;
+use crate::web::auth::Visitor;
 
 /// The size of the chart before its script draws it, in its own units.
 const SIZE: (f64, f64) = (1200.0, 360.0);

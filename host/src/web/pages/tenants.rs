@@ -14,8 +14,8 @@ use super::frame::{Frame, Part, ProblemPage, encoded, page};
 use crate::config::{Quotas, TenantPolicy};
 use crate::desk::instant;
 use crate::desk::tenants::{TenantCreate, TenantQuery, TenantView};
-use crate::web::api::auth::Visitor;
 use crate::web::api::{Api, Problem};
+use crate::web::auth::Visitor;
 
 pub(super) fn register(pages: &mut Pages) {
     pages.add_for_operator("/tenants", get(show).post(make));

@@ -18,13 +18,14 @@ use axum::routing::get;
 use minijinja::{Environment, Value, context};
 use serde::Deserialize;
 
+use super::assets;
+use super::pages::mood;
 use crate::config::DEFAULT_TENANT;
 use crate::desk::{Action, AlertView, Claim, Desk, DeskError, LinkError, Links, instant, why};
 use crate::node::Node;
 use crate::series::Millis;
 
-const STYLE: &str = include_str!("../../assets/page.css");
-const TEMPLATE: &str = include_str!("../../assets/alert.html");
+const TEMPLATE: &str = include_str!("../../assets/link.html");
 /// What a form may have, in bytes.
 const FORM_BYTES: usize = 8 << 10;
 /// No script, nothing from elsewhere, in no frame.
@@ -33,24 +34,12 @@ const POLICY: &str =
 
 static PAGES: LazyLock<Option<Environment<'static>>> = LazyLock::new(|| {
     let mut pages = Environment::new();
-    pages.add_template("alert.html", TEMPLATE).ok()?;
+    pages.add_template("link.html", TEMPLATE).ok()?;
     Some(pages)
 });
 
 pub(super) fn routes(node: Arc<Node>) -> Router {
-    Router::new()
-        .route("/a/{token}", get(show).post(act))
-        .route("/assets/page.css", get(style))
-        .layer(DefaultBodyLimit::max(FORM_BYTES))
-        .with_state(node)
-}
-
-async fn style() -> Response {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    (headers, STYLE).into_response()
+    Router::new().route("/a/{token}", get(show).post(act)).layer(DefaultBodyLimit::max(FORM_BYTES)).with_state(node)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -247,12 +236,14 @@ fn shown(alert: &AlertView, now: Millis) -> Value {
     if let Some(snoozed) = &alert.snoozed {
         put("Snoozed", format!("until {}", instant::text(snoozed.until)), format!("by {}", snoozed.by));
     }
-    context! { state => alert.state(), metric => alert.metric.clone(), facts }
+    context! { state => alert.state(), mood => mood(alert.state()), metric => alert.metric.clone(), facts }
 }
 
 fn page(status: StatusCode, values: Value) -> Response {
+    // Below an address of a proxy's choosing everything is relative.
+    let values = context! { assets => assets::ROOT.as_str(), ..values };
     let pages = PAGES.as_ref();
-    let text = pages.and_then(|pages| pages.get_template("alert.html").ok()?.render(values).ok());
+    let text = pages.and_then(|pages| pages.get_template("link.html").ok()?.render(values).ok());
     match text {
         Some(text) => (status, guarded(), text).into_response(),
         None => {
@@ -293,11 +284,13 @@ mod tests {
             tenant: "default".to_owned(),
             batch: "orders".to_owned(),
             kind: AlertKind::Anomaly,
+            number: 0,
             metric: metric.to_owned(),
             labels: BTreeMap::new(),
             phase,
             acknowledged: None,
             snoozed: None,
+            rated: None,
             silenced_by: Vec::new(),
             started: NOW - 2_100_000,
             fired: Some(NOW - 2_100_000),
@@ -333,7 +326,7 @@ mod tests {
             assert!(page.contains(told), "{told} is not in {page}");
         }
         let at = |text: &str| page.find(text).unwrap();
-        assert!(at("value=\"snooze-hours\" class=\"main\"") < at("value=\"acknowledge\""));
+        assert!(at("value=\"snooze-hours\" class=\"primary\"") < at("value=\"acknowledge\""));
     }
 
     #[tokio::test]

@@ -1,0 +1,25 @@
+import { expect, look, test } from "./journey.js";
+
+test("a batch is run now, its log comes in live, and a run that hangs is cut short", async ({ page }) => {
+  const state = page.locator("#run").getByRole("status");
+  await page.goto("/t/default/jobs?batch=stuck");
+  await page.getByRole("link", { name: "running" }).first().click();
+  await expect(state).toHaveText("running");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(state).toHaveText("cancelled");
+  await expect(page.getByText("by a person on the dashboard")).toBeVisible();
+
+  await page.goto("/t/default/jobs");
+  await expect(page.getByRole("heading", { name: "Schedules" })).toBeVisible();
+  await look(page, "jobs");
+
+  await page.getByRole("button", { name: "Run now: orders" }).click();
+  await expect(page).toHaveURL(/\/t\/default\/runs\/orders/);
+  // From here on the page is not loaded again: what happens comes in over the stream.
+  await expect(state).toHaveText(/done|skipped/);
+  await page.getByRole("button", { name: "Retry" }).click();
+  await expect(page.getByRole("log")).toContainText("once more: the run before was");
+  await expect(state).toHaveText(/done|skipped/);
+  await expect(page.getByRole("heading", { name: "Its chain" })).toBeVisible();
+  await look(page, "run");
+});
