@@ -252,7 +252,10 @@ fn a_plugin_that_keeps_failing_is_not_called_until_a_new_version_comes() {
     assert_eq!(refused["state"], "failed");
     assert!(why.contains("it was not called: it is in quarantine until 2"), "{why}");
     assert!(why.contains("after 2 faults in a row; the last: ") && why.contains("(blame: plugin)"), "{why}");
-    let quarantine = listed(&anomd, "default", "theirs")["quarantine"].clone();
+    let view = listed(&anomd, "default", "theirs");
+    let (quarantine, cost) = (&view["quarantine"], &view["cost"]);
+    assert!(cost["calls"].as_u64() > Some(4) && cost["memory_bytes"].as_u64() > Some(0), "{cost}");
+    assert!(cost["faults"]["plugin"].as_u64() >= Some(2), "{cost}");
     assert_eq!(quarantine["faults"], 2, "{quarantine}");
     assert!(quarantine["last"].as_str().unwrap().contains("do not ascend"), "{quarantine}");
     assert!(std::fs::read_to_string(anomd.log()).unwrap().contains("in quarantine until"));

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::Node;
 use crate::config::{DEFAULT_TENANT, Node as NodeConfig};
 use crate::desk::instant;
-use crate::plugin::{Came, Import, Past, Plugin, Profile};
+use crate::plugin::{Came, Cost, Import, Past, Plugin, Profile};
 use crate::series::Millis;
 
 /// A plugin as a tenant sees it.
@@ -104,6 +104,17 @@ pub struct CostView {
     pub faults: BTreeMap<String, u64>,
 }
 
+impl From<Cost> for CostView {
+    fn from(cost: Cost) -> Self {
+        Self {
+            calls: cost.calls,
+            cpu_ms: u64::try_from(cost.cpu.as_millis()).unwrap_or(u64::MAX),
+            memory_bytes: cost.memory_peak as u64,
+            faults: cost.faults.into_iter().map(|(blame, count)| (blame.to_string(), count)).collect(),
+        }
+    }
+}
+
 impl CostView {
     /// Its CPU, for people.
     pub fn cpu(&self) -> String {
@@ -175,7 +186,8 @@ impl Node {
                 }
             }
         };
-        Some(PluginView { users, draining, ..view })
+        let cost = self.catalogue.runtime().costs_of(tenant).remove(name).map(CostView::from).unwrap_or_default();
+        Some(PluginView { users, draining, cost, ..view })
     }
 }
 

@@ -16,8 +16,8 @@ use crate::desk::{DeskError, instant};
 use crate::node::{Installation, Intent, PluginRefusal, PluginView, WantedOrigin};
 use crate::plugin::{Came, Change};
 use crate::series::Millis;
-use crate::web::api::auth::Visitor;
 use crate::web::api::{Api, Problem};
+use crate::web::auth::Visitor;
 
 pub(super) fn register(pages: &mut Pages) {
     pages.add("/plugins", Scope::Read, get(list));
