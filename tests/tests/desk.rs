@@ -124,7 +124,8 @@ fn the_link_in_a_message_shows_the_alert_and_only_its_buttons_act() {
     assert_eq!((status, to.as_deref()), (303, Some(format!("{token}?done=acknowledge").as_str())));
     assert_eq!(state()["by"], "ana");
     assert!(page(&own, None).2.contains("by ana"));
-    let forged = format!("{url}/a/{}A", &token[..token.len() - 1]);
+    let last = if token.ends_with('A') { 'Q' } else { 'A' };
+    let forged = format!("{url}/a/{}{last}", &token[..token.len() - 1]);
     assert_eq!(page(&forged, Some("do=snooze-day")).0, 404);
     assert_eq!(page(&own, Some("do=delete")).0, 422);
     assert_eq!(server.stop(), Some(0));

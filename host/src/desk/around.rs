@@ -68,7 +68,8 @@ fn thinned(points: Vec<AroundPoint>, span: &Range<Millis>) -> Vec<AroundPoint> {
     if points.len() <= 2 * PIECES {
         return points;
     }
-    let piece = ((span.end - span.start) / PIECES as Millis).max(1);
+    // Rounded up, so that there are no more pieces than that.
+    let piece = ((span.end - span.start - 1) / PIECES as Millis + 1).max(1);
     let mut kept = Vec::new();
     for some in points.chunk_by(|a, b| (a.time - span.start) / piece == (b.time - span.start) / piece) {
         let score = some.iter().filter_map(|point| point.score).max_by(f64::total_cmp);

@@ -9,6 +9,7 @@ mod alerts;
 mod batch;
 mod drawing;
 mod editor;
+mod find;
 mod frame;
 mod gantt;
 mod jobs;
@@ -80,6 +81,7 @@ pub(super) fn routes(api: Api) -> Router {
     batch::register(&mut pages);
     series::register(&mut pages);
     editor::register(&mut pages);
+    find::register(&mut pages);
     settings::register(&mut pages);
     tenants::register(&mut pages);
     plugins::register(&mut pages);
