@@ -1,7 +1,5 @@
 //! The settings and the batch editor, as a browser without script uses them.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use anomd_tests::{
     Anomd, Answer, Api, HOUR, MINUTE, Server, Source, Visitor, journey, load, or_skip, this_hour, until,
 };
@@ -33,7 +31,7 @@ fn node() -> (Anomd, Server, Visitor, String) {
 
 fn follow(browser: &mut Visitor, answer: &Answer) -> Answer {
     assert_eq!(answer.status, 303, "{answer:?}");
-    browser.get(&answer.header("location").to_owned())
+    browser.get(answer.header("location"))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a node says of itself: to a Prometheus, to who watches over it, and in its log.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::indexing_slicing, reason = "tests")]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

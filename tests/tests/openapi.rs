@@ -1,8 +1,6 @@
 //! The API against its own description: schemathesis asks what the description allows, and what
 //! it does not, and looks at what comes back.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::Path;
 use std::process::Command;
 

@@ -1,6 +1,6 @@
 //! Browsers that are signed in: what their cookie is, what it allows, and when it ends.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use anomd_tests::{Anomd, Api, Server, Visitor, journey, or_skip, until};
 use serde_json::{Value, json};

@@ -139,8 +139,15 @@ fn a_tenants_token_reads_nothing_of_another() {
         }
         // The stream of what goes on has no end; `runs.rs` listens to it.
         if method == "GET" && path.contains("{tenant}") && !path.ends_with("/live") {
-            let query = if path.ends_with("/why") { "?batch=orders&metric=load" } else { "" };
-            let query = if path.ends_with("/points") { "?metric=load" } else { query };
+            // What is about one series has to be told which.
+            let query = match path.rsplit('/').next() {
+                Some("why") => "?batch=orders&metric=load",
+                Some("points" | "chart" | "models") => "?metric=load",
+                Some("what-if") => "?metric=load&threshold=0.8",
+                Some("alerts") if path.contains("/batches/") => "?metric=load",
+                Some("preview") => "?matchers=job%3D%22x%22",
+                _ => "",
+            };
             let shown = hosting.shop.get(&format!("{address}{query}"));
             // There is no alert to be shown.
             let expected = if path.contains("/alerts/{id}") { 404 } else { 200 };

@@ -120,11 +120,14 @@ fn span_line(least: &[Option<(f64, f64)>], most: &[Option<(f64, f64)>]) -> Strin
     line(&both)
 }
 
+/// A point of the lower line and the one above it.
+type Pair = ((f64, f64), (f64, f64));
+
 /// What lies between two lines, a piece where both are.
 fn area(lower: &[Option<(f64, f64)>], upper: &[Option<(f64, f64)>]) -> String {
     let mut text = String::new();
-    let mut pairs: Vec<((f64, f64), (f64, f64))> = Vec::new();
-    let mut close = |pairs: &mut Vec<((f64, f64), (f64, f64))>| {
+    let mut pairs: Vec<Pair> = Vec::new();
+    let mut close = |pairs: &mut Vec<Pair>| {
         for (index, (_, upper)) in pairs.iter().enumerate() {
             point(&mut text, if index == 0 { 'M' } else { 'L' }, *upper);
         }
