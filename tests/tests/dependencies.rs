@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use anomd_tests::{or_skip, tools};
+use anomd_tests::{or_skip, program, tools};
 use tempfile::TempDir;
 
 fn root() -> PathBuf {
@@ -66,4 +66,11 @@ fn a_licence_that_is_not_listed_is_refused() {
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("GPL-3.0") && said.contains("copyleft"), "{said}");
+}
+
+#[test]
+fn what_pages_load_of_others_is_what_npm_has_published() {
+    or_skip!(program("npm").ok_or("there is no npm".to_owned()));
+    let checked = Command::new(root().join("tests/vendor")).arg("--check").output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
