@@ -1,5 +1,6 @@
 // Parts of a page are asked for again when something happens, or now and then.
 import { tenant } from "./frame.js";
+import { listen, soon } from "./live.js";
 
 /** Asks for a page and puts its elements with these identities in place of ours. */
 export async function renew(ids, address = location.href) {
@@ -19,21 +20,12 @@ function swap(ours, theirs) {
   for (const { name, value } of theirs.attributes) ours.setAttribute(name, value);
 }
 
-const live = [...document.querySelectorAll("[data-live]")].map((part) => part.id).filter(Boolean);
-if (live.length > 0 && tenant) {
-  let waiting = false;
-  const soon = (after) => {
-    if (waiting) return;
-    waiting = true;
-    setTimeout(async () => {
-      if (!document.hidden) await renew(live).catch(() => {});
-      waiting = false;
-    }, after);
-  };
-  const source = new EventSource(`/api/v1/tenants/${encodeURIComponent(tenant)}/live`);
-  for (const name of ["alert", "behind"]) source.addEventListener(name, () => soon(300));
-  addEventListener("pagehide", () => source.close());
+const parts = [...document.querySelectorAll("[data-live]")].map((part) => part.id).filter(Boolean);
+if (parts.length > 0 && tenant) {
+  const again = () => document.hidden || renew(parts).catch(() => {});
+  const shortly = soon(again, 300);
+  listen({}, { alert: shortly, behind: shortly });
   // What is told by the minute only, as how old a sample is.
-  setInterval(() => soon(0), 30_000);
-  document.addEventListener("visibilitychange", () => document.hidden || soon(0));
+  setInterval(again, 30_000);
+  document.addEventListener("visibilitychange", again);
 }
