@@ -45,19 +45,38 @@ struct Calls {
     under_way: usize,
 }
 
-/// CPU of one call.
+/// CPU of one call, in nanoseconds.
 #[derive(Debug, Default)]
-pub struct Spent(AtomicU64);
+pub struct Spent {
+    /// That of polls that came back.
+    before: AtomicU64,
+    /// What the thread had used when the poll began that is under way.
+    since: AtomicU64,
+}
 
 impl Spent {
-    /// So far.
+    /// Up to the last poll that came back.
     pub fn time(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+        Duration::from_nanos(self.before.load(Ordering::Relaxed))
+    }
+
+    /// So far, asked by who is being polled, on its thread.
+    pub(super) fn here(&self) -> Duration {
+        let since = Duration::from_nanos(self.since.load(Ordering::Relaxed));
+        self.time().saturating_add(thread_cpu().saturating_sub(since))
+    }
+
+    fn begin(&self, thread: Duration) {
+        self.since.store(nanoseconds(thread), Ordering::Relaxed);
     }
 
     fn add(&self, used: Duration) {
-        self.0.fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.before.fetch_add(nanoseconds(used), Ordering::Relaxed);
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A call under way; it has ended when this is dropped.
@@ -171,6 +190,7 @@ impl Account {
         let mut future = pin!(future);
         poll_fn(|context| {
             let before = thread_cpu();
+            spent.begin(before);
             let polled = future.as_mut().poll(context);
             let used = thread_cpu().saturating_sub(before);
             self.charge(used);
@@ -221,6 +241,8 @@ mod tests {
         account.metered(&spent, tokio::time::sleep(Duration::from_millis(20))).await;
         let waited = account.cpu_used();
         assert_eq!(spent.time(), waited);
+        account.metered(&spent, async { assert!(spent.here() > waited) }).await;
+        let waited = account.cpu_used();
         let mut sum = 0_u64;
         account
             .metered(&spent, async {

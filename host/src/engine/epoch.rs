@@ -1,16 +1,20 @@
-//! Time in guest code: a thread ticks, and at each tick a guest yields and pays.
+//! Time in guest code: a thread ticks, and at each tick a guest yields and is held to its time.
 //!
-//! Ticks count the time in which the guest ran, not the time for which it waited: after a
-//! host call or a yield the next tick is a whole one away. They do not interrupt a host
-//! call: [`within`](super::within) does.
+//! A tick also comes when somebody has to go first ([`Turns`](super::Turns)), so ticks are no
+//! measure: what counts is the CPU that the thread used for the call. Ticks do not interrupt a
+//! host call: [`within`](super::within) does.
 
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use wasmtime::{Store, UpdateDeadline};
 
 use super::Cell;
+use super::account;
 
-/// How often a guest yields, and how finely its time is counted.
+/// How often a guest yields at least, and how finely its time is bounded.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// Starts the thread that ticks; it ends with the engine.
@@ -28,29 +32,28 @@ pub(super) fn start(engine: &wasmtime::Engine) -> std::io::Result<()> {
     std::thread::Builder::new().name("epoch".into()).spawn(ticker).map(|_| ())
 }
 
-/// The CPU time of one call.
+/// The CPU time of one call, and its limit.
 pub(super) struct Cpu {
     limit: Duration,
-    used: Duration,
+    spent: Arc<account::Spent>,
 }
 
 impl Cpu {
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, used: Duration::ZERO }
+        Self { limit, spent: Arc::default() }
     }
 
     /// A new call begins.
-    pub(super) fn begin(&mut self) {
-        self.used = Duration::ZERO;
+    pub(super) fn begin(&mut self, spent: Arc<account::Spent>) {
+        self.spent = spent;
     }
 
     pub(super) fn limit(&self) -> Duration {
         self.limit
     }
 
-    fn tick(&mut self) -> Result<(), Spent> {
-        self.used = self.used.saturating_add(TICK);
-        if self.used > self.limit { Err(Spent) } else { Ok(()) }
+    fn tick(&self) -> Result<(), Spent> {
+        if self.spent.here() > self.limit { Err(Spent) } else { Ok(()) }
     }
 }
 
@@ -59,10 +62,24 @@ impl Cpu {
 #[error("the call has used its CPU time")]
 pub(super) struct Spent;
 
-/// Makes each tick count and yield.
-pub(super) fn watch<T: 'static>(store: &mut Store<Cell<T>>, cpu: fn(&mut Cell<T>) -> &mut Cpu) {
-    store.epoch_deadline_callback(move |mut context| {
-        cpu(context.data_mut()).tick()?;
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+/// Makes each tick look and yield.
+pub(super) fn watch<T: 'static>(store: &mut Store<Cell<T>>, cpu: fn(&Cell<T>) -> &Cpu) {
+    store.epoch_deadline_callback(move |context| {
+        cpu(context.data()).tick()?;
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(step_back())))
     });
+}
+
+/// Yields and wakes at once. tokio's own `yield_now` wakes when the thread next looks for
+/// events, which [`Turns`](super::Turns) could not tell from waiting for something.
+async fn step_back() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

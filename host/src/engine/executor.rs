@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 pub struct Executor {
     // Only `None` while it is dropped.
     runtime: Option<Runtime>,
-    workers: usize,
+    cores: usize,
 }
 
 /// A task that ended without a result: it panicked, or the executor was stopped.
@@ -31,20 +31,23 @@ impl From<JoinError> for Lost {
 
 impl Executor {
     pub(super) fn new() -> std::io::Result<Self> {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        // A poll is up to a tick long: after 61 of them, which is usual, an answer that came would be half a second old.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Guests in their turns keep a thread a core. As many again begin and end calls meanwhile, and
+        // the kernel shares the cores. A poll is up to a tick long: after 61 of them, which is usual, an answer or a
+        // call that came would be half a second old.
         let runtime = Builder::new_multi_thread()
-            .worker_threads(workers)
+            .worker_threads(cores * 2)
             .thread_name("guest")
             .event_interval(4)
+            .global_queue_interval(1)
             .enable_all()
             .build()?;
-        Ok(Self { runtime: Some(runtime), workers })
+        Ok(Self { runtime: Some(runtime), cores })
     }
 
     /// How many calls run at once without waiting for each other.
-    pub fn workers(&self) -> usize {
-        self.workers
+    pub fn cores(&self) -> usize {
+        self.cores
     }
 
     /// Runs a future here. Dropping the returned future cancels it.

@@ -88,7 +88,12 @@ impl Engine {
             .map_err(|e| format!("cannot use {} for compiled components: {e}", cache_dir.display()))?;
         let executor = Executor::new().map_err(|e| format!("cannot start threads for guests: {e}"))?;
         epoch::start(&wasm).map_err(|e| format!("cannot start the thread that ticks: {e}"))?;
-        let turns = Turns::new(executor.workers());
+        let ticker = wasm.weak();
+        let turns = Turns::new(executor.cores(), move || {
+            if let Some(engine) = ticker.upgrade() {
+                engine.increment_epoch();
+            }
+        });
         let compiling = Arc::new(tokio::sync::Semaphore::new(1));
         Ok(Self { wasm, cache, executor, turns, compiling, limits: limits.clone() })
     }
@@ -150,8 +155,8 @@ impl Engine {
         self.executor.block(compile).await.map_err(|lost| lost.to_string())?
     }
 
-    /// A store whose limits act, and whose memory an owner is charged with.
-    pub fn store<T: Send + 'static>(&self, data: T, account: Arc<Account>) -> Store<Cell<T>> {
+    /// A store whose limits act on a call, and whose memory an owner is charged with.
+    pub fn store<T: Send + 'static>(&self, data: T, account: Arc<Account>, spent: Arc<Spent>) -> Store<Cell<T>> {
         let cell = Cell {
             memory: limiter::Memory::new(self.limits.instance_memory_bytes, account),
             cpu: epoch::Cpu::new(Duration::from_millis(self.limits.call_cpu_ms)),
@@ -160,16 +165,16 @@ impl Engine {
         let mut store = Store::new(&self.wasm, cell);
         store.limiter(|cell| &mut cell.memory);
         store.set_max_component_handles(1_000);
-        epoch::watch(&mut store, |cell| &mut cell.cpu);
-        self.arm(&mut store);
+        epoch::watch(&mut store, |cell| &cell.cpu);
+        self.arm(&mut store, spent);
         store
     }
 
-    /// Gives a store the limits of a new call.
-    pub fn arm<T: 'static>(&self, store: &mut Store<Cell<T>>) {
+    /// Gives a store the limits of a new call, which is to be metered into `spent`.
+    pub fn arm<T: 'static>(&self, store: &mut Store<Cell<T>>, spent: Arc<Spent>) {
         store.set_hostcall_fuel(self.limits.crossing_bytes);
         store.set_epoch_deadline(1);
-        store.data_mut().cpu.begin();
+        store.data_mut().cpu.begin(spent);
         store.data_mut().memory.begin();
     }
 

@@ -8,13 +8,15 @@
 //! goes before those who want all there is; who wants as much as others gets as much. Nobody
 //! saves up, and nobody pays for long for time that nobody else wanted.
 //!
-//! A turn is ended by the tick, not here, so that the first turn of a call waits for one tick
-//! at most, and for the calls of owners that had less.
+//! A turn ends with the next tick. Who has to wait and had less than somebody who has a turn asks for
+//! a tick at once, so that its call begins within what a guest does between two looks at the epoch,
+//! which is a host call or the filling of memory at most.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -24,12 +26,24 @@ use super::epoch::TICK;
 /// Long beside a turn, so that bursts of many turns are seen as such; short beside what people
 /// notice, so that it is soon forgotten that a machine was used alone.
 const HALF_LIFE: Duration = Duration::from_millis(250);
+/// So much more than who waits somebody must have had to be asked to step back: else two owners
+/// that are equal would do nothing but that.
+const UNFAIR: f64 = 0.02;
 /// An owner without calls that had less than this lately, in seconds, is forgotten.
 const NOTHING: f64 = 1e-4;
 
 /// The turns on so many threads.
-#[derive(Debug)]
-pub struct Turns(Mutex<State>);
+pub struct Turns {
+    state: Mutex<State>,
+    /// Makes those that have a turn yield.
+    tick: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state.fmt(f)
+    }
+}
 
 #[derive(Debug)]
 struct State {
@@ -62,6 +76,11 @@ impl Owner {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.used * 0.5_f64.powf(passed / HALF_LIFE.as_secs_f64())
     }
+
+    /// The same, with its turns under way.
+    fn had(&self, now: Instant) -> f64 {
+        self.lately(now) + TICK.as_secs_f64() * self.turns as f64
+    }
 }
 
 #[derive(Debug)]
@@ -85,9 +104,11 @@ struct Call<'a> {
 }
 
 impl Turns {
-    pub(super) fn new(threads: usize) -> Self {
+    /// `tick` is to make those that have a turn yield soon.
+    pub(super) fn new(threads: usize, tick: impl Fn() + Send + Sync + 'static) -> Self {
         let (owners, waiting) = (HashMap::new(), BTreeMap::new());
-        Self(Mutex::new(State { free: threads.max(1), owners, waiting, granted: HashSet::new(), tickets: 0 }))
+        let state = State { free: threads.max(1), owners, waiting, granted: HashSet::new(), tickets: 0 };
+        Self { state: Mutex::new(state), tick: Box::new(tick) }
     }
 
     /// Polls a future only when it is its owner's turn.
@@ -98,14 +119,12 @@ impl Turns {
             if !call.begin(context.waker()) {
                 return Poll::Pending;
             }
-            let woken = Arc::new(Woken { task: context.waker().clone(), yet: AtomicBool::new(false) });
+            let woken = Arc::new(Woken { task: context.waker().clone(), poll: AtomicU8::new(UNDER_WAY) });
             let begun = Instant::now();
             let polled = future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&woken))));
             let took = begun.elapsed();
-            // Who only yielded wants its next turn, and has its place among those that wait at
-            // once. A wake may come later than the yield, so who ran for a tick counts as well;
-            // if it waits for something else after all, it is polled once in vain.
-            let again = polled.is_pending() && (woken.yet.load(Ordering::Acquire) || took * 2 >= TICK);
+            // Who only yielded wants its next turn, and has its place among those that wait at once.
+            let again = woken.poll.swap(OVER, Ordering::AcqRel) == WOKEN && polled.is_pending();
             call.end(took, again.then(|| context.waker()));
             polled
         })
@@ -123,7 +142,7 @@ impl Turns {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing under this lock can panic half way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -143,14 +162,18 @@ impl State {
         }
     }
 
-    /// A turn is over: the next is that of the owner that had the least, those under way
-    /// included, and of its calls that of the one that waits the longest.
+    /// Whether somebody has a turn who had clearly more than this owner.
+    fn is_unfair_to(&self, owner: &Arc<str>) -> bool {
+        let now = Instant::now();
+        let had = self.owners.get(owner).map_or(0.0, |owner| owner.had(now));
+        self.owners.values().any(|other| other.turns > 0 && other.had(now) > had + UNFAIR)
+    }
+
+    /// A turn is over: the next is that of the owner that had the least, and of its calls that of the
+    /// one that waits the longest.
     fn pass_on(&mut self) {
         let now = Instant::now();
-        let had = |waiting: &Waiting| {
-            let owner = self.owners.get(&waiting.owner);
-            owner.map_or(0.0, |owner| owner.lately(now) + TICK.as_secs_f64() * owner.turns as f64)
-        };
+        let had = |waiting: &Waiting| self.owners.get(&waiting.owner).map_or(0.0, |owner| owner.had(now));
         // Of equal ones the first, which waits the longest.
         let waiting = self.waiting.iter().map(|(ticket, waiting)| (had(waiting), *ticket));
         let next = waiting.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, ticket)| ticket);
@@ -168,6 +191,7 @@ impl State {
 impl Call<'_> {
     /// Whether it is its turn; if not, it will be woken.
     fn begin(&mut self, waker: &Waker) -> bool {
+        let mut unfair = false;
         let mut state = self.turns.state();
         self.place = match self.place {
             Place::Waiting(ticket) if state.granted.remove(&ticket) => Place::Turn,
@@ -182,9 +206,16 @@ impl Call<'_> {
                 state.count(&self.owner, 1, Duration::ZERO);
                 Place::Turn
             }
-            Place::Away => state.wait(&self.owner, waker),
+            Place::Away => {
+                unfair = state.is_unfair_to(&self.owner);
+                state.wait(&self.owner, waker)
+            }
             Place::Turn => Place::Turn,
         };
+        drop(state);
+        if unfair {
+            (self.turns.tick)();
+        }
         self.place == Place::Turn
     }
 
@@ -215,10 +246,15 @@ impl Drop for Call<'_> {
     }
 }
 
-/// Wakes a task, and tells that it did.
+const UNDER_WAY: u8 = 0;
+const WOKEN: u8 = 1;
+const OVER: u8 = 2;
+
+/// Wakes a task after a poll. During the poll it is only kept that it was woken: the end of the turn
+/// sees to it.
 struct Woken {
     task: Waker,
-    yet: AtomicBool,
+    poll: AtomicU8,
 }
 
 impl Wake for Woken {
@@ -227,8 +263,10 @@ impl Wake for Woken {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.yet.store(true, Ordering::Release);
-        self.task.wake_by_ref();
+        let woken = self.poll.compare_exchange(UNDER_WAY, WOKEN, Ordering::AcqRel, Ordering::Acquire);
+        if woken == Err(OVER) {
+            self.task.wake_by_ref();
+        }
     }
 }
 
@@ -260,7 +298,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_makes_many_calls_has_no_more_than_who_makes_one() {
-        let (turns, order) = (Arc::new(Turns::new(1)), Arc::<Mutex<Vec<_>>>::default());
+        let (turns, order) = (Arc::new(Turns::new(1, || ())), Arc::<Mutex<Vec<_>>>::default());
         let greedy = (0..10).map(|_| work(Arc::clone(&turns), "greedy", 20, Arc::clone(&order)));
         let modest = work(Arc::clone(&turns), "modest", 20, Arc::clone(&order));
         tokio::join!(futures_util::future::join_all(greedy), modest);
@@ -273,9 +311,31 @@ mod tests {
         assert!(turns.state().owners.values().all(|owner| owner.calls == 0 && owner.turns == 0));
     }
 
+    #[test]
+    fn who_had_less_has_those_who_had_more_step_back_and_equals_wait() {
+        let ticks = Arc::new(AtomicU8::new(0));
+        let turns = Turns::new(1, {
+            let ticks = Arc::clone(&ticks);
+            move || drop(ticks.fetch_add(1, Ordering::Relaxed))
+        });
+        let mut hog = turns.enter("hog");
+        assert!(hog.begin(Waker::noop()));
+        turns.state().count(&Arc::from("hog"), 0, Duration::from_millis(15));
+        // A turn under way counts for a tick: 25 ms by now, and soon forgotten.
+        let mut own = turns.enter("hog");
+        assert!(!own.begin(Waker::noop()));
+        assert_eq!(ticks.load(Ordering::Relaxed), 0, "an owner does not hurry itself");
+        turns.state().count(&Arc::from("hog"), 0, Duration::from_secs(1));
+        let mut modest = turns.enter("modest");
+        assert!(!modest.begin(Waker::noop()));
+        assert_eq!(ticks.load(Ordering::Relaxed), 1);
+        hog.end(Duration::from_millis(1), Some(Waker::noop()));
+        assert!(modest.begin(Waker::noop()) && !own.begin(Waker::noop()));
+    }
+
     #[tokio::test]
     async fn who_waits_for_something_else_holds_no_turn() {
-        let turns = Turns::new(1);
+        let turns = Turns::new(1, || ());
         let mut idle = Box::pin(turns.take("idle", std::future::pending::<()>()));
         assert!(idle.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         turns.take("busy", tokio::task::yield_now()).await;
@@ -283,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_is_dropped_gives_its_turn_back_wherever_it_is() {
-        let turns = Turns::new(1);
+        let turns = Turns::new(1, || ());
         let held = turns.enter("a");
         let mut held = held;
         assert!(held.begin(Waker::noop()));

@@ -63,7 +63,7 @@ impl Binding {
 
     /// How many calls run at once without waiting for each other.
     pub(super) fn workers(&self) -> usize {
-        self.runtime.engine.executor().workers()
+        self.runtime.engine.executor().cores()
     }
 
     pub(super) fn site(&self, export: &'static str) -> Site {

@@ -7,7 +7,7 @@
 //! pages and series made of them. Nothing of it is kept: a start begins at zero.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::engine::Spent;
@@ -115,7 +115,7 @@ pub(super) struct Tally<'a> {
     tenant: &'a str,
     plugin: &'a str,
     /// Its CPU so far.
-    pub spent: Spent,
+    pub spent: Arc<Spent>,
     /// The memory of its instance.
     pub memory: usize,
     /// Who has to act, where it gave nothing.
@@ -124,7 +124,7 @@ pub(super) struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     pub fn begin(costs: &'a Costs, tenant: &'a str, plugin: &'a str) -> Self {
-        Self { costs, tenant, plugin, spent: Spent::default(), memory: 0, blame: None }
+        Self { costs, tenant, plugin, spent: Arc::default(), memory: 0, blame: None }
     }
 }
 

@@ -226,7 +226,7 @@ impl Runtime {
         let (place, calls, mut store, guest) = match self.pool.take(warm).await {
             Taken::Warm(Alive { instance: Instance { mut store, guest, account: _ }, calls, place }) => {
                 store.data_mut().data = open;
-                self.engine.arm(&mut store);
+                self.engine.arm(&mut store, Arc::clone(&tally.spent));
                 (place, calls, store, Some(guest))
             }
             Taken::Empty(place) => {
@@ -234,7 +234,7 @@ impl Runtime {
                     // What waits for a call that may come gives way to one that is there.
                     self.pool.forget_those(|idle| Arc::ptr_eq(&idle.account, &account));
                 }
-                (place, 0, self.engine.store(open, Arc::clone(&account)), None)
+                (place, 0, self.engine.store(open, Arc::clone(&account), Arc::clone(&tally.spent)), None)
             }
         };
         let (wall, wall_key) = match wall {
