@@ -292,13 +292,13 @@ fn usual_scores(scores: impl Iterator<Item = (i64, f32)>, season: Option<usize>)
             all.push(score);
         }
     }
-    let overall = quantile(&mut all, USUAL_SHARE).filter(|u| *u > 0.0).unwrap_or(1.0);
+    let overall = quantile(&all, USUAL_SHARE).filter(|u| *u > 0.0).unwrap_or(1.0);
     if season.is_none() {
         return [1.0; PHASES];
     }
-    let parts = parts.map(|mut part| match part.len() {
+    let parts = parts.map(|part| match part.len() {
         0..6 => overall,
-        _ => quantile(&mut part, USUAL_SHARE).unwrap_or(overall),
+        _ => quantile(&part, USUAL_SHARE).unwrap_or(overall),
     });
     smooth(&parts, overall)
 }

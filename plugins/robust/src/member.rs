@@ -10,7 +10,7 @@ use crate::model::{Head, PHASES, RawScores};
 use signal::calibration::median;
 use signal::forecast::Forecast;
 use signal::transform::Transform;
-use signal::window::{History, LONGEST, Reach, References};
+use signal::window::{History, LANES, LONGEST, Reach, References};
 
 /// Columns of one slot.
 const SLOT: i64 = 64;
@@ -237,10 +237,21 @@ impl<'a> Columns<'a> {
         if let Some(known) = self.deviations[index] {
             return known;
         }
-        let (recent, weekly) = self.forecast.expect(column, self.reach);
-        let deviation = nearer(value - recent, value - weekly);
-        self.deviations[index] = Some(deviation);
-        deviation
+        // Those beside it will be asked for too.
+        let first = index - index % LANES;
+        let begin = self.start + first as i64;
+        if let Some((recent, weekly)) = self.forecast.expect_all(begin, self.reach) {
+            let expected = recent.into_iter().zip(weekly);
+            for ((known, value), (recent, weekly)) in
+                self.deviations[first..].iter_mut().zip(&self.values[first..]).zip(expected)
+            {
+                *known = Some(nearer(value - recent, value - weekly));
+            }
+        } else {
+            let (recent, weekly) = self.forecast.expect(column, self.reach);
+            self.deviations[index] = Some(nearer(value - recent, value - weekly));
+        }
+        self.deviations[index].unwrap_or(f32::NAN)
     }
 
     fn standardised(&mut self, column: i64, level: f32) -> f32 {

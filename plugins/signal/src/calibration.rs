@@ -32,10 +32,10 @@ impl Tail {
     /// the least scale that is believed, in units of the scores. NaN is skipped; `None` if
     /// nothing else is there.
     pub fn of(scores: &[f32], share: f64, apart: usize, floor: f32) -> Option<Self> {
-        let mut sorted: Vec<f32> = scores.iter().copied().filter(|s| s.is_finite()).collect();
+        let sorted: Vec<f32> = scores.iter().copied().filter(|s| s.is_finite()).collect();
         let share = share.min(1.0 - EXCEEDANCES / sorted.len() as f64).max(0.5);
-        let median = quantile(&mut sorted, 0.5)?;
-        let quantile = quantile(&mut sorted, share)?;
+        let median = quantile(&sorted, 0.5)?;
+        let quantile = quantile(&sorted, share)?;
         let (mut over, mut occasions, mut ordinary) = (Vec::new(), 0u32, usize::MAX);
         for &score in scores {
             if score > quantile && score.is_finite() {
@@ -46,7 +46,7 @@ impl Tail {
                 ordinary = ordinary.saturating_add(1);
             }
         }
-        let mean = self::quantile(&mut over, 0.5).unwrap_or(0.0) / LN_2;
+        let mean = self::quantile(&over, 0.5).unwrap_or(0.0) / LN_2;
         let error = 1.0 / (LN_2 * (occasions.max(1) as f32).sqrt());
         let excess = (mean * (1.0 + error)).max(0.05 * (quantile - median)).max(floor);
         Some(Self { median, quantile, excess, level: -(1.0 - share).log10() as f32 })
@@ -99,11 +99,11 @@ impl Peaks {
     /// one. `prior` is the mean excess that is to be expected where nothing is known. NaN is
     /// skipped; `None` if nothing else is there.
     pub fn of(scores: &[f32], share: f64, apart: usize, stride: f32, prior: f32) -> Option<Self> {
-        let mut sorted: Vec<f32> = scores.iter().copied().filter(|s| s.is_finite()).collect();
+        let sorted: Vec<f32> = scores.iter().copied().filter(|s| s.is_finite()).collect();
         let count = sorted.len();
         let share = share.min(1.0 - EXCEEDANCES / count as f64).max(0.5);
-        let median = quantile(&mut sorted, 0.5)?;
-        let quantile = quantile(&mut sorted, share)?;
+        let median = quantile(&sorted, 0.5)?;
+        let quantile = quantile(&sorted, share)?;
         let (mut peaks, mut ordinary): (Vec<f32>, usize) = (Vec::new(), usize::MAX);
         for &score in scores {
             let over = score - quantile;
@@ -119,7 +119,7 @@ impl Peaks {
         }
         let runs = peaks.len() as f32;
         // The median, for past anomalies are peaks too.
-        let mean = self::quantile(&mut peaks, 0.5).unwrap_or(0.0) / LN_2;
+        let mean = self::quantile(&peaks, 0.5).unwrap_or(0.0) / LN_2;
         let weight = runs + PRIOR;
         let scale = (runs * mean + PRIOR * prior) / weight;
         // A sample misses short runs: all of those it stands for would be too many, itself too few.
@@ -144,14 +144,22 @@ fn body(score: f32, median: f32, quantile: f32) -> f32 {
     if body.is_nan() && !score.is_nan() { 0.0 } else { body }
 }
 
-/// The value at `share` of the sorted values, which are reordered; `None` if there are
-/// none. No NaN may be among them.
-pub fn quantile(values: &mut [f32], share: f64) -> Option<f32> {
-    let index = (share * values.len().checked_sub(1)? as f64).round() as usize;
-    Some(*values.select_nth_unstable_by(index, f32::total_cmp).1)
+/// The value at `share` of the sorted values; `None` if there are none. No NaN may be among
+/// them.
+pub fn quantile(values: &[f32], share: f64) -> Option<f32> {
+    let index = (share * values.len().checked_sub(1)? as f64 + 0.5).floor() as usize;
+    // Whole numbers in the same order are compared in one step.
+    let mut keys: Vec<i32> = values.iter().map(|value| ordered(value.to_bits().cast_signed())).collect();
+    let key = *keys.select_nth_unstable(index).1;
+    Some(f32::from_bits(ordered(key).cast_unsigned()))
 }
 
-/// The median of the values that are not NaN, which are reordered; NaN if there are none.
+/// The bits of a number as a whole number that is ordered as it is, and back.
+fn ordered(bits: i32) -> i32 {
+    bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()
+}
+
+/// The median of the values that are not NaN, which alone are left; NaN if there are none.
 pub fn median(values: &mut Vec<f32>) -> f32 {
     values.retain(|v| !v.is_nan());
     quantile(values, 0.5).unwrap_or(f32::NAN)

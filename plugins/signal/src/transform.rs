@@ -111,8 +111,8 @@ impl Transform {
 
 /// A tenth of what nearly all values exceed; 0 where zeros are ordinary.
 fn log_shift(history: &[f64]) -> f64 {
-    let mut values: Vec<f32> = history.iter().filter(|v| v.is_finite()).map(|&v| v as f32).collect();
-    f64::from(quantile(&mut values, 0.01).unwrap_or(0.0).max(0.0)) * 0.1
+    let values: Vec<f32> = history.iter().filter(|v| v.is_finite()).map(|&v| v as f32).collect();
+    f64::from(quantile(&values, 0.01).unwrap_or(0.0).max(0.0)) * 0.1
 }
 
 /// How much the spread within blocks depends on their level, and how skewed it is: both
@@ -141,8 +141,8 @@ fn dependence(history: &[f64], power: Power, shift: f64) -> Option<f32> {
     let third = blocks.len() / 3;
     let typical = |part: &[(f32, f32)]| median(&mut part.iter().map(|b| b.1).collect());
     let (low, high) = (typical(&blocks[..third]), typical(&blocks[blocks.len() - third..]));
-    let middle = quantile(&mut residuals, 0.5)?;
-    let (left, right) = (middle - quantile(&mut residuals, 0.05)?, quantile(&mut residuals, 0.95)? - middle);
+    let middle = quantile(&residuals, 0.5)?;
+    let (left, right) = (middle - quantile(&residuals, 0.05)?, quantile(&residuals, 0.95)? - middle);
     let ratio = |a: f32, b: f32| if a > 0.0 && b > 0.0 { (a / b).ln().abs() } else { 0.0 };
     Some(ratio(low, high) + ratio(left, right))
 }

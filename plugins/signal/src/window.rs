@@ -8,17 +8,28 @@
 //! up to two columns beside: a sharp daily edge aligns with no even stride and would be new
 //! every day. The forecast of a seasonal series is one more: the first Monday after the first
 //! weekend is like no day before, and just what was to be expected.
+//!
+//! [`LANES`] references are walked side by side, a step back in all of them at a time, so that
+//! nothing has to be added up across lanes. That wants the values that are a stride apart to lie
+//! beside each other, so [`References`] has the history a second time, in that order. Where a
+//! reference may not be used at all lengths, it is walked alone.
+
+use wide::f32x8;
 
 /// Columns beside the phase that are references too.
 const JITTER: i64 = 2;
+/// The phase and the columns beside it.
+const BESIDE: usize = 2 * JITTER as usize + 1;
 /// Seasons at whose phase references lie, at most.
 const SEASONS: i64 = 60;
 /// References at an even stride, about.
 const REFERENCES: usize = 700;
-/// Differences that are taken at once.
-const LANES: usize = 8;
+/// References that are walked side by side.
+pub const LANES: usize = 8;
+/// Columns that are walked back between two looks at the deadline.
+const STEPS: usize = 8;
 
-/// The lengths of windows, ascending: multiples of [`LANES`].
+/// The lengths of windows, ascending: multiples of [`STEPS`].
 pub const LENGTHS: [usize; 4] = [8, 32, 64, 128];
 /// The longest of them.
 pub const LONGEST: usize = LENGTHS[LENGTHS.len() - 1];
@@ -56,20 +67,45 @@ impl<'a> History<'a> {
         }
     }
 
+    /// The values of a column and of so many on either side, as far as there are and `reach` lets.
+    pub fn near(&self, column: i64, beside: i64, reach: Reach) -> &'a [f32] {
+        let end = match reach {
+            Reach::Before(end) => end.min(column + beside + 1),
+            Reach::Around(_) => column + beside + 1,
+        };
+        let place = |column: i64| (column - self.start).clamp(0, self.values.len() as i64) as usize;
+        self.values.get(place(column - beside)..place(end)).unwrap_or_default()
+    }
+
+    /// So many values from a column on; empty where there is none of them, `None` where there are some.
+    pub fn span(&self, column: i64, count: usize, reach: Reach) -> Option<&'a [f32]> {
+        let end = match reach {
+            Reach::Before(end) => end.min(self.end()),
+            Reach::Around(_) => self.end(),
+        };
+        let last = column + count as i64;
+        if last <= self.start || column >= end {
+            return Some(&[]);
+        }
+        if last > end {
+            return None;
+        }
+        let from = usize::try_from(column - self.start).ok()?;
+        self.values.get(from..from + count)
+    }
+
     /// The values up to a column, as many as the longest window has or as there are.
     fn upto(&self, column: i64) -> &'a [f32] {
         let end = usize::try_from(column + 1 - self.start).unwrap_or(0).min(self.values.len());
         self.values.get(end.saturating_sub(LONGEST)..end).unwrap_or_default()
     }
 
-    /// The columns at the phase of `column` and beside it.
+    /// The columns at the phase of `column`.
     fn in_phase(&self, column: i64, reach: Reach) -> impl Iterator<Item = i64> {
         let season = self.season.unwrap_or(0) as i64;
         let seasons = if season == 0 { 0 } else { (self.values.len() as i64 / season + 2).min(SEASONS) };
         let first = if matches!(reach, Reach::Around(_)) { -seasons } else { 1 };
-        (first..=seasons)
-            .filter(|&k| k != 0)
-            .flat_map(move |k| (-JITTER..=JITTER).map(move |beside| column - k * season + beside))
+        (first..=seasons).filter(|&k| k != 0).map(move |k| column - k * season)
     }
 
     fn end(&self) -> i64 {
@@ -94,65 +130,118 @@ struct Best {
     seen: [usize; LENGTHS.len()],
 }
 
-/// Two windows on the way back from their newest values.
-struct Walk<'a> {
-    query: &'a [f32],
-    reference: &'a [f32],
-    /// Of the differences so far.
-    sum: f32,
-    /// Of their squares.
-    squares: f32,
-    /// Lengths at which they are compared.
-    most: usize,
-}
-
 impl Best {
     /// Compares `query` with the windows that end a reference, at the first `lengths` lengths.
     fn visit(&mut self, query: &[f32], reference: &[f32], lengths: usize) {
-        let whole = query.len().min(reference.len());
-        let most =
-            if whole >= LONGEST { lengths } else { lengths.min(LENGTHS.iter().filter(|l| **l <= whole).count()) };
-        let mut walk = Walk { query, reference, sum: 0.0, squares: 0.0, most };
-        let _ = self.compare::<0, { LENGTHS[0] }>(&mut walk)
-            && self.compare::<1, { LENGTHS[1] - LENGTHS[0] }>(&mut walk)
-            && self.compare::<2, { LENGTHS[2] - LENGTHS[1] }>(&mut walk)
-            && self.compare::<3, { LENGTHS[3] - LENGTHS[2] }>(&mut walk);
+        let (mut sum, mut squares) = (0.0, 0.0);
+        let (query, reference) = (query.as_rchunks::<STEPS>().1, reference.as_rchunks::<STEPS>().1);
+        let mut steps = query.iter().rev().zip(reference.iter().rev());
+        let whole = STEPS * query.len().min(reference.len());
+        let mut walked = 0;
+        for (index, &length) in LENGTHS.iter().enumerate().take(lengths) {
+            if length > whole {
+                return;
+            }
+            for (query, reference) in steps.by_ref().take((length - walked) / STEPS) {
+                for step in 0..STEPS {
+                    let difference = query[step] - reference[step];
+                    sum += difference;
+                    squares += difference * difference;
+                }
+            }
+            walked = length;
+            self.seen[index] += 1;
+            keep(&mut self.raw[index], squares);
+            keep(&mut self.centred[index], squares - sum * sum / length as f32);
+        }
     }
 
-    /// Walks the `N` values back to the length at `INDEX`; whether to walk on. How far is known to
-    /// the compiler, since in a sandbox a loop pays at each turn for its deadline.
-    #[inline(always)]
-    fn compare<const INDEX: usize, const N: usize>(&mut self, walk: &mut Walk<'_>) -> bool {
-        if INDEX >= walk.most {
-            return false;
+    /// What the lanes found, of so many references.
+    fn join(&mut self, lanes: &Lanes, references: usize) {
+        for index in 0..LENGTHS.len() {
+            self.seen[index] += references;
+            lanes.raw[index].to_array().into_iter().for_each(|squares| keep(&mut self.raw[index], squares));
+            lanes.centred[index].to_array().into_iter().for_each(|squares| keep(&mut self.centred[index], squares));
         }
-        let (Some((query, q)), Some((reference, r))) =
-            (walk.query.split_last_chunk::<N>(), walk.reference.split_last_chunk::<N>())
-        else {
-            return false;
-        };
-        (walk.query, walk.reference) = (query, reference);
-        let (s, squares) = differences(q, r);
-        walk.sum += s;
-        walk.squares += squares;
-        let squares = walk.squares;
-        let centred = squares - walk.sum * walk.sum / LENGTHS[INDEX] as f32;
-        self.seen[INDEX] += 1;
-        // NaN, a reference with a gap, is not smaller.
-        if squares < self.raw[INDEX] {
-            self.raw[INDEX] = squares;
-        }
-        if centred < self.centred[INDEX] {
-            self.centred[INDEX] = centred.max(0.0);
-        }
-        // Distances grow with the length, the least ones too.
-        let last = walk.most - 1;
-        if squares.is_nan() || (squares >= self.raw[last] && centred >= self.centred[last]) {
-            self.seen[INDEX + 1..walk.most].iter_mut().for_each(|n| *n += 1);
-            return false;
-        }
-        true
     }
+}
+
+/// The smaller one. NaN, a reference with a gap, is not smaller.
+#[inline(always)]
+fn keep(least: &mut f32, squares: f32) {
+    *least = if squares < *least { squares } else { *least };
+}
+
+/// The least squared distances of each lane so far.
+struct Lanes {
+    centred: [f32x8; LENGTHS.len()],
+    raw: [f32x8; LENGTHS.len()],
+    /// The least ones of all lanes at the longest length, centred and raw.
+    least: (f32x8, f32x8),
+    /// Infinite in lanes without a reference, else nothing.
+    unused: f32x8,
+}
+
+impl Lanes {
+    /// Of so many lanes with a reference. What `best` knows already need not be found again.
+    fn new(best: &Best, used: usize) -> Self {
+        let last = LENGTHS.len() - 1;
+        let none = [f32x8::splat(f32::INFINITY); LENGTHS.len()];
+        let unused = std::array::from_fn(|lane| if lane < used { 0.0 } else { f32::INFINITY });
+        Self {
+            centred: none,
+            raw: none,
+            least: (f32x8::splat(best.centred[last]), f32x8::splat(best.raw[last])),
+            unused: f32x8::new(unused),
+        }
+    }
+
+    /// Compares `query`, its newest value first, with the windows that end at a reference in each lane. The values of the lanes
+    /// so many columns back are side by side in `values`, `at` places after what `places` says,
+    /// modulo the size of a number.
+    // By itself, so that its few vectors stay in registers in a sandbox too.
+    #[inline(never)]
+    fn visit(&mut self, query: &[f32; LONGEST], values: &[f32], places: &[usize; LONGEST], at: usize) {
+        let mut sums = f32x8::splat(0.0);
+        let mut squares = self.unused;
+        let mut steps = query.as_chunks::<STEPS>().0.iter().zip(places.as_chunks::<STEPS>().0);
+        let mut walked = 0;
+        for (index, length) in LENGTHS.into_iter().enumerate() {
+            // At each turn of a loop a guest looks at its deadline, so turns are long.
+            for (query, places) in steps.by_ref().take((length - walked) / STEPS) {
+                for step in 0..STEPS {
+                    let place = places[step].wrapping_add(at);
+                    let Some(reference) = values.get(place..).and_then(|from| from.first_chunk()) else { return };
+                    let difference = f32x8::splat(query[step]) - f32x8::new(*reference);
+                    sums += difference;
+                    squares += difference * difference;
+                }
+            }
+            walked = length;
+            let centred = squares - sums * sums * f32x8::splat(1.0 / length as f32);
+            self.raw[index] = lesser(squares, self.raw[index]);
+            self.centred[index] = lesser(centred, self.centred[index]);
+            // Distances grow with the length, the least ones too.
+            if !(centred.simd_lt(self.least.0) | squares.simd_lt(self.least.1)).any() {
+                return;
+            }
+        }
+        let last = LENGTHS.len() - 1;
+        self.least = (lesser(least(self.centred[last]), self.least.0), lesser(least(self.raw[last]), self.least.1));
+    }
+}
+
+/// The least of all lanes, in all lanes.
+fn least(lanes: f32x8) -> f32x8 {
+    let mut least = f32::INFINITY;
+    lanes.to_array().into_iter().for_each(|squares| keep(&mut least, squares));
+    f32x8::splat(least)
+}
+
+/// The smaller one in each lane. NaN, a reference with a gap, is not smaller.
+#[inline(always)]
+fn lesser(squares: f32x8, least: f32x8) -> f32x8 {
+    squares.simd_lt(least).select(squares, least)
 }
 
 /// Evenly strided places in a history.
@@ -161,6 +250,13 @@ pub struct References {
     /// The first: a multiple of the stride, so that references stay where they are while the
     /// history moves on.
     first: i64,
+    /// The history in rows of columns that are a stride apart: of the references themselves, of those
+    /// one column later, and so on. NaN where there is none.
+    rows: Vec<f32>,
+    /// Where in `rows` the value so many columns before the first reference is, or would be: what lies
+    /// before the rows is where it leads from there, modulo the size of a number, so that a later
+    /// reference is just as many places further.
+    places: [usize; LONGEST],
 }
 
 impl References {
@@ -168,7 +264,38 @@ impl References {
     pub fn new(history: &History<'_>) -> Self {
         let stride = stride(history.values.len().div_ceil(REFERENCES));
         let least = history.start + LENGTHS[0] as i64 - 1;
-        Self { stride, first: least + (-least).rem_euclid(stride) }
+        let first = least + (-least).rem_euclid(stride);
+        let origin = history.start.div_euclid(stride) * stride;
+        let skipped = (history.start - origin) as usize;
+        let width = stride as usize;
+        let across = (skipped + history.values.len()).div_ceil(width);
+        let mut rows = vec![f32::NAN; across * width];
+        for from in (0..across).step_by(LANES) {
+            // A run of columns for each lane, which are one below the other in the rows.
+            let run = |lane: usize| history.values.get(((from + lane) * width).checked_sub(skipped)?..)?.get(..width);
+            let runs: [Option<&[f32]>; LANES] = std::array::from_fn(run);
+            if let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h)] = runs {
+                for row in 0..width {
+                    if let Some(places) = rows.get_mut(row * across + from..).and_then(|r| r.first_chunk_mut()) {
+                        *places = [a[row], b[row], c[row], d[row], e[row], f[row], g[row], h[row]];
+                    }
+                }
+                continue;
+            }
+            for lane in (0..LANES).take_while(|lane| from + lane < across) {
+                for row in 0..width {
+                    let at = ((from + lane) * width + row).checked_sub(skipped);
+                    rows[row * across + from + lane] =
+                        at.and_then(|at| history.values.get(at)).copied().unwrap_or(f32::NAN);
+                }
+            }
+        }
+        let before = ((first - origin) / stride) as usize;
+        let place = |back: usize| {
+            let strides = back.div_ceil(stride as usize);
+            ((strides * stride as usize - back) * across + before).wrapping_sub(strides)
+        };
+        Self { stride, first, rows, places: std::array::from_fn(place) }
     }
 
     /// The distances from the windows of `query`, whose last value lies at `column`, to the
@@ -188,37 +315,102 @@ impl References {
         };
         let whole = query.iter().rev().take_while(|v| !v.is_nan()).count();
         let query = &query[query.len() - whole.min(LONGEST)..];
-        // At so many lengths a window that ends at a place overlaps neither the query's nor
-        // what is out of reach.
-        let lengths = |at: i64| match reach {
-            Reach::Before(end) if at >= end => 0,
-            Reach::Before(_) if at <= column - LONGEST as i64 => LENGTHS.len(),
-            Reach::Before(_) => LENGTHS.iter().filter(|l| at <= column - **l as i64).count(),
-            Reach::Around(guard) => LENGTHS
-                .iter()
-                .filter(|l| {
-                    let length = **l as i64;
-                    at < (column + 1 - length).min(column - guard) || at + 1 - length >= column + guard.max(1)
-                })
-                .count(),
-        };
         if !forecast.is_empty() {
             best.visit(query, forecast, LENGTHS.len());
         }
-        let mut visit = |at: i64| match lengths(at) {
-            0 => {}
-            some => best.visit(query, history.upto(at), some),
+        let sides = Sides { column, reach };
+        let alone = |best: &mut Best, at: i64| {
+            if (history.start..history.end()).contains(&at) {
+                best.visit(query, history.upto(at), sides.lengths(at));
+            }
         };
-        let inside = |at: &i64| (history.start..history.end()).contains(at);
-        history.in_phase(column, reach).filter(inside).for_each(&mut visit);
-        (self.first..history.end()).step_by(self.stride as usize).for_each(visit);
-        let told =
-            |least: [f32; LENGTHS.len()]| {
-                std::array::from_fn(|i| {
-                    if best.seen[i] >= LEAST && least[i].is_finite() { least[i].sqrt() } else { f32::NAN }
-                })
-            };
+        let longest: Option<[f32; LONGEST]> = query.try_into().ok();
+        let longest = longest.map(|mut newest_first| {
+            newest_first.reverse();
+            newest_first
+        });
+        // Where windows of all lengths are.
+        let inside = history.start + LONGEST as i64 - 1..history.end();
+
+        // One column back is one place back.
+        let back = std::array::from_fn(usize::wrapping_neg);
+        let mut lanes = Lanes::new(&best, BESIDE);
+        let mut walked = 0;
+        for middle in history.in_phase(column, reach) {
+            let (from, to) = (middle - JITTER, middle + JITTER);
+            // Lanes that are not used read on.
+            let all = inside.contains(&from) && inside.contains(&(from + LANES as i64 - 1));
+            match longest.as_ref().filter(|_| all && sides.are_open(from, to)) {
+                Some(query) => {
+                    let newest = (from - history.start) as usize;
+                    lanes.visit(query, history.values, &back, newest);
+                    walked += BESIDE;
+                }
+                None => (from..=to).for_each(|at| alone(&mut best, at)),
+            }
+        }
+        best.join(&lanes, walked);
+
+        let mut lanes = Lanes::new(&best, LANES);
+        let count = usize::try_from((history.end() - self.first + self.stride - 1) / self.stride).unwrap_or(0);
+        let at = |reference: usize| self.first + reference as i64 * self.stride;
+        let (mut reference, mut walked) = (0, 0);
+        while reference < count {
+            let (from, to) = (at(reference), at(reference + LANES - 1));
+            let all = inside.contains(&from) && inside.contains(&to);
+            match longest.as_ref().filter(|_| all && sides.are_open(from, to)) {
+                Some(query) => {
+                    lanes.visit(query, &self.rows, &self.places, reference);
+                    walked += LANES;
+                    reference += LANES;
+                }
+                None => {
+                    alone(&mut best, from);
+                    reference += 1;
+                }
+            }
+        }
+        best.join(&lanes, walked);
+        let told = |least: [f32; LENGTHS.len()]| {
+            std::array::from_fn(|i| {
+                // Rounding may take it below nothing.
+                if best.seen[i] >= LEAST && least[i].is_finite() { least[i].max(0.0).sqrt() } else { f32::NAN }
+            })
+        };
         Nearest { centred: told(best.centred), raw: told(best.raw) }
+    }
+}
+
+/// Which places may be referred to for a query.
+#[derive(Clone, Copy)]
+struct Sides {
+    column: i64,
+    reach: Reach,
+}
+
+impl Sides {
+    /// At so many lengths a window that ends at a place overlaps neither the query's nor
+    /// what is out of reach.
+    fn lengths(self, at: i64) -> usize {
+        LENGTHS.iter().filter(|length| self.is_open(at, **length as i64)).count()
+    }
+
+    /// Whether windows of all lengths are open that end at two places, and so at all places between
+    /// them that are as near to each other as lanes are.
+    fn are_open(self, from: i64, to: i64) -> bool {
+        let before = |at: i64| at < self.column;
+        let longest = LONGEST as i64;
+        before(from) == before(to) && self.is_open(from, longest) && self.is_open(to, longest)
+    }
+
+    fn is_open(self, at: i64, length: i64) -> bool {
+        match self.reach {
+            Reach::Before(end) => at < end && at <= self.column - length,
+            Reach::Around(guard) => {
+                at < (self.column + 1 - length).min(self.column - guard)
+                    || at + 1 - length >= self.column + guard.max(1)
+            }
+        }
     }
 }
 
@@ -226,23 +418,6 @@ impl References {
 fn stride(least: usize) -> i64 {
     let coprime = |n: &usize| [2, 3, 5].iter().all(|p| !n.is_multiple_of(*p));
     (least.max(1)..).find(coprime).unwrap_or(1) as i64
-}
-
-/// The sum of differences, and of their squares.
-#[inline(always)]
-fn differences<const N: usize>(query: &[f32; N], reference: &[f32; N]) -> (f32, f32) {
-    let (mut sums, mut squares) = ([0.0f32; LANES], [0.0f32; LANES]);
-    for (q, r) in query.as_chunks::<LANES>().0.iter().zip(reference.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            let d = q[lane] - r[lane];
-            sums[lane] += d;
-            squares[lane] += d * d;
-        }
-    }
-    let total = |lanes: [f32; LANES]| {
-        ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
-    };
-    (total(sums), total(squares))
 }
 
 #[cfg(test)]
