@@ -11,7 +11,7 @@ use std::f32::consts::LN_10;
 use crate::member::{self, COUNT, Columns, Member, moving_errors};
 use crate::model::{Head, Model, PHASES, RawScores};
 use signal::calibration::{Peaks, Tail, median, quantile};
-use signal::odds::{self, Direction, OCCASION_MS, RECURRENCE_MS, RECURRENCES};
+use signal::odds::{self, Direction, OCCASION_MS, RECURRENCES};
 use signal::season;
 use signal::transform::Transform;
 use signal::window::{History, LENGTHS, Reach};
@@ -37,6 +37,9 @@ const LEAST_PAST: usize = 20;
 const USUAL_SHARE: f64 = 0.75;
 /// Equal answers after which another season is believed.
 const RIVAL_TIMES: u32 = 3;
+/// What happened on so many days is ordinary: occasions with less time between them are of one day, one
+/// incident as a rule. Jobs of every day are hours early now and then.
+const RECURRENCE_MS: i64 = 20 * 3_600_000;
 /// The surprise at the edges of the band.
 const EDGE: f32 = 4.0;
 
@@ -186,7 +189,9 @@ impl Ensemble {
         let totals: Vec<f32> = relative.iter().map(|row| self.total(&votes(head, row))).collect();
         let apart = (APART / stride).max(1) as usize;
         head.total = Peaks::of(&totals, TAIL_SHARE, apart, stride as f32, self.usual_excess()).unwrap_or_default();
-        head.recurring = (odds::recurring(&totals, recurrence), (totals.len() as f32 / RECURRENCES as f32).log10());
+        // Of the columns that the sums stand for: a surprise is of a column, however many were sampled.
+        let columns = totals.len() as f32 * stride as f32;
+        head.recurring = (odds::recurring(&totals, recurrence), (columns / RECURRENCES as f32).log10());
     }
 
     /// By how much a sum that is rare exceeds the last one that was not, where nothing else is

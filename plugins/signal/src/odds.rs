@@ -13,7 +13,7 @@ pub const OCCASION_MS: i64 = 2 * 3_600_000;
 /// What happened so many times, so far apart, is not rarer than that.
 pub const RECURRENCES: usize = 3;
 /// See [`RECURRENCES`].
-pub const RECURRENCE_MS: i64 = 8 * 3_600_000;
+const RECURRENCE_MS: i64 = 8 * 3_600_000;
 /// The surprise that is a score of 1.
 const FULL: f32 = 7.0;
 const DAY_MS: u64 = 86_400_000;
