@@ -40,7 +40,9 @@ NATIVE = plugins/target/release/examples/native
 
 bench: plugins
 	@cd plugins && $(CARGO) build --quiet --release -p robust --example native
-	@$(CARGO) run --quiet -p anomd $(OPTIMISED) -- bench --native $(NATIVE) --evil plugins/dist/test --data target $(ARGS)
+	@rm -rf target/paint
+	@$(CARGO) run --quiet -p anomd $(OPTIMISED) -- bench --native $(NATIVE) --evil plugins/dist/test --data target --keep target/paint $(ARGS)
+	@tests/paint target/paint
 
 cost: plugins
 	@cd plugins && $(CARGO) build --quiet --release -p robust --example native

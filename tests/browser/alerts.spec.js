@@ -29,8 +29,20 @@ test("a silence is made from an alert and seen to act, and what people did is ke
   await expect(page.locator("#head")).toContainText("acknowledged");
   await expect(page.locator("#timeline")).toContainText("ana acknowledged it: looking");
 
-  await page.getByRole("button", { name: /It was one/ }).click();
-  await expect(page.getByRole("button", { name: /It was one/ })).toHaveAttribute("aria-pressed", "true");
+  // The list is narrowed to what somebody looks after, and to what nobody has seen to.
+  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Alerts" }).click();
+  const states = page.getByRole("navigation", { name: "State" });
+  await states.getByRole("link", { name: "Acknowledged" }).click();
+  await expect(page).toHaveURL(/state=acknowledged/);
+  await expect(page.locator("#list")).toContainText("by ana: looking");
+  await states.getByRole("link", { name: "Firing" }).click();
+  await expect(page.getByRole("heading", { name: "No alert is firing" })).toBeVisible();
+  await look(page, "alerts-none");
+  await states.getByRole("link", { name: "Acknowledged" }).click();
+  await page.locator("#list").getByRole("link", { name: /load/ }).click();
+
+  await page.getByRole("button", { name: /It was real/ }).click();
+  await expect(page.getByRole("button", { name: /It was real/ })).toHaveAttribute("aria-pressed", "true");
   await expect(page.locator("#facts")).toContainText("left out of training");
   await expect(page.locator("#timeline")).toContainText("ana rated it up");
 
@@ -56,6 +68,8 @@ test("a silence is made from an alert and seen to act, and what people did is ke
   await page.getByRole("link", { name: "Alerts", exact: true }).click();
   await expect(page.locator("#list").getByText("silenced", { exact: true })).toBeVisible();
   await look(page, "alerts");
+  await states.getByRole("link", { name: "Silenced" }).click();
+  await expect(page.locator("#list").getByText("silenced", { exact: true })).toBeVisible();
 
   await page.getByRole("link", { name: "Silences", exact: true }).click();
   await page.getByRole("button", { name: /End now/ }).click();

@@ -11,7 +11,14 @@ test("a batch is run now, its log comes in live, and a run that hangs is cut sho
 
   await page.goto("/t/default/jobs");
   await expect(page.getByRole("heading", { name: "Schedules" })).toBeVisible();
+  // What nothing starts does not stand among what runs.
+  const orders = page.getByRole("region", { name: "Jobs of orders", exact: true });
+  await expect(orders.getByRole("rowheader", { name: "ingest" })).toBeVisible();
+  await expect(orders.getByRole("rowheader", { name: "llmalert" })).toHaveCount(0);
   await look(page, "jobs");
+  const off = page.locator("details.off").first();
+  await off.locator("summary").click();
+  await expect(off.getByRole("rowheader", { name: "llmalert" })).toBeVisible();
 
   await page.getByRole("button", { name: "Run now: orders" }).click();
   await expect(page).toHaveURL(/\/t\/default\/runs\/orders/);

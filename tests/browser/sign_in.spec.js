@@ -28,4 +28,13 @@ test("a person signs in, makes a token, revokes it and signs out", async ({ page
   await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
   await page.goto("/t/shop");
   await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
+
+  // The operator of the node sees every tenant.
+  await page.getByLabel("Token").fill(process.env.ANOMD_OPERATOR);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();
+  await page.getByRole("banner").getByRole("link", { name: "shop" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Tenants of this node");
+  await expect(page.getByRole("row", { name: /rival/ })).toBeVisible();
+  await look(page, "tenants");
 });

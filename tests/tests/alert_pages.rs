@@ -32,7 +32,7 @@ fn an_alert_is_found_acknowledged_rated_and_silenced_by_forms_alone() {
     let (anomd, _source, server, home) = broken();
     let (status, _, overview) = page(&home, None);
     assert_eq!(status, 200);
-    assert!(overview.contains("Wrong now") && overview.contains("load{instance"), "{overview}");
+    assert!(overview.contains("Wrong now") && overview.contains("{instance="), "{overview}");
     assert!(overview.contains("<svg class=\"strip\"") && overview.contains("Most anomalous"), "{overview}");
 
     let id = anomd.json(&["alert", "list"])[0]["id"].as_str().unwrap().to_owned();
@@ -46,6 +46,12 @@ fn an_alert_is_found_acknowledged_rated_and_silenced_by_forms_alone() {
     assert_eq!((status, to.as_deref()), (303, Some(format!("/t/default/alerts/{id}").as_str())));
     assert_eq!(send("/rate", "by=ana&rating=up").0, 303);
     assert_eq!(send("/rate", "by=ana&rating=sideways").0, 422);
+    for (state, among) in [("acknowledged", true), ("all", true), ("firing", false), ("silenced", false)] {
+        let (_, _, listed) = page(&format!("{home}/alerts?state={state}&batch=orders"), None);
+        assert_eq!(listed.contains("by ana: looking"), among, "{state}: {listed}");
+        // A form without script keeps the state.
+        assert!(listed.contains(&format!("name=\"state\" value=\"{state}\"")), "{listed}");
+    }
     let (_, _, seen) = page(&own, None);
     for told in ["ana acknowledged it: looking", "ana rated it up", "left out of training"] {
         assert!(seen.contains(told), "{told} is not in {seen}");

@@ -48,7 +48,7 @@ async function refresh(state) {
   place.replaceChildren();
   place.setAttribute("role", "img");
   place.setAttribute("aria-label", words ?? "");
-  state.plot = plotValues(place, { width, height: place.clientHeight }, state, { key: "multiples" });
+  state.plot = plotValues(place, { width, height: place.clientHeight }, state, { key: "multiples", scored: true });
   const last = state.article.querySelector(".last");
   if (last) last.textContent = number(chart.value_max.findLast((value) => value !== null));
 }

@@ -27,17 +27,21 @@ export function fetchChart(batch, metric, span, points, signal) {
   return api(`/batches/${encodeURIComponent(batch)}/chart?${new URLSearchParams({ metric, ...span, points })}`, { signal });
 }
 
-/** Four digits that say something. */
+const units = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+const scaled = (value, least) => units.find(([size]) => size >= least && Math.abs(value) >= size) ?? [1, ""];
+
+/** Four digits that say something, or all before the point: `0.01235`, `2.98 G`; as the server writes them. */
 export function number(value) {
   if (value === null || value === undefined) return "–";
-  return new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false }).format(value);
+  const [size, unit] = scaled(value, 1e6);
+  const whole = Math.max(4, Math.floor(Math.log10(Math.abs(value / size) || 1)) + 1);
+  const format = new Intl.NumberFormat("en", { maximumSignificantDigits: whole, useGrouping: whole > 4 });
+  return format.format(value / size) + (unit && ` ${unit}`);
 }
-
-const units = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 
 /** A number that fits beside an axis: `48.1G`. */
 function short(value) {
-  const [size, unit] = units.find(([size]) => Math.abs(value) >= size) ?? [1, ""];
+  const [size, unit] = scaled(value, 1e3);
   return number(value / size) + unit;
 }
 
@@ -58,7 +62,8 @@ export function span(ms) {
 }
 
 /** The columns of a plot of values, and of one of scores. */
-export const values = (chart) => [chart.t, chart.value_min, chart.value_max, chart.lower, chart.upper, chart.expected];
+export const values = (chart, scored) =>
+  [chart.t, chart.value_min, chart.value_max, chart.lower, chart.upper, chart.expected, ...(scored ? [chart.score] : [])];
 export const scores = (chart) => [chart.t, chart.score];
 
 const instants = { ms: 1, tzDate: (ms) => uPlot.tzDate(new Date(ms), "Etc/UTC") };
@@ -67,7 +72,7 @@ const axis = (more) => ({
   stroke: () => colour("quiet"),
   grid: { stroke: () => colour("line"), width: 1 },
   ticks: { stroke: () => colour("line"), width: 1, size: 4 },
-  font: "11px system-ui, sans-serif",
+  font: `11px ${getComputedStyle(document.body).fontFamily}`,
   ...more,
 });
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -78,7 +83,7 @@ const time = (ms, step) => {
 };
 const times = (show) =>
   axis({ show, space: 64, size: 26, values: (_, all, __, ___, step) => all.map((ms) => time(ms, step)) });
-const numbers = (more) => axis({ size: 48, space: 28, values: (_, all) => all.map(short), ...more });
+const numbers = (more) => axis({ size: 48, space: 28, values: (_, all) => all.map((value) => (value === null ? "" : short(value))), ...more });
 
 /** Washes behind the lines where alerts are on, and lines where events are. */
 function marks(plot, alerts, events) {
@@ -108,6 +113,17 @@ export function line(ctx, x0, y0, x1, y1) {
   ctx.stroke();
 }
 
+/** The threshold, across a plot. */
+function limit(plot, scale, threshold) {
+  const { ctx, bbox } = plot;
+  const y = plot.valToPos(threshold, scale, true);
+  ctx.save();
+  ctx.strokeStyle = colour("bad");
+  ctx.setLineDash([5, 4]);
+  line(ctx, bbox.left, y, bbox.left + bbox.width, y);
+  ctx.restore();
+}
+
 /** The smallest and largest that is shown: all values, and the band as far as it is near them. */
 function extent(plot) {
   const [from, to] = plot.series[0].idxs;
@@ -134,79 +150,86 @@ function extent(plot) {
   return [least - edge, most + edge];
 }
 
-const shared = (key, hooks, more) => ({
+const shared = (key, hooks, more, bind = {}) => ({
   ...instants,
   // The same for all, so that an instant is at one place in each.
   padding: [8, 14, 6, 0],
   legend: { show: false },
-  cursor: { sync: key ? { key, setSeries: false } : undefined, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
+  cursor: { bind, sync: key ? { key, setSeries: false } : undefined, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
   hooks,
   ...more,
 });
 
+/** What scores have below values, as a part of what these have; and how high a score of 1 is in all. */
+const FOOT = 0.34;
+const FULL = (1 + FOOT) / (FOOT * 0.9);
+
 /**
- * A plot of values with what was expected. `state.chart` is what it shows; `hooks` are uPlot's, and
- * `key` names the plots with which it shares its cursor.
+ * A plot of values with what was expected, and if `scored` with the scores at its foot. `state.chart`
+ * is what it shows; `hooks` are uPlot's and so is `bind`, what its cursor hears of the mouse; `key`
+ * names the plots with which it shares that.
  */
-export function plotValues(place, size, state, { key, hooks = {}, xAxis = true } = {}) {
+export function plotValues(place, size, state, { key, hooks = {}, bind, xAxis = true, scored = false } = {}) {
+  let floor = -Infinity;
+  const range = (plot) => {
+    const [least, most] = extent(plot);
+    floor = least;
+    return [scored ? least - (most - least) * FOOT : least, most];
+  };
+  // What is below the values belongs to the scores.
+  const filter = (_, splits) => splits.map((value) => (value < floor ? null : value));
+  const ruled = { stroke: () => colour("line"), width: 1, filter };
+  const score = { scale: "score", stroke: () => colour("score"), fill: () => colour("score-wash"), width: 1, points: { show: false } };
   const edge = { stroke: null, points: { show: false }, width: 0 };
   const value = { stroke: () => colour("value"), width: 1.25, points: { size: 4 } };
   const options = shared(key, {
     ...hooks,
     drawClear: [(plot) => marks(plot, state.chart.alerts, state.chart.events)],
+    draw: [(plot) => scored && limit(plot, "score", state.chart.threshold), ...(hooks.draw ?? [])],
   }, {
     ...size,
-    scales: { x: { time: true, range: () => [state.from, state.to] }, y: { range: (plot) => extent(plot) } },
-    axes: [times(xAxis), numbers()],
-    series: [{}, value, value, edge, edge, { stroke: () => colour("expected"), width: 1, dash: [3, 3], points: { show: false } }],
+    scales: { x: { time: true, range: () => [state.from, state.to] }, y: { range }, score: { range: [0, FULL] } },
+    axes: [times(xAxis), numbers({ filter, grid: ruled, ticks: { ...ruled, size: 4 } })],
+    series: [
+      {}, value, value, edge, edge,
+      { stroke: () => colour("expected"), width: 1, dash: [3, 3], points: { show: false } },
+      ...(scored ? [score] : []),
+    ],
     bands: [{ series: [4, 3], fill: () => colour("band") }, { series: [2, 1], fill: () => colour("band") }],
-  });
-  return new uPlot(options, values(state.chart), place);
+  }, bind);
+  return new uPlot(options, values(state.chart, scored), place);
 }
 
 /** A plot of scores, with the threshold across it. */
-export function plotScores(place, size, state, { key, hooks = {}, xAxis = true } = {}) {
+export function plotScores(place, size, state, { key, hooks = {}, bind, xAxis = true } = {}) {
   const options = shared(key, {
     ...hooks,
     drawClear: [(plot) => marks(plot, state.chart.alerts, [])],
-    draw: [
-      (plot) => {
-        const { ctx, bbox } = plot;
-        const y = plot.valToPos(state.threshold, "y", true);
-        ctx.save();
-        ctx.strokeStyle = colour("bad");
-        ctx.setLineDash([5, 4]);
-        line(ctx, bbox.left, y, bbox.left + bbox.width, y);
-        ctx.restore();
-      },
-      ...(hooks.draw ?? []),
-    ],
+    draw: [(plot) => limit(plot, "y", state.threshold), ...(hooks.draw ?? [])],
   }, {
     ...size,
     scales: { x: { time: true, range: () => [state.from, state.to] }, y: { range: [0, 1.02] } },
     axes: [times(xAxis), numbers({ splits: () => [0, 0.5, 1] })],
-    series: [{}, { stroke: () => colour("score"), width: 1.25, points: { size: 4 } }],
-  });
+    series: [{}, { stroke: () => colour("score"), fill: () => colour("score-wash"), width: 1.25, points: { size: 4 } }],
+  }, bind);
   return new uPlot(options, scores(state.chart), place);
 }
 
-/** The parts of the scores. */
-export function plotTerms(place, size, state, { key, hooks = {} } = {}) {
-  const names = ["score", "value", "good", "warn", "bad", "accent", "quiet", "text"];
-  const series = state.chart.terms.map((term, i) => ({
-    label: term.name,
-    stroke: () => colour(names[i % names.length]),
-    width: 1,
-    points: { show: true, size: 4, fill: () => colour(names[i % names.length]) },
-    value: (_, value) => number(value),
-  }));
+const TERMS = 8;
+
+/** The parts of the scores, each in a colour of its own as far as there are some. */
+export function plotTerms(place, size, state, { key, hooks = {}, bind } = {}) {
+  const series = state.chart.terms.map((term, i) => {
+    const own = () => colour(`term${i % TERMS}`);
+    return { label: term.name, stroke: own, width: 1, points: { show: true, size: 3, fill: own } };
+  });
   const options = shared(key, hooks, {
     ...size,
-    legend: { show: true, live: true },
+    legend: { show: true, live: false, markers: { width: 0, fill: (_, i) => colour(`term${(i - 1) % TERMS}`) } },
     scales: { x: { time: true, range: () => [state.from, state.to] } },
     axes: [times(false), numbers()],
-    series: [{ label: "time", value: (_, ms) => (ms ? instant(ms) : "–") }, ...series],
-  });
+    series: [{ label: "time" }, ...series],
+  }, bind);
   return new uPlot(options, [state.chart.t, ...state.chart.terms.map((term) => term.values)], place);
 }
 

@@ -45,6 +45,9 @@ document.addEventListener("htmx:responseError", (event) => {
   say(reply.status === 401 ? "You are signed out. Load the page again." : `The node answered ${reply.status}.`);
 });
 
+// Where the bar is wider than the window, the page's own place in it is seen.
+document.querySelector(".bar nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
 // "/" goes to the search of the page, or to that of the frame.
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");

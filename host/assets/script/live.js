@@ -18,7 +18,7 @@ export function listen(query, handlers) {
 
 /**
  * Loads the page again and takes over its parts with `data-live`, by their ids. A part in which
- * somebody types or has something open is left as it is.
+ * somebody types, or has a form open, is left as it is; what else is open stays open.
  */
 export async function refresh() {
   const reply = await fetch(location.href, { headers: { accept: "text/html" } });
@@ -26,8 +26,11 @@ export async function refresh() {
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(part.id);
-    const busy = part.contains(document.activeElement) || part.querySelector("details[open]");
-    if (next && !busy) part.replaceWith(document.importNode(next, true));
+    const busy = part.contains(document.activeElement) || part.querySelector("details[open] :is(input:not([type=hidden]), textarea)");
+    if (!next || busy) continue;
+    const [old, anew] = [part, next].map((place) => [...place.querySelectorAll("details")]);
+    if (old.length === anew.length) old.forEach(({ open }, i) => (anew[i].open = open));
+    part.replaceWith(document.importNode(next, true));
   }
 }
 

@@ -35,6 +35,9 @@ function read(plot) {
   const words = [`${instant(chart.t[i])} UTC`, `value ${pair(chart.value_min[i], chart.value_max[i])}`];
   if (chart.lower[i] !== null) words.push(`expected ${pair(chart.lower[i], chart.upper[i])}`);
   if (chart.score[i] !== null) words.push(`score ${number(chart.score[i])}`);
+  const terms = chart.terms.map((term) => [term.name, term.values[i]]).filter(([, value]) => value !== null);
+  terms.sort((a, b) => b[1] - a[1]);
+  words.push(...terms.slice(0, 3).map(([name, value]) => `${name} ${number(value)}`));
   readout.textContent = words.join(" · ");
 }
 
@@ -64,26 +67,59 @@ function selected(plot) {
   if (plot === plots[0]) show(from, to);
 }
 
+/** Dragging moves what is shown instead of choosing a part of it: with shift, in the mode for it, or by finger. */
+let panning;
+let pans = false;
+const bind = {
+  mousedown: (_, target, handle) => (event) => {
+    if (event.button === 0 && event.target === target && !panning) handle(event);
+  },
+};
+
+function grip({ over }) {
+  over.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !(pans || event.shiftKey || event.pointerType === "touch")) return;
+    panning = { pointer: event.pointerId, x: event.clientX, from: state.from, to: state.to };
+    over.setPointerCapture(event.pointerId);
+    over.classList.add("gripped");
+  });
+  over.addEventListener("pointermove", (event) => {
+    if (panning?.pointer !== event.pointerId) return;
+    const moved = ((panning.x - event.clientX) / over.clientWidth) * (panning.to - panning.from);
+    if (moved !== 0) show(panning.from + moved, panning.to + moved);
+  });
+  const release = () => {
+    panning = undefined;
+    over.classList.remove("gripped");
+  };
+  over.addEventListener("pointerup", release);
+  over.addEventListener("pointercancel", release);
+}
+
 function build() {
   plots.forEach((plot) => plot.destroy());
   place.replaceChildren(readout);
   const width = Math.floor(place.clientWidth);
   const phone = width < 500;
   const hooks = { setSelect: [selected], setCursor: [read] };
-  const part = (title) => {
+  const part = (title, more = "") => {
     const figure = document.createElement("figure");
     figure.setAttribute("role", "img");
     figure.setAttribute("aria-label", `${title} of ${metric}; the sentence below and the table at the end of the page say what it shows`);
+    const caption = document.createElement("figcaption");
+    caption.textContent = title + more;
+    figure.append(caption);
     place.append(figure);
     return figure;
   };
   plots = [
-    plotValues(part("Values"), { width, height: phone ? 220 : 320 }, state, { key: "series", hooks }),
-    plotScores(part("Scores"), { width, height: 110 }, state, { key: "series", hooks: { ...hooks, draw: [would] }, xAxis: false }),
+    plotValues(part("Values", ", the band where they were expected, and alerts shaded"), { width, height: phone ? 220 : 320 }, state, { key: "series", hooks, bind }),
+    plotScores(part("Scores", ", and the threshold"), { width, height: 110 }, state, { key: "series", hooks: { ...hooks, draw: [would] }, bind, xAxis: false }),
   ];
   if (state.chart.terms.length > 0) {
-    plots.push(plotTerms(part("Terms of the scores"), { width, height: 110 }, state, { key: "series", hooks: { setSelect: [selected] } }));
+    plots.push(plotTerms(part("Parts of the scores"), { width, height: 110 }, state, { key: "series", hooks: { setSelect: [selected] }, bind }));
   }
+  plots.forEach(grip);
 }
 
 function sentence({ points, from, to, value_min, value_max, score, alerts, threshold }) {
@@ -101,12 +137,15 @@ function sentence({ points, from, to, value_min, value_max, score, alerts, thres
 async function load() {
   request?.abort();
   request = new AbortController();
-  const asked = state.live ? { last_ms: state.to - state.from } : { from: Math.round(state.from), to: Math.round(state.to) };
+  const { from, to } = state;
+  const asked = state.live ? { last_ms: to - from } : { from: Math.round(from), to: Math.round(to) };
   try {
     const chart = await fetchChart(batch, metric, asked, Math.max(Math.floor(place.clientWidth) * 2, 600), request.signal);
     const terms = (chart) => chart?.terms.map((term) => term.name).join();
     const same = terms(state.chart) === terms(chart) && plots.length > 0;
-    Object.assign(state, { chart, from: Date.parse(chart.from), to: Date.parse(chart.to) });
+    // Where somebody has gone on meanwhile, what is there comes next.
+    const stayed = state.from === from && state.to === to;
+    Object.assign(state, { chart }, stayed && { from: Date.parse(chart.from), to: Date.parse(chart.to) });
     if (same) {
       plots[0].setData(values(chart));
       plots[1].setData(scores(chart));
@@ -130,12 +169,21 @@ function show(from, to, live = false) {
   Object.assign(state, { from: middle - length / 2, to: middle + length / 2, live });
   plots.forEach((plot) => plot.setScale("x", { min: state.from, max: state.to }));
   remember();
-  clearTimeout(loading);
-  loading = setTimeout(load, 120);
+  // Now and then while it is dragged, and not only at its end.
+  loading ??= setTimeout(() => {
+    loading = undefined;
+    load();
+  }, 120);
 }
 
-/** The address says what is shown. */
+/** The address says what is shown; not at every step of a drag, which browsers forbid. */
+let remembering;
 function remember() {
+  clearTimeout(remembering);
+  remembering = setTimeout(write, 150);
+}
+
+function write() {
   const query = new URLSearchParams(location.search);
   if (!state.live) {
     query.delete("range");
@@ -204,10 +252,22 @@ const doing = {
   in: () => show(state.from + length() / 4, state.to - length() / 4),
   out: () => show(state.from - length() / 2, state.to + length() / 2),
   newest: () => show(state.from, state.to, true),
+  pan() {
+    pans = !pans;
+    mode.setAttribute("aria-pressed", String(pans));
+    place.classList.toggle("pans", pans);
+  },
 };
-const keys = { ArrowLeft: "back", ArrowRight: "on", "+": "in", "=": "in", "-": "out", 0: "newest" };
+const keys = { ArrowLeft: "back", ArrowRight: "on", "+": "in", "=": "in", "-": "out", 0: "newest", p: "pan" };
+const tools = document.getElementById("tools");
+const mode = tools.querySelector("[data-do=pan]");
 
-document.getElementById("tools").addEventListener("click", (event) => doing[event.target.dataset.do]?.());
+tools.addEventListener("click", (event) => {
+  const what = doing[event.target.dataset.do];
+  if (!what || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  what();
+});
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select")) return;
   const what = keys[event.key];
@@ -223,7 +283,7 @@ addEventListener("resize", () => {
   resizing = setTimeout(() => plots.forEach((plot) => plot.setSize({ width: Math.floor(place.clientWidth), height: plot.height })), 150);
 });
 
-document.getElementById("tools").hidden = false;
+mode.hidden = false;
 document.getElementById("keys").hidden = false;
 form.elements.range.addEventListener("change", () => {
   for (const name of ["from", "to"]) form.elements[name].value = "";

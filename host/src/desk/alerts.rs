@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::page::{Listing, newest_first};
 use super::silences::active;
-use super::{Ask, Desk, DeskError, Page, instant};
+use super::{AlertStanding, Ask, Desk, DeskError, Page, instant};
 use crate::alert::{Outlook, Silence};
 use crate::message::{Act, AlertKind, AlertPhase, Deed, DeedKind, Feedback, Rating};
 use crate::series::Millis;
@@ -36,6 +36,8 @@ pub struct AlertQuery {
     /// Only of this kind: `anomaly`, `threshold`, `change`, `llm`, `no-data`, `capacity`.
     #[schema(value_type = Option<String>)]
     pub kind: Option<AlertKind>,
+    /// Only those that stand so.
+    pub state: Option<AlertStanding>,
     /// Also those that are over.
     pub all: bool,
     /// At most so many, the last started first.
@@ -284,16 +286,30 @@ impl Ask for AlertQuery {
 
     fn ask(&self, desk: &Desk<'_>) -> Result<Page<AlertView>, DeskError> {
         let key = self.batch.as_deref().map(|named| desk.batch(named)).transpose()?;
-        let mut records = desk.alerts(&AlertFilter { key, open: !self.all, ..AlertFilter::default() })?;
+        let all = self.all || self.state == Some(AlertStanding::Resolved);
+        let mut records = desk.alerts(&AlertFilter { key, open: !all, ..AlertFilter::default() })?;
         if let Some(text) = &self.metric {
             records.retain(|record| record.name.contains(text.as_str()));
         }
         if let Some(kind) = self.kind {
             records.retain(|record| record.kind == kind);
         }
-        let page = Page::of(records, order, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
         let silences = active(desk, desk.tenant)?;
-        page.map(|record| AlertView::of(desk, record, &silences))
+        // How an alert stands says more than its record, so that each is looked at until the page is full.
+        let mut failed = None;
+        let chosen = records.into_iter().filter(|record| {
+            let Some(standing) = self.state.filter(|_| failed.is_none()) else { return true };
+            let seen = AlertView::of(desk, record.clone(), &silences);
+            seen.map(|alert| alert.stands(standing)).unwrap_or_else(|error| {
+                failed = Some(error);
+                false
+            })
+        });
+        let page = Page::of(chosen, order, self.cursor.as_deref(), self.limit, desk.config.limits.api_page_items)?;
+        match failed {
+            Some(error) => Err(error),
+            None => page.map(|record| AlertView::of(desk, record, &silences)),
+        }
     }
 }
 

@@ -101,6 +101,29 @@ fn the_timeline_has_what_happened_in_order_and_the_reasons() {
 }
 
 #[test]
+fn alerts_are_found_by_how_they_stand() {
+    let story = Story::scored("").fires();
+    let found = |state, now| {
+        let listed = ask_at(&story, now, &AlertQuery { state: Some(state), ..AlertQuery::default() });
+        listed.unwrap().items.len()
+    };
+    let standing = |now| -> Vec<&str> {
+        AlertStanding::ALL.into_iter().filter(|state| found(*state, now) > 0).map(AlertStanding::name).collect()
+    };
+    assert_eq!(standing(NOW), ["firing"]);
+    let id = || ID.to_owned();
+    ask(&story, &Snooze { id: id(), by: "ana".to_owned(), until: NOW + 10 * MINUTE });
+    assert_eq!(standing(NOW), ["snoozed"]);
+    assert_eq!(standing(NOW + 11 * MINUTE), ["firing"], "a snooze ends by itself");
+    ask(&story, &Acknowledge { id: id(), by: "ana".to_owned(), comment: String::new() });
+    let matchers = "batch=orders".to_owned();
+    let (author, comment, end) = ("ana".to_owned(), String::new(), NOW + 30 * MINUTE);
+    ask(&story, &SilenceAdd { matchers, author, comment, start: None, end });
+    assert_eq!(standing(NOW), ["acknowledged", "snoozed", "silenced"], "it is found as all that it is");
+    assert_eq!(found(AlertStanding::Resolved, NOW), 0);
+}
+
+#[test]
 fn a_rating_is_shown_and_can_be_changed_and_taken_back() {
     let story = Story::scored("").fires();
     let rated = |rating| ask(&story, &rate(rating)).rated;

@@ -4,6 +4,7 @@
 //! It is the time in the server, with the JSON of the answer and without network and browser.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,7 +18,6 @@ use crate::store::{
     Column, Commit, Database, Durability, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId, StoreError,
 };
 
-const START: Millis = 1_767_225_600_000;
 const MINUTE: Millis = 60_000;
 const DAY: Millis = 1_440 * MINUTE;
 /// Points of each series that one commit has: a window of the store.
@@ -39,37 +39,36 @@ pub(super) struct Size {
     pub answers: usize,
 }
 
-pub(super) fn measure(size: Size, folder: &Path) -> Result<Vec<Figure>, CliError> {
-    let folder = tempfile::tempdir_in(folder)?;
-    let store = Database::open(folder.path(), &Limits::default())?;
+/// What is synthesised goes into `folder`, as a node's data, and ends before `now`.
+pub(super) fn measure(size: Size, folder: &Path, now: Millis) -> Result<Vec<Figure>, CliError> {
+    let end = now - now.rem_euclid(COLUMNS * MINUTE);
+    let store = Database::open(folder, &Limits::default())?;
     store.set_durability(Durability::Relaxed)?;
     let (fleet, month) = (key("fleet"), key("month"));
-    synthesise(&store, &fleet, size.series, size.days)?;
-    synthesise(&store, &month, MONTH_SERIES.min(size.series), MONTH)?;
+    synthesise(&store, &fleet, size.series, end - size.days * DAY..end)?;
+    synthesise(&store, &month, MONTH_SERIES.min(size.series), end - MONTH * DAY..end)?;
     store.set_durability(Durability::Durable)?;
     drop(store);
 
-    let store = Database::open(folder.path(), &Limits::default())?;
+    let store = Database::open(folder, &Limits::default())?;
     let config = load_node(None, &Environment::default()).map_err(|e| CliError::other(e.to_string()))?;
-    let asking = Asking { store: &store, config: &config };
-    let fleet_end = START + size.days * DAY;
+    let asking = Asking { store: &store, config: &config, now };
     // The first answer after a start, when nothing is in memory.
-    let first = asking.batch_page(fleet_end - size.days * DAY, fleet_end)?;
-    let page = |days: Millis| asking.median(size.answers, || asking.batch_page(fleet_end - days * DAY, fleet_end));
-    let month_end = START + MONTH * DAY;
+    let first = asking.batch_page(end - size.days * DAY, end)?;
+    let page = |days: Millis| asking.median(size.answers, || asking.batch_page(end - days * DAY, end));
     let chart = |points| ChartQuery {
         id: month.batch.clone(),
         metric: name(7),
-        from: Some(START),
-        to: Some(month_end),
+        from: Some(end - MONTH * DAY),
+        to: Some(end),
         points: Some(points),
         ..ChartQuery::default()
     };
     let what_if = WhatIfQuery {
         id: month.batch.clone(),
         metric: name(7),
-        from: Some(START),
-        to: Some(month_end),
+        from: Some(end - MONTH * DAY),
+        to: Some(end),
         threshold: Some(0.7),
         ..WhatIfQuery::default()
     };
@@ -111,6 +110,7 @@ fn name(series: u32) -> String {
 struct Asking<'a> {
     store: &'a Database,
     config: &'a Node,
+    now: Millis,
 }
 
 impl Asking<'_> {
@@ -123,8 +123,8 @@ impl Asking<'_> {
 
     fn ask<A: Ask>(&self, question: &A) -> Result<A::Reply, CliError> {
         let batches = BTreeMap::new();
-        let Self { store, config } = *self;
-        let reply = question.ask(&Desk { store, batches: &batches, config, tenant: "default", now: START })?;
+        let Self { store, config, now } = *self;
+        let reply = question.ask(&Desk { store, batches: &batches, config, tenant: "default", now })?;
         std::hint::black_box(serde_json::to_vec(&reply).map_err(|e| CliError::other(e.to_string()))?);
         Ok(reply)
     }
@@ -147,10 +147,9 @@ impl Asking<'_> {
 
 /// Latencies that follow the day, with a score and a band at each point, and now and then an
 /// incident: in one series of forty at a time.
-fn synthesise(store: &Database, key: &BatchKey, series: u32, days: Millis) -> Result<(), StoreError> {
+fn synthesise(store: &Database, key: &BatchKey, series: u32, span: Range<Millis>) -> Result<(), StoreError> {
     let mut random = rand::rngs::StdRng::seed_from_u64(11);
-    for window in 0..days * DAY / (COLUMNS * MINUTE) {
-        let start = START + window * COLUMNS * MINUTE;
+    for (window, start) in (0..).zip(span.step_by((COLUMNS * MINUTE) as usize)) {
         let (mut ingest, mut score) = (commit(key, Job::Ingest, start), commit(key, Job::Score, start));
         for id in 0..series {
             let (column, rows) = points(&mut random, start, id, window);

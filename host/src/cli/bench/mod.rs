@@ -24,7 +24,6 @@ use serde_json::{Map, Value, json};
 
 use super::{CliError, Global, output};
 use crate::eval::Spec;
-use crate::series::Millis;
 use crate::store;
 
 #[derive(Args)]
@@ -53,9 +52,10 @@ pub(super) struct BenchArgs {
     /// columns `value` and `label`; answers with JSON. `make cost` puts it beside PyOD.
     #[arg(long, value_name = "FOLDER")]
     fleet: Option<PathBuf>,
-    /// Measures nothing but the answers of the dashboard.
-    #[arg(long, conflicts_with = "fleet")]
-    dashboard: bool,
+    /// Leaves what the dashboard is measured with in this folder, which must not be there yet, as the
+    /// data of a node. `make bench` opens it in a browser.
+    #[arg(long, conflicts_with = "fleet", value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// The detector of --fleet: `robust`, `pca+knn`.
     #[arg(long, default_value = "robust", value_name = "DETECTOR", requires = "fleet")]
     detector: Spec,
@@ -265,18 +265,6 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
     if let Some(folder) = &args.fleet {
         return output::json(&fleet::measure(global, folder, &args.detector).await?);
     }
-    if args.dashboard {
-        let mut size = if args.quick { Size::QUICK } else { Size::FULL }.dashboard;
-        size.series = args.series.and_then(|series| u32::try_from(series).ok()).unwrap_or(size.series);
-        size.days = args.ticks.map_or(size.days, |ticks| ticks.div_ceil(1_440) as Millis);
-        let folder = global.data.clone().unwrap_or_else(|| PathBuf::from("."));
-        let mut table = output::table(["what", "value", "within this run", "budget"]);
-        for figure in dashboard::measure(size, &folder)? {
-            table.add_row(figure.row());
-        }
-        println!("{table}");
-        return Ok(());
-    }
     let mut size = if args.quick { Size::QUICK } else { Size::FULL };
     size.store.series = args.series.unwrap_or(size.store.series);
     size.store.ticks = args.ticks.unwrap_or(size.store.ticks);
@@ -286,7 +274,8 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
     if args.only.contains(&Part::Neighbour) && args.evil.is_none() {
         return Err(CliError::Usage("--only neighbour needs --evil, the folder of the guests that attack".to_owned()));
     }
-    let figures = measure(size, &args.only, &beside, native, args.evil.as_deref()).await?;
+    let folders = Folders { beside: &beside, keep: args.keep.as_deref(), evil: args.evil.as_deref() };
+    let figures = measure(size, &args.only, folders, native).await?;
     if global.json {
         return output::json(&report(size, &figures));
     }
@@ -306,15 +295,26 @@ pub(super) async fn bench(global: &Global, args: BenchArgs) -> Result<(), CliErr
     Ok(())
 }
 
-/// The figures of these parts, or of all where there are none. What is written goes to a folder that is made in `beside`, which should be
-/// on the disk that is meant (a `/tmp` may be memory), and is gone afterwards.
+/// Where things are on the disk.
+#[derive(Clone, Copy)]
+struct Folders<'a> {
+    /// What is written goes to a folder that is made here, and is gone afterwards. It should be on the
+    /// disk that is meant: a `/tmp` may be memory.
+    beside: &'a Path,
+    /// Where the data of the dashboard stay, if they are to stay.
+    keep: Option<&'a Path>,
+    /// The guests that attack.
+    evil: Option<&'a Path>,
+}
+
+/// The figures of these parts, or of all where there are none.
 async fn measure(
     size: Size,
     only: &[Part],
-    beside: &Path,
+    folders: Folders<'_>,
     native: Option<RunNative<'_>>,
-    evil: Option<&Path>,
 ) -> Result<Vec<Figure>, CliError> {
+    let Folders { beside, keep, evil } = folders;
     let folder = tempfile::Builder::new().prefix(".anomd-bench-").tempdir_in(beside).map_err(|e| {
         CliError::Usage(format!("cannot write in {}: {e}; name a folder with --data", beside.display()))
     })?;
@@ -324,7 +324,10 @@ async fn measure(
         figures.extend(storage::measure(size, folder.path())?);
     }
     if wanted(Part::Dashboard) {
-        figures.extend(dashboard::measure(size.dashboard, folder.path())?);
+        let data = keep.map_or_else(|| folder.path().join("dashboard"), Path::to_path_buf);
+        std::fs::create_dir(&data)
+            .map_err(|e| CliError::Usage(format!("cannot make the folder {}: {e}", data.display())))?;
+        figures.extend(dashboard::measure(size.dashboard, &data, chrono::Utc::now().timestamp_millis())?);
     }
     if wanted(Part::Sandbox) {
         figures.extend(sandbox::measure(size, folder.path(), native).await?);

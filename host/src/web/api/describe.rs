@@ -7,13 +7,17 @@ use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Info, OpenApi, Paths, Ref, RefOr, Required, Schema};
 
+use super::auth;
 use super::endpoint::{Right, Verb};
 
-/// The name of the way to show a token.
+/// The names of the ways to show who asks: a token, the session of a browser, and beside it, where
+/// something is changed, what only the node's own pages know.
 const TOKEN: &str = "token";
+const SESSION: &str = "session";
+const CSRF: &str = "csrf";
 const PROBLEM: &str = "application/problem+json";
 const JSON: &str = "application/json";
 
@@ -95,9 +99,12 @@ impl Document {
             Right::Operator => Some("operator"),
             Right::Node => Some("node"),
         };
-        operation = operation.securities(Some(
-            scopes.map(|scope| SecurityRequirement::new(TOKEN, [scope])).into_iter().collect::<Vec<_>>(),
-        ));
+        let ways = |scope| {
+            let session = SecurityRequirement::new(SESSION, [scope]);
+            let session = if verb == Verb::Get { session } else { session.add(CSRF, [scope]) };
+            [SecurityRequirement::new(TOKEN, [scope]), session]
+        };
+        operation = operation.securities(Some(scopes.map(ways).into_iter().flatten().collect::<Vec<_>>()));
         let method = match verb {
             Verb::Get => HttpMethod::Get,
             Verb::Post => HttpMethod::Post,
@@ -113,7 +120,8 @@ impl Document {
         let mut info = Info::new("anomd", env!("CARGO_PKG_VERSION"));
         info.description = Some(
             "Anomaly detection for metrics. A token is shown as `Authorization: Bearer`; one of a tenant reaches that \
-             tenant alone. The scopes read, operate and admin include those before them. Lists come in pages: pass \
+             tenant alone. A browser that signed in shows its session instead, and what changes something the token \
+             of its pages as well. The scopes read, operate and admin include those before them. Lists come in pages: pass \
              `next` of an answer as `cursor` of the next request. Errors are problems of RFC 9457."
                 .to_owned(),
         );
@@ -121,6 +129,13 @@ impl Document {
         let mut components = utoipa::openapi::Components::new();
         components.schemas.extend(self.schemas);
         components.add_security_scheme(TOKEN, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        let cookie = "What `POST /sign-in` sets for a token. Over TLS its name is `__Host-anomd-session`.";
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(auth::COOKIE, cookie));
+        components.add_security_scheme(SESSION, SecurityScheme::ApiKey(cookie));
+        let header = "What the pages of the session carry as `anomd-csrf`. The request comes from one of them, as its \
+                      `Sec-Fetch-Site` or `Origin` says.";
+        let header = ApiKey::Header(ApiKeyValue::with_description(auth::CSRF_HEADER, header));
+        components.add_security_scheme(CSRF, SecurityScheme::ApiKey(header));
         api.components = Some(components);
         let mut json = serde_json::to_value(&api).unwrap_or_default();
         widen(&mut json);

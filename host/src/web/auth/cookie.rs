@@ -15,7 +15,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::series::Millis;
 
-const PLAIN: &str = "anomd-session";
+/// Its name where the connection is not encrypted.
+pub(in crate::web) const PLAIN: &str = "anomd-session";
 const SECURE: &str = "__Host-anomd-session";
 /// What the CSRF token is a code of.
 const PURPOSE: &[u8] = b"csrf of a session of anomd";

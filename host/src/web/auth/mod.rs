@@ -23,7 +23,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
-pub(super) use cookie::{clear, csrf_of, set};
+pub(super) use cookie::{PLAIN as COOKIE, clear, csrf_of, set};
 pub(super) use origin::{Maker, is_encrypted, is_local};
 use origin::{is_navigation, is_safe, maker};
 pub use refusal::Refusal;
@@ -35,7 +35,7 @@ use crate::desk::tenants::{Scope, hash_of, is_same};
 use crate::node::{Node, SessionHolder, TokenHolder};
 
 /// Where a script shows the CSRF token.
-const CSRF_HEADER: &str = "x-csrf-token";
+pub(super) const CSRF_HEADER: &str = "x-csrf-token";
 /// Where a form does.
 const CSRF_FIELD: &str = "csrf";
 
@@ -69,6 +69,15 @@ pub struct Visitor {
 }
 
 impl Visitor {
+    /// What they are called, as far as they showed it: their token's name. `None`: whoever sits at
+    /// this machine.
+    pub fn name(&self) -> Option<&str> {
+        match &self.principal {
+            Principal::Token(holder) => Some(&holder.name),
+            Principal::Operator => self.signed_in.then_some("the operator"),
+        }
+    }
+
     /// Whether they may do what needs a scope.
     pub fn may(&self, needed: Scope) -> bool {
         self.scope >= needed

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use super::Pages;
 use super::alert_row::AlertRow;
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
-use super::moment::{Moment, given};
+use super::moment::{Moment, between, given, lasted, number};
+use super::range::words;
 use super::sketch::{HEIGHT, Sketch, WIDTH};
 use crate::desk::tenants::Scope;
 use crate::desk::why::{self, Outcome};
@@ -122,7 +123,7 @@ impl AlertPage {
             sketch: Sketch::of(&points, &(span.0..span.1), &during, threshold),
             width: WIDTH,
             height: HEIGHT,
-            words: words(&alert),
+            words: picture(&alert),
             entries: entries.into_iter().map(entry).collect(),
             answer: why.as_ref().map(|why| why.answer.text.clone()),
             rules: why.as_ref().map(rules).unwrap_or_default(),
@@ -138,30 +139,30 @@ impl AlertPage {
 fn facts(alert: &AlertView, now: Millis) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut put = |name, text: String, more: String| facts.push(Fact { name, text, more });
-    put("Came", alert.value.map_or("nothing".to_owned(), why::number), {
-        format!("at {}", Moment::of(alert.worst_at, now).short)
+    put("Value", alert.value.map_or("nothing".to_owned(), number), {
+        format!("on {}", Moment::of(alert.worst_at, now).short)
     });
     if alert.expected != (None, None) {
-        put("Expected", why::expected(alert.expected), String::new());
+        put("Expected", between(alert.expected), String::new());
     }
     if let (Some(score), Some(threshold), AlertKind::Anomaly) = (alert.score, alert.threshold, alert.kind) {
         put("Score", format!("{score:.2}"), format!("an alert from {threshold:.2} on"));
         if !alert.terms.is_empty() {
             let terms: Vec<String> = alert.terms.iter().map(|(name, part)| format!("{name} {part:.2}")).collect();
-            put("Parts of it", terms.join(", "), String::new());
+            put("Parts of it", terms.join("\n"), String::new());
         }
     }
-    let lasted = instant::span(alert.ended.unwrap_or(now).saturating_sub(alert.started));
+    let lasted = lasted(alert.ended.unwrap_or(now).saturating_sub(alert.started));
     put(
         "Since",
-        instant::text(alert.started),
+        Moment::of(alert.started, now).short,
         match alert.ended {
             Some(_) => format!("for {lasted}, and over"),
             None => format!("for {lasted}"),
         },
     );
     if let Some(at) = alert.limit_at {
-        put("Reaches its limit", instant::text(at), Moment::of(at, now).ago);
+        put("Reaches its limit", Moment::of(at, now).short, Moment::of(at, now).ago);
     }
     if let Some(text) = &alert.explanation {
         put("Explanation", text.clone(), String::new());
@@ -171,7 +172,7 @@ fn facts(alert: &AlertView, now: Millis) -> Vec<Fact> {
     }
     if let Some(rated) = &alert.rated {
         let meaning = match rated.rating {
-            Rating::Up => "yes, this was one; left out of training",
+            Rating::Up => "it was real; left out of training",
             Rating::Down => "a false alarm; learnt from",
         };
         put(
@@ -189,11 +190,11 @@ fn facts(alert: &AlertView, now: Millis) -> Vec<Fact> {
 }
 
 /// The picture in words.
-fn words(alert: &AlertView) -> String {
-    let value = alert.value.map_or("no value".to_owned(), why::number);
+fn picture(alert: &AlertView) -> String {
+    let value = alert.value.map_or("no value".to_owned(), number);
     let expected = match alert.expected {
         (None, None) => String::new(),
-        edges => format!(", where {} was expected", why::expected(edges)),
+        edges => format!(", where {} was expected", between(edges)),
     };
     format!("{} around the alert: at its worst {value}{expected}.", alert.metric)
 }
@@ -227,9 +228,9 @@ fn models(why: &Trace) -> Vec<String> {
                 model.tag,
                 fit.plugin,
                 short(&fit.model_digest),
-                instant::text(fit.fitted),
-                instant::text(fit.data.0),
-                instant::text(fit.data.1)
+                words(fit.fitted),
+                words(fit.data.0),
+                words(fit.data.1)
             )
         }
     };
@@ -266,9 +267,10 @@ struct Act {
 
 type Sent = Result<Form<Act>, FormRejection>;
 
-/// Who does it: the name in the form, or what is known of the visitor.
+/// Who does it: the visitor by their token; and who shows none, the name in the form.
 pub(super) fn author(visitor: &Visitor, named: &str) -> String {
-    given(Some(named)).unwrap_or_else(|| if visitor.operator { "the operator" } else { "a visitor" }.to_owned())
+    let known = visitor.name().map(str::to_owned);
+    known.or_else(|| given(Some(named))).unwrap_or_else(|| "the operator".to_owned())
 }
 
 /// Does what a form asks, then leads back to the alert.

@@ -1,8 +1,9 @@
 //! Alerts as lists show them.
 
+use super::batch::apart;
 use super::frame::{Frame, encoded};
-use super::moment::Moment;
-use crate::desk::{AlertView, instant};
+use super::moment::{Moment, lasted};
+use crate::desk::AlertView;
 use crate::message::AlertKind;
 use crate::series::Millis;
 
@@ -17,6 +18,9 @@ pub(super) struct AlertRow {
     pub batch: String,
     pub batch_href: String,
     pub metric: String,
+    /// The metric up to its labels, and these.
+    pub family: String,
+    pub rest: String,
     pub since: Moment,
     /// How long it is on, or was.
     pub lasted: String,
@@ -45,12 +49,14 @@ impl AlertRow {
             mood: mood(alert.state()),
             kind: alert.kind.name(),
             since: Moment::of(alert.started, now),
-            lasted: instant::span(alert.ended.unwrap_or(now).saturating_sub(alert.started)),
+            lasted: lasted(alert.ended.unwrap_or(now).saturating_sub(alert.started)),
             score: alert.score.filter(|_| scored).map_or(String::new(), |score| format!("{score:.2}")),
             rated: alert.rated.as_ref().map_or("", |rated| rated.rating.name()),
             note,
             id: alert.id.clone(),
             batch: alert.batch.clone(),
+            family: apart(&alert.metric).0.to_owned(),
+            rest: apart(&alert.metric).1.to_owned(),
             metric: alert.metric.clone(),
         }
     }

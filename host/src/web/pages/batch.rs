@@ -11,9 +11,10 @@ use serde::Deserialize;
 use super::Pages;
 use super::drawing::{Drawing, sentence};
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
+use super::moment::number;
 use super::range::{Asked, Choice, Range, field};
 use crate::desk::tenants::Scope;
-use crate::desk::{Chart, ChartsQuery, SeriesOrder, why};
+use crate::desk::{Chart, ChartsQuery, SeriesOrder};
 use crate::series::Millis;
 use crate::web::api::Api;
 use crate::web::auth::Visitor;
@@ -168,7 +169,7 @@ impl Multiple {
                 _ if percent < 0.1 => format!("{} points over, highest score {:.2}", anomaly.over, anomaly.max),
                 _ => format!("{percent:.1} % over, highest score {:.2}", anomaly.max),
             },
-            last: chart.value_max.iter().rev().flatten().next().map(|last| why::number(*last)).unwrap_or_default(),
+            last: chart.value_max.iter().rev().flatten().next().map(|last| number(*last)).unwrap_or_default(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A chart as lines of an SVG and as a sentence: what stands in a page before its scripts do, and
 //! instead of them.
 
+use super::moment::number;
 use super::range::words;
-use crate::desk::{Chart, why};
+use crate::desk::Chart;
 use crate::series::Millis;
 
 /// How much of the band may lie outside of the values before it is cut: so many times their extent.
@@ -160,9 +161,9 @@ pub(super) fn sentence(chart: &Chart) -> String {
     let mut text = format!(
         "{} points from {from} to {to} UTC: values from {} to {}, the last {}.",
         chart.points,
-        why::number(least),
-        why::number(most),
-        why::number(last)
+        number(least),
+        number(most),
+        number(last)
     );
     if let Some(score) = fold(&chart.score, f64::max) {
         text.push_str(&format!(" The highest score is {score:.2}; alerts begin at {:.2}.", chart.threshold));

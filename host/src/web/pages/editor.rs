@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::Pages;
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
+use super::moment::filters;
 use super::trial::Tried;
 use crate::config::{BatchKey, named_in};
 use crate::desk::tenants::Scope;

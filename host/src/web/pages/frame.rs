@@ -61,6 +61,11 @@ impl Frame {
         self.visitor.as_ref().map_or(DEFAULT_TENANT, |visitor| &visitor.tenant)
     }
 
+    /// What a visitor who acts is called; `None`: forms ask for a name.
+    pub fn acts_as(&self) -> Option<&str> {
+        self.visitor.as_ref().and_then(Visitor::name)
+    }
+
     /// What a form shows, so that no other site acts in the visitor's name.
     pub fn csrf(&self) -> &str {
         self.visitor.as_ref().map_or("", |visitor| &visitor.csrf)

@@ -120,6 +120,8 @@ struct Scheduled {
     batch: String,
     paused: bool,
     jobs: Vec<JobLine>,
+    /// Jobs that nothing starts but people.
+    off: Vec<JobLine>,
     backfill: Option<BackfillView>,
 }
 
@@ -180,11 +182,14 @@ fn scheduled(jobs: Vec<JobView>) -> Vec<Scheduled> {
     for job in jobs {
         if batches.last().is_none_or(|last| last.batch != job.batch) {
             let (batch, paused) = (job.batch.clone(), job.paused);
-            batches.push(Scheduled { batch, paused, jobs: Vec::new(), backfill: None });
+            batches.push(Scheduled { batch, paused, jobs: Vec::new(), off: Vec::new(), backfill: None });
         }
         if let Some(last) = batches.last_mut() {
             last.backfill = last.backfill.take().or_else(|| job.backfill.clone());
-            last.jobs.push(line(job));
+            // One that was started by hand is seen while it runs.
+            let is_off = job.started_by == "hand" && job.open.is_none();
+            let lines = if is_off { &mut last.off } else { &mut last.jobs };
+            lines.push(line(job));
         }
     }
     batches

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Pages;
 use super::alert_row::AlertRow;
+use super::batch::apart;
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
 use super::moment::{Moment, local, percent, read};
 use crate::desk::tenants::Scope;
@@ -52,6 +53,9 @@ struct Look {
 struct OverviewPage {
     frame: Frame,
     can_act: bool,
+    /// Whether the visitor may write batches.
+    writes: bool,
+    tiles: Vec<Tile>,
     open: usize,
     alerts: Vec<AlertRow>,
     failing: Vec<FailingRow>,
@@ -66,6 +70,16 @@ struct OverviewPage {
     ranked: Vec<RankedRow>,
     ranked_span: String,
     ranked_problem: Option<String>,
+}
+
+/// A number that says how it is, and the page that says more.
+struct Tile {
+    name: &'static str,
+    number: usize,
+    /// What else there is to say.
+    more: String,
+    mood: &'static str,
+    href: String,
 }
 
 struct Choice {
@@ -115,7 +129,8 @@ struct Cell {
 
 struct RankedRow {
     batch: String,
-    metric: String,
+    family: String,
+    rest: String,
     href: String,
     rate: String,
     mean: String,
@@ -166,14 +181,18 @@ async fn show(
         worst: format!("{:.2}", series.worst),
         worst_at: Moment::of(series.worst_at, now),
         batch: series.batch,
-        metric: series.metric,
+        family: apart(&series.metric).0.to_owned(),
+        rest: apart(&series.metric).1.to_owned(),
     });
+    let batches = cards(&seen, &known, &frame);
     Ok(page(&OverviewPage {
         can_act: visitor.scope >= Scope::Operate,
+        writes: visitor.scope >= Scope::Admin,
+        tiles: tiles(&seen, batches.len(), &frame),
         open: seen.open,
         alerts: seen.alerts.iter().map(|alert| AlertRow::of(alert, &frame, now)).collect(),
         failing: seen.failing.iter().map(|job| failing(job, &frame, now)).collect(),
-        batches: cards(&seen, &known, &frame),
+        batches,
         ranges: RANGES.into_iter().map(choice).collect(),
         range: range.0,
         start: seen.from,
@@ -198,6 +217,27 @@ fn failing(job: &FailingJob, frame: &Frame, now: Millis) -> FailingRow {
         blame: job.blame.clone(),
         why: job.why.clone(),
     }
+}
+
+/// How it is, in numbers.
+fn tiles(seen: &OverviewView, batches: usize, frame: &Frame) -> Vec<Tile> {
+    let sum = |number: fn(&BatchHealth) -> usize| seen.batches.iter().map(number).sum::<usize>();
+    let (on, unseen) = (sum(|batch| batch.firing), sum(|batch| batch.unseen));
+    let late = seen.batches.iter().filter(|batch| batch.freshness == Freshness::Late).count();
+    let mood = |bad: bool| if bad { "bad" } else { "good" };
+    let tile = |name, number, more, mood, path: &str| Tile { name, number, more, mood, href: frame.at(path) };
+    let seen_to = match on.saturating_sub(unseen) {
+        0 => String::new(),
+        some => format!("and {some} seen to"),
+    };
+    let late_words = if late > 0 { format!("{late} late") } else { String::new() };
+    let failing = seen.failing.len();
+    vec![
+        tile("Alerts firing", unseen, seen_to, mood(unseen > 0), "/alerts?state=firing"),
+        tile("Failing jobs", failing, String::new(), mood(failing > 0), "/jobs"),
+        tile("Batches", batches, late_words, if late > 0 { "bad" } else { "" }, "#batches-title"),
+        tile("Series", sum(|batch| batch.series), String::new(), "", "#ranking"),
+    ]
 }
 
 /// The batches of the overview, and those that have never run.

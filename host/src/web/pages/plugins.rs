@@ -11,6 +11,8 @@ use axum::{Extension, Form};
 
 use super::Pages;
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
+use super::moment::filters;
+use super::range::words;
 use crate::desk::tenants::{GrantSet, Scope};
 use crate::desk::{DeskError, instant};
 use crate::node::{Installation, Intent, PluginRefusal, PluginView, WantedOrigin};
@@ -101,7 +103,7 @@ impl Standing {
             return is("bad", "does not load");
         }
         if let Some(quarantine) = &plugin.quarantine {
-            return is("bad", &format!("in quarantine until {}", instant::text(quarantine.until)));
+            return is("bad", &format!("in quarantine until {}", words(quarantine.until)));
         }
         if !plugin.allowed {
             return is("", "not allowed");

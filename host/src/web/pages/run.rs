@@ -80,7 +80,7 @@ pub(super) fn badge(state: &str) -> &'static str {
 
 /// An instant for people: the day and the time, in UTC.
 pub(super) fn moment(time: Millis) -> String {
-    DateTime::from_timestamp_millis(time).map(|time| time.format("%d %b %H:%M:%S").to_string()).unwrap_or_default()
+    DateTime::from_timestamp_millis(time).map(|time| time.format("%-d %b %H:%M:%S").to_string()).unwrap_or_default()
 }
 
 fn took(ms: u64) -> String {
@@ -159,7 +159,8 @@ async fn cancel(
     form: Result<Form<Button>, FormRejection>,
 ) -> Result<Response, ProblemPage> {
     sent(&visitor, form)?;
-    let run = on_node(&api, &visitor, move |node| node.cancel_run(&tenant, &id, "a person on the dashboard")).await?;
+    let by = visitor.name().unwrap_or("a person on the dashboard").to_owned();
+    let run = on_node(&api, &visitor, move |node| node.cancel_run(&tenant, &id, &by)).await?;
     Ok(to_run(&visitor, &run.id))
 }
 

@@ -12,11 +12,11 @@ use super::Pages;
 use super::batch::{apart, query_string};
 use super::drawing::{Drawing, sentence};
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
+use super::moment::{between, number};
 use super::range::{Asked, Choice, Range, field, words};
 use crate::desk::tenants::Scope;
-use crate::desk::{
-    AlertHistory, AlertView, Chart, ChartQuery, ModelQuery, ModelView, WhatIf, WhatIfQuery, instant, why,
-};
+use crate::desk::{AlertHistory, AlertView, Chart, ChartQuery, ModelQuery, ModelView, WhatIf, WhatIfQuery, instant};
+use crate::series::Millis;
 use crate::web::api::Api;
 use crate::web::auth::Visitor;
 
@@ -58,6 +58,7 @@ struct SeriesPage {
     chart: Chart,
     view: View,
     choices: Vec<Choice>,
+    steps: Vec<Step>,
     wrong: Option<String>,
     from: String,
     to: String,
@@ -70,6 +71,15 @@ struct SeriesPage {
     rows: Vec<Row>,
     /// How long a row of the table is, in words; empty: a point.
     bucket: String,
+}
+
+/// A step through time: a link where there is no script, and what script does at once.
+struct Step {
+    /// What the script calls it.
+    name: &'static str,
+    words: &'static str,
+    sign: &'static str,
+    href: String,
 }
 
 /// A model in the table.
@@ -141,7 +151,7 @@ async fn show(
         href: frame.at(&format!("/alerts/{}", encoded(&view.id))),
         started: words(view.started),
         ended: view.ended.map(words).unwrap_or_default(),
-        value: view.value.map(why::number).unwrap_or_default(),
+        value: view.value.map(number).unwrap_or_default(),
         score: view.score.map(|score| format!("{score:.2}")).unwrap_or_default(),
         view,
     };
@@ -150,6 +160,7 @@ async fn show(
         models: models.into_iter().map(Model::of).collect(),
         would: what_if.alerts.iter().rev().take(WOULD_FIRE).map(would).collect(),
         choices: view.range.choices(),
+        steps: steps(chart.from, chart.to, &view.threshold),
         from: field(chart.from),
         to: field(chart.to),
         drawing: Drawing::of(&chart, SIZE.0, SIZE.1),
@@ -166,6 +177,30 @@ async fn show(
         wrong,
         what_if,
     }))
+}
+
+/// Half of the span back and on, half of it and twice of it, and the newest.
+fn steps(from: Millis, to: Millis, threshold: &str) -> Vec<Step> {
+    let half = to.saturating_sub(from) / 2;
+    let quarter = half / 2;
+    let step = |name, words, sign, span: Option<(Millis, Millis)>| {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        if let Some((from, to)) = span {
+            query.append_pair("from", &instant::text(from)).append_pair("to", &instant::text(to));
+        }
+        if !threshold.is_empty() {
+            query.append_pair("threshold", threshold);
+        }
+        Step { name, words, sign, href: format!("?{}", query.finish()) }
+    };
+    let moved = |left: Millis, right: Millis| Some((from.saturating_add(left), to.saturating_add(right)));
+    vec![
+        step("back", "Earlier", "←", moved(-half, -half)),
+        step("on", "Later", "→", moved(half, half)),
+        step("in", "Zoom in", "+", moved(quarter, -quarter)),
+        step("out", "Zoom out", "−", moved(-half, half)),
+        step("newest", "The newest points", "Newest", None),
+    ]
 }
 
 /// An alert that would have fired, in words.
@@ -214,15 +249,10 @@ fn fact(name: &str, value: &str) -> String {
 /// The latest rows of a chart, the newest first.
 fn rows(chart: &Chart) -> Vec<Row> {
     let cell = |column: &[Option<f64>], at: usize| column.get(at).copied().flatten();
-    let pair = |from: Option<f64>, to: Option<f64>| match (from, to) {
-        (Some(from), Some(to)) if from == to => why::number(from),
-        (Some(from), Some(to)) => format!("{} to {}", why::number(from), why::number(to)),
-        _ => String::new(),
-    };
     let row = |(at, time): (usize, &i64)| Row {
         time: words(*time),
-        value: pair(cell(&chart.value_min, at), cell(&chart.value_max, at)),
-        expected: pair(cell(&chart.lower, at), cell(&chart.upper, at)),
+        value: between((cell(&chart.value_min, at), cell(&chart.value_max, at))),
+        expected: between((cell(&chart.lower, at), cell(&chart.upper, at))),
         score: cell(&chart.score, at).map(|score| format!("{score:.2}")).unwrap_or_default(),
     };
     chart.t.iter().enumerate().rev().map(row).filter(|row| !row.value.is_empty()).take(LATEST).collect()

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Pages;
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
+use super::moment::filters;
 use crate::config::TenantPolicy;
 use crate::desk::instant;
 use crate::desk::tenants::{
@@ -85,6 +86,20 @@ impl TokenRow {
     }
 }
 
+/// A number in groups of three digits.
+fn plain(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            // Narrow, and does not break.
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
 /// Bytes, as people say them.
 fn bytes(number: u64) -> String {
     let mut value = number as f64;
@@ -108,7 +123,6 @@ fn usage_rows(usage: &UsageView) -> Vec<UsageRow> {
         most: most.map(text),
         share: most.filter(|most| *most > 0).map(|most| (used.min(most), most)),
     };
-    let plain = |number: u64| number.to_string();
     let quotas = &usage.quotas;
     vec![
         row("Batches", usage.batches, quotas.batches, plain),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::Pages;
 use super::frame::{Frame, Part, ProblemPage, encoded, page};
+use super::moment::filters;
 use crate::config::{Quotas, TenantPolicy};
 use crate::desk::instant;
 use crate::desk::tenants::{TenantCreate, TenantQuery, TenantView};

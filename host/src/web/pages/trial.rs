@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::desk::why::number;
+use super::moment::number;
 use crate::desk::{AlertView, PointView, RunView, instant};
 use crate::series::Millis;
 use crate::web::api::{BatchProblem, Problem, TrialSeries, TrialView};
