@@ -366,7 +366,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let native = Native { fit_ms: 40.0, score_us: 50.0 };
         let evil = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist/test");
-        let figures = measure(size, &[], folder.path(), Some(&|| Ok(native)), Some(&evil)).await.unwrap();
+        let folders = Folders { beside: folder.path(), keep: None, evil: Some(&evil) };
+        let figures = measure(size, &[], folders, Some(&|| Ok(native))).await.unwrap();
         assert!(folder.path().read_dir().unwrap().next().is_none(), "nothing is left behind");
 
         let report = serde_json::to_value(report(size, &figures)).unwrap();
