@@ -246,6 +246,8 @@ pub struct Limits {
     pub runs_at_once: usize,
     /// Bytes of the body of a request to the API; that of a batch may be `config_bytes`.
     pub api_request_bytes: usize,
+    /// Bytes of the body of a request that brings samples.
+    pub push_bytes: usize,
     /// Items that one answer of the API lists at most.
     pub api_page_items: usize,
     /// Scores that are read for one overview or ranking.
@@ -390,6 +392,7 @@ impl Default for Limits {
             store_log_points: 2_000_000,
             runs_at_once: 64,
             api_request_bytes: 64 << 10,
+            push_bytes: 4 << 20,
             api_page_items: 1_000,
             overview_points: 20_000_000,
             chart_points: 50_000,

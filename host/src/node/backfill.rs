@@ -187,7 +187,7 @@ impl Node {
         {
             return self.runner().refuse(slot, BACKFILL, why);
         }
-        let redo = Redo { span: Some(span), refit: false };
+        let redo = Redo { span: Some(span), refit: false, pushed: None };
         self.runner().execute_again(bound, slot, BACKFILL, redo).await
     }
 }

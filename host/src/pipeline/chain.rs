@@ -97,7 +97,7 @@ impl Runner<'_> {
                 continue;
             }
             let slot = Slot { key: bound.batch.key.clone(), job, scheduled: now };
-            let redo = Redo { span: span.clone(), refit: job == from };
+            let redo = Redo { span: span.clone(), refit: job == from, pushed: None };
             let run = self.execute_again(bound, slot, reason, redo).await?;
             let failed = job == Job::Ingest && run.state == RunState::Failed;
             report.push(run);

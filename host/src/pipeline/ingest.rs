@@ -1,4 +1,4 @@
-//! Ingest: fetches what is new since the last run, page by page.
+//! Ingest: fetches what is new since the last run, page by page, or keeps what somebody sent.
 //!
 //! The first run asks for the batch's history. A later one begins where the last ended, or
 //! where that one began if a part of the source could not be reached, so that it is asked
@@ -6,12 +6,13 @@
 //! twice is once. A part that is lost for good, a query that is wrong say, holds nothing up.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use super::{BACKFILL, JobContext, Outcome};
+use super::{BACKFILL, JobContext, Outcome, PUSH};
 use crate::config::Job;
 use crate::fault::{Blame, Fault, Retry};
 use crate::plugin::Window;
-use crate::series::{Kind, Labels, Millis};
+use crate::series::{Kind, Labels, Millis, Samples};
 use crate::store::{Column, RunFilter, RunRecord, RunState};
 
 /// The count of parts that were lost and may be there the next time.
@@ -20,6 +21,9 @@ const AWAITED: &str = "awaited";
 const RECOVERED_MS: Millis = 24 * 3_600_000;
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
+    if let Some(pushed) = context.redo.as_ref().and_then(|redo| redo.pushed.clone()) {
+        return Ok(push(context, &pushed));
+    }
     let ingest = &context.bound.batch.ingest;
     let span = match context.redo.as_ref().and_then(|redo| redo.span.clone()) {
         Some(span) => span.start..span.end.min(end(context)),
@@ -30,7 +34,7 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     }
     let window = Window { span, step_ms: context.bound.batch.step_ms };
     let config = ingest.config.to_string();
-    let mut series: BTreeMap<Labels, (Kind, Column)> = BTreeMap::new();
+    let mut series = Kept::default();
     let mut outcome = Outcome::default();
     let mut cursor = None;
     for page_number in 1.. {
@@ -42,21 +46,7 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
         outcome.count("lost", page.lost.len());
         outcome.count(AWAITED, page.lost.iter().filter(|loss| loss.error.retry() != Retry::Never).count());
         outcome.count("pages", 1);
-        for (labels, kind, times, values) in page.samples.iter() {
-            let (_, column) = series.entry(labels.clone()).or_insert((kind, Column::default()));
-            let kept = times.iter().zip(values).filter(|(time, value)| {
-                window.span.contains(time)
-                    && value.is_finite()
-                    && column.timestamps.last().is_none_or(|last| *time > last)
-            });
-            let kept: Vec<_> = kept.map(|(time, value)| (*time, round(*value, ingest.rounding))).collect();
-            outcome.count("samples", kept.len());
-            outcome.count("dropped", values.len() - kept.len());
-            for (time, value) in kept {
-                column.timestamps.push(time);
-                column.values.push(value);
-            }
-        }
+        keep(&mut series, &page.samples, &window.span, ingest.rounding, &mut outcome);
         if series.len() > context.limits.series_per_batch {
             return Err(too_many(context, "series", context.limits.series_per_batch, "series_per_batch"));
         }
@@ -75,11 +65,45 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     if outcome.counts.get("lost").is_some_and(|lost| *lost > 0) {
         outcome.state = Some(RunState::Partial);
     }
+    name(context, series, &mut outcome);
+    Ok(outcome)
+}
+
+/// Columns by series.
+type Kept = BTreeMap<Labels, (Kind, Column)>;
+
+/// What somebody sent, in place of what is fetched.
+fn push(context: &JobContext<'_>, pushed: &Samples) -> Outcome {
+    let (mut series, mut outcome) = (Kept::default(), Outcome::default());
+    keep(&mut series, pushed, &(0..Millis::MAX), context.bound.batch.ingest.rounding, &mut outcome);
+    outcome.count("series", series.len());
+    name(context, series, &mut outcome);
+    outcome
+}
+
+/// Takes the samples of a page that lie in a span, are numbers, and follow those before.
+fn keep(series: &mut Kept, samples: &Samples, span: &Range<Millis>, rounding: Option<u8>, outcome: &mut Outcome) {
+    for (labels, kind, times, values) in samples.iter() {
+        let (_, column) = series.entry(labels.clone()).or_insert((kind, Column::default()));
+        let kept = times.iter().zip(values).filter(|(time, value)| {
+            span.contains(time) && value.is_finite() && column.timestamps.last().is_none_or(|last| *time > last)
+        });
+        let kept: Vec<_> = kept.map(|(time, value)| (*time, round(*value, rounding))).collect();
+        outcome.count("samples", kept.len());
+        outcome.count("dropped", values.len() - kept.len());
+        for (time, value) in kept {
+            column.timestamps.push(time);
+            column.values.push(value);
+        }
+    }
+}
+
+/// Gives each series its name, and them to the outcome.
+fn name(context: &JobContext<'_>, series: Kept, outcome: &mut Outcome) {
     let name = |labels: &Labels| context.bound.batch.metric_name.render(labels);
     outcome.samples =
         series.into_iter().map(|(labels, (kind, column))| (labels.clone(), name(&labels), kind, column)).collect();
     outcome.samples.retain(|(.., column)| !column.timestamps.is_empty());
-    Ok(outcome)
 }
 
 /// The resolution that is fetched; what is judged may be coarser.
@@ -114,13 +138,13 @@ fn last_fetch(context: &JobContext<'_>) -> Result<Option<RunRecord>, Fault> {
     last_that(context, |run| matches!(run.state, RunState::Done | RunState::Partial))
 }
 
-/// The newest ingest run of a sort; one that filled a span of the past is none.
+/// The newest ingest run of a sort; one that filled a span of the past or kept what was sent is none.
 pub(super) fn last_that(
     context: &JobContext<'_>,
     wanted: impl Fn(&RunRecord) -> bool,
 ) -> Result<Option<RunRecord>, Fault> {
     let last = context.store.last_run(context.key(), Job::Ingest).map_err(|e| context.store_fault(&e))?;
-    let wanted = |run: &RunRecord| run.reason != BACKFILL && wanted(run);
+    let wanted = |run: &RunRecord| run.reason != BACKFILL && run.reason != PUSH && wanted(run);
     if last.as_ref().is_none_or(wanted) {
         return Ok(last);
     }

@@ -39,7 +39,7 @@ pub use watch::{UnderWay, Watch, Written};
 use crate::config::{AnalystUse, Batch, BatchKey, DetectorUse, Limits, NotifierUse, Slot};
 use crate::fault::{Blame, Fault};
 use crate::plugin::{Analyse, Call, Detect, Ingest, Judge, LogSink, Loss, Needs, Notify};
-use crate::series::Millis;
+use crate::series::{Millis, Samples};
 use crate::store::{
     AlertRecord, Column, Database, Decision, Delivery, DocumentWrite, ModelWrite, RunState, ScoreColumn, SeriesId,
     StoreError,
@@ -117,18 +117,22 @@ pub struct JobContext<'a> {
     pub redo: Option<Redo>,
 }
 
-/// How work is done once more.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// How work is done otherwise than as it comes.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Redo {
     /// The samples and scores of this half-open span, whether they are there or not; `None`:
     /// what is not there yet.
     pub span: Option<Range<Millis>>,
     /// Models that are of this very slot are fit anew; younger ones are left alone.
     pub refit: bool,
+    /// Samples that somebody sent: nothing is fetched.
+    pub pushed: Option<Arc<Samples>>,
 }
 
 /// Why a run was started that fills a span of the past: it says nothing of where the batch is.
 pub const BACKFILL: &str = "backfill";
+/// Why a run was started that keeps what somebody sent: it says nothing of what can be fetched.
+pub const PUSH: &str = "push";
 
 impl JobContext<'_> {
     fn key(&self) -> &BatchKey {

@@ -134,7 +134,8 @@ pub(super) fn page(raw: RawPage, limits: &Limits) -> Checked<Page> {
     Ok(Page { samples, lost, next: raw.next })
 }
 
-fn labels(pairs: Vec<(String, String)>) -> Checked<Labels> {
+/// The labels of a series.
+pub(super) fn labels(pairs: Vec<(String, String)>) -> Checked<Labels> {
     if pairs.len() > LABELS {
         return wrong(format!("a series of {} labels, where {LABELS} are allowed", pairs.len()));
     }

@@ -44,3 +44,10 @@ pub use role::{
     Role, Scored, Skip, Subject, Table, Term, Unread, Usage, Window,
 };
 pub use runtime::Runtime;
+
+use crate::series::Labels;
+
+/// The labels of a series, bounded as those that a plugin gives; or what is wrong with them.
+pub fn labels(pairs: Vec<(String, String)>) -> Result<Labels, String> {
+    checked::labels(pairs).map_err(|wrong| wrong.what)
+}

@@ -14,7 +14,7 @@ async fn a_span_of_the_past_is_fetched_and_scored_again_and_nobody_is_told_of_it
     let stage = Stage::new("", Script::default().with("load", odd_in(&[(-100, -95), (-40, -35)])));
     stage.live(0..=60).await;
     assert_eq!(stage.values("load").keys().next(), Some(&-60), "its history begins there");
-    let redo = Redo { span: Some(minute(-120)..minute(-30)), refit: false };
+    let redo = Redo { span: Some(minute(-120)..minute(-30)), refit: false, pushed: None };
     for job in [Job::Ingest, Job::Score] {
         let slot = slot(&stage, job, minute(60) + 1);
         let run = stage.runner().execute_again(&stage.bound, slot, BACKFILL, redo.clone()).await.unwrap();

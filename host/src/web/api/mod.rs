@@ -13,6 +13,7 @@ mod health;
 mod live;
 mod plugins;
 mod problem;
+mod push;
 mod routes;
 pub(super) mod runs;
 mod tenants;

@@ -12,7 +12,7 @@ use axum::{Extension, Json, Router, middleware};
 use super::auth::{Asked, Face, Guarded, guard};
 use super::describe::{Described, Document, json_body, json_reply};
 use super::endpoint::{Endpoint, Register, Right, Verb};
-use super::{Api, Problem, batches, bulk, health, live, plugins, runs, tenants, trial};
+use super::{Api, Problem, batches, bulk, health, live, plugins, push, runs, tenants, trial};
 
 /// Routes and their description.
 pub(super) struct Routes {
@@ -29,6 +29,11 @@ impl Routes {
     /// Bytes that the text of a batch may have.
     pub fn config_bytes(&self) -> usize {
         self.api.node.config.limits.config_bytes
+    }
+
+    /// Bytes of the samples of one request.
+    pub fn push_bytes(&self) -> usize {
+        self.api.node.config.limits.push_bytes
     }
 
     /// Bytes that a component may have.
@@ -181,6 +186,7 @@ pub(super) fn all(api: Api) -> Router {
     plugins::register(&mut routes);
     batches::register(&mut routes);
     bulk::register(&mut routes);
+    push::register(&mut routes);
     trial::register(&mut routes);
     live::register(&mut routes);
     runs::register(&mut routes);
