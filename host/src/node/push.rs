@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Node;
+use super::{Node, tick};
 use crate::config::{BatchKey, Job, Slot};
 use crate::desk::{DeskError, instant};
 use crate::pipeline::{PUSH, Redo};
@@ -92,6 +92,12 @@ impl Node {
         }
         if !matches!(run.state, RunState::Done | RunState::Partial) {
             return Err(DeskError::Conflict(format!("nothing was kept: the run was {}", run.state.name())));
+        }
+        // What came may be what the last fit lacked; the next slot of fits may be hours away.
+        let fit = self.store.last_run(key, Job::Train)?;
+        if let Some(fit) = fit.filter(|fit| matches!(fit.state, RunState::Skipped(_))) {
+            let again = self.runner().execute_again(&bound, fit.slot, PUSH, Redo::default()).await;
+            tick::told(&key.to_string(), again.map(|run| vec![run]));
         }
         let count = |what: &str| run.counts.get(what).copied().unwrap_or(0);
         Ok(Pushed { samples: count("samples"), series: count("series"), run: run.slot.id() })
