@@ -13,7 +13,7 @@ pub fn median(values: &mut Vec<f64>) -> Option<f64> {
     let middle = *middle;
     // Of an even number, the mean of the two in the middle.
     let next = above.iter().copied().fold(f64::INFINITY, f64::min);
-    Some(if values.len() % 2 == 0 { f64::midpoint(middle, next) } else { middle })
+    Some(if values.len().is_multiple_of(2) { f64::midpoint(middle, next) } else { middle })
 }
 
 /// The slope a column by Theil and Sen (P. K. Sen, "Estimates of the regression coefficient

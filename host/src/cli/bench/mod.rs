@@ -24,6 +24,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CliError, Global, output};
 use crate::eval::Spec;
+use crate::schedule::{Clock as _, SystemClock};
 use crate::store;
 
 #[derive(Args)]
@@ -327,7 +328,7 @@ async fn measure(
         let data = keep.map_or_else(|| folder.path().join("dashboard"), Path::to_path_buf);
         std::fs::create_dir(&data)
             .map_err(|e| CliError::Usage(format!("cannot make the folder {}: {e}", data.display())))?;
-        figures.extend(dashboard::measure(size.dashboard, &data, chrono::Utc::now().timestamp_millis())?);
+        figures.extend(dashboard::measure(size.dashboard, &data, SystemClock.now())?);
     }
     if wanted(Part::Sandbox) {
         figures.extend(sandbox::measure(size, folder.path(), native).await?);
