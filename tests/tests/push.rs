@@ -1,7 +1,5 @@
 //! Samples that are sent to a batch.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use anomd_tests::{Anomd, Api, HOUR, instant, load, this_hour, until};
 use serde_json::{Value, json};
 
