@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use crate::model::{Head, PHASES, RawScores};
 use signal::calibration::median;
-use signal::forecast::Forecast;
+use signal::forecast::{Forecast, TOGETHER};
 use signal::transform::Transform;
-use signal::window::{History, LANES, LONGEST, Reach, References};
+use signal::window::{History, LONGEST, Reach, References};
 
 /// Columns of one slot.
 const SLOT: i64 = 64;
@@ -238,7 +238,7 @@ impl<'a> Columns<'a> {
             return known;
         }
         // Those beside it will be asked for too.
-        let first = index - index % LANES;
+        let first = index - index % TOGETHER;
         let begin = self.start + first as i64;
         if let Some((recent, weekly)) = self.forecast.expect_all(begin, self.reach) {
             let expected = recent.into_iter().zip(weekly);

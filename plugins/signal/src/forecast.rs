@@ -6,13 +6,16 @@
 
 use wide::f32x8;
 
-use crate::window::{History, LANES, Reach};
+use crate::window::{History, Reach};
 
 const DAY_MS: i64 = 86_400_000;
 /// Seasons whose values the median is taken of.
 const SEASONS: usize = 5;
 /// The furthest season that is looked at.
 const FURTHEST: i64 = 15;
+
+/// Columns that are expected together.
+pub const TOGETHER: usize = 8;
 
 /// A forecast at any column from the history.
 #[derive(Clone, Copy)]
@@ -54,9 +57,9 @@ impl Forecast<'_> {
 
     /// The same for as many columns as a vector has lanes, from this one on, where that can be said
     /// of all of them together: they are of one day, and nothing is missing.
-    pub fn expect_all(&self, column: i64, reach: Reach) -> Option<([f32; LANES], [f32; LANES])> {
+    pub fn expect_all(&self, column: i64, reach: Reach) -> Option<([f32; TOGETHER], [f32; TOGETHER])> {
         let unknown = f32x8::splat(f32::NAN);
-        let last = column + LANES as i64 - 1;
+        let last = column + TOGETHER as i64 - 1;
         let daily = self.daily();
         if self.season() == 0 || (daily && self.weekday(column) != self.weekday(last)) {
             return None;
@@ -81,8 +84,8 @@ impl Forecast<'_> {
                 break;
             }
             let first = column - lag * self.season() - beside;
-            let span = self.history.span(first, LANES + 2 * beside as usize, reach)?;
-            for from in span.windows(LANES) {
+            let span = self.history.span(first, TOGETHER + 2 * beside as usize, reach)?;
+            for from in span.windows(TOGETHER) {
                 let lanes = f32x8::new(*from.first_chunk()?);
                 gap += lanes;
                 *values.get_mut(count)? = lanes;
@@ -254,7 +257,7 @@ mod tests {
                     continue;
                 };
                 together += 1;
-                for lane in 0..LANES {
+                for lane in 0..TOGETHER {
                     let alone = forecast.expect(column + lane as i64, reach);
                     let same = |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan());
                     assert!(same(recent[lane], alone.0) && same(weekly[lane], alone.1), "{column} {lane} {reach:?}");
