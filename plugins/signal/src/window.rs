@@ -26,6 +26,8 @@ const SEASONS: i64 = 60;
 const REFERENCES: usize = 700;
 /// References that are walked side by side.
 pub const LANES: usize = 8;
+/// Vectors of so many lanes.
+const QUADS: usize = LANES / 4;
 /// Columns that are walked back between two looks at the deadline.
 const STEPS: usize = 4;
 
@@ -36,6 +38,18 @@ const ROW: usize = 704;
 pub const LENGTHS: [usize; 4] = [8, 32, 64, 128];
 /// The longest of them.
 pub const LONGEST: usize = LENGTHS[LENGTHS.len() - 1];
+/// Turns of a walk over the longest.
+const TURNS: usize = LONGEST / STEPS;
+/// For each of them, where its oldest value is from the newest one, modulo the size of a number.
+const BACK: [usize; TURNS] = {
+    let mut back = [1; TURNS];
+    let mut turn = 0;
+    while turn < TURNS {
+        back[turn] = 1usize.wrapping_sub((turn + 1) * STEPS);
+        turn += 1;
+    }
+    back
+};
 /// The shortest.
 const LEAST_LENGTH: usize = LENGTHS[0];
 /// One over the lengths.
@@ -164,14 +178,24 @@ impl Best {
     }
 
     /// What the lanes found, of so many references.
-    fn join<const QUADS: usize>(&mut self, lanes: &Lanes<QUADS>, references: usize) {
+    fn join(&mut self, lanes: &Lanes, references: usize) {
         for index in 0..LENGTHS.len() {
             self.seen[index] += references;
-            let each = |numbers: Numbers<QUADS>| numbers.into_iter().flat_map(f32x4::to_array);
+            let each = |numbers: Numbers| numbers.into_iter().flat_map(f32x4::to_array);
             each(lanes.raw[index]).for_each(|squares| keep(&mut self.raw[index], squares));
             each(lanes.centred[index]).for_each(|squares| keep(&mut self.centred[index], squares));
         }
     }
+}
+
+/// The newest value first, each in all lanes.
+fn in_all_lanes(query: &[f32; LONGEST]) -> [[f32x4; STEPS]; TURNS] {
+    let mut lanes = [[f32x4::splat(0.0); STEPS]; TURNS];
+    for (turn, values) in lanes.iter_mut().zip(query.as_chunks().0.iter().rev()) {
+        let [d, c, b, a]: [f32; STEPS] = *values;
+        *turn = [a, b, c, d].map(f32x4::splat);
+    }
+    lanes
 }
 
 /// Four of several values, which there have to be.
@@ -193,19 +217,19 @@ fn keep(least: &mut f32, squares: f32) {
 }
 
 /// A number for each of the [`LANES`].
-type Numbers<const QUADS: usize> = [f32x4; QUADS];
+type Numbers = [f32x4; QUADS];
 
 /// The least squared distances of each lane so far.
-struct Lanes<const QUADS: usize> {
-    centred: [Numbers<QUADS>; LENGTHS.len()],
-    raw: [Numbers<QUADS>; LENGTHS.len()],
+struct Lanes {
+    centred: [Numbers; LENGTHS.len()],
+    raw: [Numbers; LENGTHS.len()],
     /// The least ones of all lanes at the longest length, centred and raw.
     least: (f32x4, f32x4),
     /// Infinite in lanes without a reference, else nothing.
-    unused: Numbers<QUADS>,
+    unused: Numbers,
 }
 
-impl<const QUADS: usize> Lanes<QUADS> {
+impl Lanes {
     /// Of so many lanes with a reference. What `best` knows already need not be found again.
     fn new(best: &Best, used: usize) -> Self {
         let last = LENGTHS.len() - 1;
@@ -215,47 +239,49 @@ impl<const QUADS: usize> Lanes<QUADS> {
             centred: none,
             raw: none,
             least: (f32x4::splat(best.centred[last]), f32x4::splat(best.raw[last])),
-            unused: std::array::from_fn(|half| f32x4::new(std::array::from_fn(|lane| unused(4 * half + lane)))),
+            unused: std::array::from_fn(|quad| f32x4::new(std::array::from_fn(|lane| unused(4 * quad + lane)))),
         }
     }
 
     /// Compares `query`, its newest value first, with the windows that end at a reference in each lane.
-    /// `turn` has the values of the lanes in [`STEPS`] columns, from so many turns back on: the oldest
-    /// first, a column every `APART` places.
+    /// The values of the lanes in the [`STEPS`] columns of a turn of the walk back are in `values`, the oldest column first and
+    /// a column every `APART` places: `at` places after what `turns` says, modulo the size of a number.
     #[inline(always)]
-    fn visit<'v, const APART: usize, const SPAN: usize>(
+    fn visit<const APART: usize, const SPAN: usize>(
         &mut self,
-        query: &[f32x4; LONGEST],
-        turn: impl Fn(usize) -> Option<&'v [f32; SPAN]>,
+        query: &[[f32x4; STEPS]; TURNS],
+        values: &[f32],
+        turns: &[usize; TURNS],
+        at: usize,
     ) {
         let mut sums = [f32x4::splat(0.0); QUADS];
         let mut squares = self.unused;
-        let mut number = 0;
+        let mut walked = 0;
         for (index, (length, inverse)) in LENGTHS.into_iter().zip(INVERSES).enumerate() {
-            // At each turn of a loop a guest looks at its deadline, so turns are long.
-            while number < length / STEPS {
-                let (Some(references), Some(query)) = (turn(number), query.as_chunks::<STEPS>().0.get(number)) else {
+            let (Some(query), Some(turns)) = (query.get(walked..length / STEPS), turns.get(walked..length / STEPS))
+            else {
+                return;
+            };
+            walked = length / STEPS;
+            // At each turn of a loop a guest looks at its deadline and puts its vectors away, so a turn is as
+            // much as there are registers for.
+            for (query, turn) in query.iter().zip(turns) {
+                let Some(span) = values.get(turn.wrapping_add(at)..).and_then(|from| from.first_chunk::<SPAN>()) else {
                     return;
                 };
-                for half in 0..QUADS {
-                    let differences: [f32x4; STEPS] = std::array::from_fn(|step| {
-                        let from = (STEPS - 1 - step) * APART + 4 * half;
-                        query[step] - four(references, from)
-                    });
-                    for four in differences.as_chunks::<4>().0 {
-                        let [a, b, c, d] = *four;
-                        sums[half] += (a + b) + (c + d);
-                        squares[half] += (a * a + b * b) + (c * c + d * d);
-                    }
+                for quad in 0..QUADS {
+                    let [a, b, c, d]: [f32x4; STEPS] =
+                        std::array::from_fn(|step| query[step] - four(span, (STEPS - 1 - step) * APART + 4 * quad));
+                    sums[quad] += (a + b) + (c + d);
+                    squares[quad] += (a * a + b * b) + (c * c + d * d);
                 }
-                number += 1;
             }
             let mut nearer = f32x4::splat(0.0);
-            for half in 0..QUADS {
-                let squares = squares[half];
-                let centred = squares - sums[half] * sums[half] * f32x4::splat(inverse);
-                self.raw[index][half] = lesser(squares, self.raw[index][half]);
-                self.centred[index][half] = lesser(centred, self.centred[index][half]);
+            for quad in 0..QUADS {
+                let squares = squares[quad];
+                let centred = squares - sums[quad] * sums[quad] * f32x4::splat(inverse);
+                self.raw[index][quad] = lesser(squares, self.raw[index][quad]);
+                self.centred[index][quad] = lesser(centred, self.centred[index][quad]);
                 nearer |= centred.simd_lt(self.least.0) | squares.simd_lt(self.least.1);
             }
             // Distances grow with the length, the least ones too.
@@ -269,25 +295,20 @@ impl<const QUADS: usize> Lanes<QUADS> {
 
     /// Lanes that are columns beside each other, the first of which is the value `newest`.
     #[inline(never)]
-    fn visit_beside(&mut self, query: &[f32x4; LONGEST], values: &[f32], newest: usize) {
-        self.visit::<1, { STEPS - 1 + 8 }>(query, |turn| {
-            values.get((newest + 1).wrapping_sub((turn + 1) * STEPS)..)?.first_chunk()
-        });
+    fn visit_beside(&mut self, query: &[[f32x4; STEPS]; TURNS], values: &[f32], newest: usize) {
+        self.visit::<1, { STEPS - 1 + LANES }>(query, values, &BACK, newest);
     }
 
     /// Lanes that are references, from one on.
     // By itself, so that its few vectors stay in registers in a sandbox too.
     #[inline(never)]
-    fn visit_references(&mut self, query: &[f32x4; LONGEST], references: &References, first: usize) {
-        let (values, turns) = (references.values.as_slice(), &references.turns);
-        self.visit::<ROW, { (STEPS - 1) * ROW + LANES }>(query, |turn| {
-            values.get(turns.get(turn)?.wrapping_add(first)..)?.first_chunk()
-        });
+    fn visit_references(&mut self, query: &[[f32x4; STEPS]; TURNS], references: &References, first: usize) {
+        self.visit::<ROW, { (STEPS - 1) * ROW + LANES }>(query, &references.values, &references.turns, first);
     }
 }
 
 /// The least of all lanes and of what was the least before, in all lanes.
-fn least<const QUADS: usize>(lanes: Numbers<QUADS>, before: f32x4) -> f32x4 {
+fn least(lanes: Numbers, before: f32x4) -> f32x4 {
     let lesser = lanes.into_iter().fold(before, |least, squares| lesser(squares, least));
     let mut least = f32::INFINITY;
     lesser.to_array().into_iter().for_each(|squares| keep(&mut least, squares));
@@ -313,7 +334,7 @@ pub struct References {
     values: Vec<f32>,
     /// Where the oldest value of each turn of a walk back from the first reference is; modulo the size of a
     /// number, so that a later reference is just as many places further.
-    turns: [usize; LONGEST / STEPS],
+    turns: [usize; TURNS],
 }
 
 impl References {
@@ -360,17 +381,16 @@ impl References {
             }
         };
         let longest: Option<&[f32; LONGEST]> = query.try_into().ok();
-        // The newest value first, in all lanes.
-        let longest = longest.map(|query| std::array::from_fn(|back| f32x4::splat(query[LONGEST - 1 - back])));
+        let longest = longest.map(in_all_lanes);
         // Where windows of all lengths are.
         let inside = history.start + LONGEST as i64 - 1..history.end();
 
-        let mut lanes = Lanes::<2>::new(&best, BESIDE);
+        let mut lanes = Lanes::new(&best, BESIDE);
         let mut walked = 0;
         for middle in history.in_phase(column, reach) {
             let (from, to) = (middle - JITTER, middle + JITTER);
             // Lanes that are not used read on.
-            let all = inside.contains(&from) && inside.contains(&(from + 8 - 1));
+            let all = inside.contains(&from) && inside.contains(&(from + LANES as i64 - 1));
             match longest.as_ref().filter(|_| all && sides.are_open(from, to)) {
                 Some(query) => {
                     let newest = (from - history.start) as usize;
@@ -382,7 +402,7 @@ impl References {
         }
         best.join(&lanes, walked);
 
-        let mut lanes = Lanes::<{ LANES / 4 }>::new(&best, LANES);
+        let mut lanes = Lanes::new(&best, LANES);
         let count = self.from(history.end());
         let (mut next, mut walked) = (0, 0);
         for open in sides.whole(&inside) {
