@@ -11,7 +11,7 @@ use signal::season;
 use signal::transform::Transform;
 use signal::week::Kinds;
 
-use crate::columns::{Calendar, Columns, Layout, Plain, Raw, WIDEST, distance, judged, window};
+use crate::columns::{Calendar, Columns, Layout, Plain, Raw, WIDEST, distance, window};
 use crate::judge::{total, votes};
 use crate::model::{BINS, Model, ORDER, PARTS, PHASES, POINTS, SHAPES, SPANS, Shape, kept};
 use crate::{LEAST, Series};
@@ -48,23 +48,25 @@ pub fn fit(period: Period, series: Series<'_>, previous: Option<Model>) -> Optio
     let mut model = Model::blank(step_ms, end, transform);
     let more = previous.as_ref().map_or(0, |last| last.seen as u64 + (end - last.end) as u64);
     model.seen = more.max(values.len() as u64).min(u64::from(u32::MAX)) as u32;
-    let judged = judged(&model, values);
-    model.belief = belief(period, &judged, step_ms, end, previous.as_ref());
+    let mut plain = Plain::default();
+    plain.judge(&model, values);
+    model.belief = belief(period, &plain.judged, step_ms, end, previous.as_ref());
 
-    profile(&mut model, &judged, start);
-    let plain = Plain::of(&model, judged, start);
+    profile(&mut model, &plain.judged, start);
+    plain.compare(&model, start);
     model.spread = spreads(&model, &plain.off, &plain.phases);
     model.weights = weights(&plain.off);
-    let errors = plain.errors(&model, 0);
+    let mut errors = Vec::new();
+    plain.errors(&model, 0, &mut errors);
     model.error = spreads(&model, &errors, &plain.phases);
     model.width = model.belief.season.map_or(1, |season| season.div_ceil(POINTS).clamp(1, WIDEST)) as u8;
     model.shapes = shapes(&plain.judged, model.width, previous.as_ref().filter(|last| last.width == model.width));
-    model.drift = drift(&Columns::of(&model, plain.clone(), errors.clone()));
-
     let columns = Columns::of(&model, plain, errors);
+    model.drift = drift(&columns);
+
     let stride = (values.len() / PAST).max(1);
     let first = (-start).rem_euclid(stride as i64) as usize;
-    let raw: Vec<Raw> = (first..values.len()).step_by(stride).map(|index| columns.raw(index)).collect();
+    let raw: Vec<Raw> = (first..values.len()).step_by(stride).map(|index| columns.raw(&model, index)).collect();
     calibrate(&mut model, &raw, stride, values.len());
     Some(model)
 }
@@ -218,7 +220,7 @@ fn weights(off: &[f32]) -> [f32; ORDER] {
 }
 
 /// The spread of the means over [`SPANS`]: of what they differ from the time before, and of their own.
-fn drift(columns: &Columns<'_>) -> [f32; 2] {
+fn drift(columns: &Columns) -> [f32; 2] {
     let count = columns.plain.off.len();
     let mut lists = [Vec::new(), Vec::new()];
     for index in (SPANS[1]..count).step_by(stride(count / (PAST / 2))) {
