@@ -177,6 +177,10 @@ pub struct Columns {
     pub plain: Plain,
     /// Deviations in spreads.
     deviations: Vec<f32>,
+    /// The same, none of which counts for more than [`CLIP`].
+    clipped: Vec<f32>,
+    /// The shapes of the model.
+    shapes: Vec<[f32; POINTS]>,
     /// Errors of predictions in spreads.
     errors: Vec<f32>,
 }
@@ -339,16 +343,25 @@ impl Columns {
 
     /// The same of a row that was compared, with errors that are known.
     pub fn of(model: &Model, plain: Plain, errors: Vec<f32>) -> Self {
-        let mut columns = Self { plain, deviations: Vec::new(), errors };
+        let mut columns = Self { plain, errors, ..Self::default() };
         columns.scale(model, 0);
         columns
     }
 
     /// Holds deviations, and errors from an index on, against their spreads.
     fn scale(&mut self, model: &Model, from: usize) {
-        let Self { plain: Plain { off, phases, .. }, deviations, errors } = self;
+        let Self { plain: Plain { off, phases, .. }, deviations, clipped, shapes, errors } = self;
+        shapes.clear();
+        let there = model.shapes.iter().filter(|shape| shape.scale > 0.0);
+        shapes.extend(there.map(|shape| shape.values.map(|value| f32::from(value) * shape.scale)));
         deviations.resize(off.len(), f32::NAN);
         held_against(&model.spread, off, phases, deviations);
+        clipped.resize(off.len(), f32::NAN);
+        eights(off.len(), |at| {
+            if let (Some(deviations), Some(clipped)) = (eight(deviations, at), eight_mut(clipped, at)) {
+                *clipped = deviations.map(|deviation| deviation.clamp(-CLIP, CLIP));
+            }
+        });
         let from = from.min(off.len().saturating_sub(LANES));
         if let (Some(errors), Some(phases)) = (errors.get_mut(from..), phases.get(from..)) {
             let (parts, rest) = errors.as_chunks_mut::<LANES>();
@@ -366,7 +379,7 @@ impl Columns {
         let window = window(&self.plain.judged, model.width, index);
         let change = self.errors[index].abs();
         let noise = mean::<ERRORS>(&self.errors, index + 1, |e| e.abs().clamp(0.0, 2.0 * CLIP));
-        let shape = window.map_or(f32::NAN, |window| nearest(model, &window));
+        let shape = window.map_or(f32::NAN, |window| nearest(&self.shapes, &window));
         if self.plain.strange(index) {
             return [f32::NAN, change, f32::NAN, f32::NAN, noise, shape];
         }
@@ -381,14 +394,14 @@ impl Columns {
         const BEFORE: usize = SPANS[1] - SPANS[0];
         let [short, long] = SPANS;
         let last = self.last(index);
-        let before = mean::<BEFORE>(&self.deviations, (index + 1).saturating_sub(short), |d| d.clamp(-CLIP, CLIP));
+        let before = mean::<BEFORE>(&self.clipped, (index + 1).saturating_sub(short), |d| d);
         let all = (last * short as f32 + before * BEFORE as f32) / long as f32;
         [(last - before).abs(), all.abs()]
     }
 
     /// The mean deviation of the last minutes.
     fn last(&self, index: usize) -> f32 {
-        mean::<{ SPANS[0] }>(&self.deviations, index + 1, |d| d.clamp(-CLIP, CLIP))
+        mean::<{ SPANS[0] }>(&self.clipped, index + 1, |d| d)
     }
 
     /// On which side of the expectation an index lies: by its own deviation or that of the last
@@ -513,10 +526,9 @@ fn mean<const COUNT: usize>(values: &[f32], end: usize, of: impl Fn(f32) -> f32)
     if 2 * seen >= COUNT { sum / seen as f32 } else { f32::NAN }
 }
 
-/// The distance to the nearest shape of a model; NaN if there is none.
-fn nearest(model: &Model, window: &[f32; POINTS]) -> f32 {
-    let there = model.shapes.iter().filter(|shape| shape.scale > 0.0);
-    let squares = there.map(|shape| distance(window, &shape.values.map(|value| f32::from(value) * shape.scale)));
+/// The distance to the nearest of some shapes; NaN if there is none.
+fn nearest(shapes: &[[f32; POINTS]], window: &[f32; POINTS]) -> f32 {
+    let squares = shapes.iter().map(|shape| distance(window, shape));
     let nearest = squares.fold(f32::INFINITY, |least, square| if square < least { square } else { least });
     if nearest.is_finite() { nearest.sqrt() } else { f32::NAN }
 }

@@ -4,8 +4,8 @@
 //! of the parts of a season, quantiles of raw scores) cannot be kept up to date in a kilobyte.
 //! From the last model it takes what is dear to find: the scale, the season, the shapes.
 
-use signal::calibration::{median, quantile};
-use signal::odds::Odds;
+use signal::calibration::{Tail, median, quantile};
+use signal::odds::{OCCASION_MS, Odds};
 use signal::period::{Belief, Period};
 use signal::season;
 use signal::transform::Transform;
@@ -20,6 +20,8 @@ use crate::{LEAST, Series};
 const FOLDED: usize = 2_400;
 /// Columns whose raw scores the calibration rests on.
 const PAST: usize = 2_400;
+/// Where the tail of a part begins, as that of the sum does.
+const SHARE: f64 = 0.95;
 /// Past scores without which a part has no vote.
 const LEAST_PAST: usize = 20;
 /// The least scale of the sum's tail.
@@ -258,9 +260,13 @@ fn shapes(judged: &[f32], width: u8, last: Option<&Model>) -> [Shape; SHAPES] {
         let mut sums = [[0.0f32; POINTS]; SHAPES];
         counts = [0.0; SHAPES];
         for window in &windows {
-            let nearest = (0..SHAPES)
-                .min_by(|&a, &b| distance(window, &centres[a]).total_cmp(&distance(window, &centres[b])))
-                .unwrap_or(0);
+            let (mut nearest, mut least) = (0, f32::INFINITY);
+            for (shape, centre) in centres.iter().enumerate() {
+                let square = distance(window, centre);
+                if square < least {
+                    (nearest, least) = (shape, square);
+                }
+            }
             counts[nearest] += 1.0;
             sums[nearest].iter_mut().zip(window).for_each(|(sum, value)| *sum += value);
         }
@@ -285,7 +291,8 @@ fn calibrate(model: &mut Model, raw: &[Raw], stride: usize, columns: usize) {
     for part in 0..PARTS {
         let scores: Vec<f32> = raw.iter().map(|raw| raw[part]).collect();
         if scores.iter().filter(|score| !score.is_nan()).count() >= LEAST_PAST {
-            model.tails[part] = Odds::of(&scores, apart_ms, 1e-6).map(|odds| odds.tail);
+            let apart = (OCCASION_MS / apart_ms.max(1)).max(1) as usize;
+            model.tails[part] = Tail::of(&scores, SHARE, apart, 1e-6);
         }
     }
     let totals: Vec<f32> = raw.iter().map(|raw| total(&votes(model, raw))).collect();
