@@ -153,7 +153,9 @@ impl Engine {
             }
             match cache.get(&wasm, &digest) {
                 Some(component) => Ok((component, Source::Compiled)),
-                None => Component::new(&wasm, bytes.as_ref()).map(|c| (c, Source::Compiled)).map_err(|e| format!("{e:#}")),
+                None => {
+                    Component::new(&wasm, bytes.as_ref()).map(|c| (c, Source::Compiled)).map_err(|e| format!("{e:#}"))
+                }
             }
         };
         self.executor.block(compile).await.map_err(|lost| lost.to_string())?

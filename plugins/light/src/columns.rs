@@ -337,8 +337,11 @@ impl Columns {
     pub fn lay(&mut self, model: &Model, values: &[f64], start: i64, from: usize) {
         self.plain.judge(model, values);
         self.plain.compare(model, start);
-        self.plain.errors(model, from.saturating_sub(ERRORS), &mut self.errors);
-        self.scale(model, from.saturating_sub(ERRORS));
+        // As many as are looked at, in whole eights.
+        let columns = self.plain.off.len();
+        let from = columns.saturating_sub((columns + ERRORS - from.min(columns)).next_multiple_of(LANES));
+        self.plain.errors(model, from, &mut self.errors);
+        self.scale(model, from);
     }
 
     /// The same of a row that was compared, with errors that are known.
@@ -351,24 +354,31 @@ impl Columns {
     /// Holds deviations, and errors from an index on, against their spreads.
     fn scale(&mut self, model: &Model, from: usize) {
         let Self { plain: Plain { off, phases, .. }, deviations, clipped, shapes, errors } = self;
-        shapes.clear();
-        let there = model.shapes.iter().filter(|shape| shape.scale > 0.0);
-        shapes.extend(there.map(|shape| shape.values.map(|value| f32::from(value) * shape.scale)));
+        let there = || model.shapes.iter().filter(|shape| shape.scale > 0.0);
+        shapes.resize(there().count(), [0.0; POINTS]);
+        for (kept, shape) in shapes.iter_mut().zip(there()) {
+            let values = shape.values.as_chunks::<LANES>().0;
+            for (kept, values) in kept.as_chunks_mut::<LANES>().0.iter_mut().zip(values) {
+                *kept = (f32x8::new(values.map(f32::from)) * f32x8::splat(shape.scale)).to_array();
+            }
+        }
         deviations.resize(off.len(), f32::NAN);
-        held_against(&model.spread, off, phases, deviations);
         clipped.resize(off.len(), f32::NAN);
         eights(off.len(), |at| {
-            if let (Some(deviations), Some(clipped)) = (eight(deviations, at), eight_mut(clipped, at)) {
-                *clipped = deviations.map(|deviation| deviation.clamp(-CLIP, CLIP));
+            let places = (eight_mut(deviations, at), eight_mut(clipped, at));
+            if let (Some(off), Some(phases), (Some(deviations), Some(clipped))) =
+                (eight(off, at), eight(phases, at), places)
+            {
+                let held = f32x8::new(*off) / spreads_of(&model.spread, phases);
+                *deviations = held.to_array();
+                *clipped = no_more(no_less(held, -CLIP), CLIP).to_array();
             }
         });
-        let from = from.min(off.len().saturating_sub(LANES));
         if let (Some(errors), Some(phases)) = (errors.get_mut(from..), phases.get(from..)) {
             let (parts, rest) = errors.as_chunks_mut::<LANES>();
             let (eights, last) = phases.as_chunks::<LANES>();
             for (errors, phases) in parts.iter_mut().zip(eights) {
-                *errors =
-                    (f32x8::new(*errors) / f32x8::new(phases.map(|phase| spread_of(&model.error, phase)))).to_array();
+                *errors = (f32x8::new(*errors) / spreads_of(&model.error, phases)).to_array();
             }
             rest.iter_mut().zip(last).for_each(|(error, phase)| *error /= spread_of(&model.error, *phase));
         }
@@ -378,7 +388,7 @@ impl Columns {
     pub fn raw(&self, model: &Model, index: usize) -> Raw {
         let window = window(&self.plain.judged, model.width, index);
         let change = self.errors[index].abs();
-        let noise = mean::<ERRORS>(&self.errors, index + 1, |e| e.abs().clamp(0.0, 2.0 * CLIP));
+        let noise = mean::<ERRORS>(&self.errors, index + 1, |errors| no_more(errors.abs(), 2.0 * CLIP));
         let shape = window.map_or(f32::NAN, |window| nearest(&self.shapes, &window));
         if self.plain.strange(index) {
             return [f32::NAN, change, f32::NAN, f32::NAN, noise, shape];
@@ -435,13 +445,24 @@ fn spread_of(spreads: &[f32; PHASES], phase: u8) -> f32 {
     spreads[usize::from(phase).min(PHASES - 1)]
 }
 
-/// Deviations in the spreads of their phases.
-fn held_against(spreads: &[f32; PHASES], off: &[f32], phases: &[u8], held: &mut [f32]) {
-    eights(off.len(), |at| {
-        if let (Some(off), Some(phases), Some(held)) = (eight(off, at), eight(phases, at), eight_mut(held, at)) {
-            *held = (f32x8::new(*off) / f32x8::new(phases.map(|phase| spread_of(spreads, phase)))).to_array();
-        }
-    });
+/// The spreads of eight phases, which mostly are one.
+fn spreads_of(spreads: &[f32; PHASES], phases: &[u8; LANES]) -> f32x8 {
+    if *phases == [phases[0]; LANES] {
+        return f32x8::splat(spread_of(spreads, phases[0]));
+    }
+    f32x8::new(phases.map(|phase| spread_of(spreads, phase)))
+}
+
+/// The smaller of each and a number; NaN stays.
+fn no_more(values: f32x8, most: f32) -> f32x8 {
+    let most = f32x8::splat(most);
+    values.simd_gt(most).bitselect(most, values)
+}
+
+/// The larger of each and a number; NaN stays.
+fn no_less(values: f32x8, least: f32) -> f32x8 {
+    let least = f32x8::splat(least);
+    values.simd_lt(least).bitselect(least, values)
 }
 
 /// Numbers that are looked at together.
@@ -494,12 +515,13 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// The same of a number of them that is known when this is compiled: without a turn.
-fn total<const N: usize>(values: &[f32; N], of: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    for (index, value) in values.iter().enumerate() {
-        lanes[index % LANES] += of(*value);
+fn total<const N: usize>(values: &[f32; N], of: impl Fn(f32x8) -> f32x8) -> f32 {
+    let mut lanes = f32x8::splat(0.0);
+    for first in (0..N).step_by(LANES) {
+        // Of what is not there, 0 is made.
+        lanes += of(f32x8::new(std::array::from_fn(|lane| if first + lane < N { values[first + lane] } else { 0.0 })));
     }
-    f32x8::new(lanes).reduce_add()
+    lanes.reduce_add()
 }
 
 /// Bridges gaps of up to [`BRIDGE`] columns with the last value.
@@ -514,7 +536,7 @@ fn bridge(judged: &mut [f32]) {
 }
 
 /// The mean of the last so many before `end`, of those that are there; NaN if that is fewer than half.
-fn mean<const COUNT: usize>(values: &[f32], end: usize, of: impl Fn(f32) -> f32) -> f32 {
+fn mean<const COUNT: usize>(values: &[f32], end: usize, of: impl Fn(f32x8) -> f32x8) -> f32 {
     let from = end.checked_sub(COUNT).and_then(|from| values.get(from..));
     let Some(last): Option<&[f32; COUNT]> = from.and_then(|from| from.first_chunk()) else { return f32::NAN };
     let all = total(last, &of);
@@ -522,7 +544,10 @@ fn mean<const COUNT: usize>(values: &[f32], end: usize, of: impl Fn(f32) -> f32)
         return all / COUNT as f32;
     }
     let there = last.iter().filter(|value| !value.is_nan());
-    let (sum, seen) = there.fold((0.0, 0), |(sum, seen), &value| (sum + of(value), seen + 1));
+    let (sum, seen) = there.fold((0.0, 0), |(sum, seen), &value| {
+        let [made, ..] = of(f32x8::splat(value)).to_array();
+        (sum + made, seen + 1)
+    });
     if 2 * seen >= COUNT { sum / seen as f32 } else { f32::NAN }
 }
 

@@ -136,12 +136,13 @@ impl Scores {
         for (cell, judged) in (row * tail..).zip(judged) {
             let said = [judged.score, judged.expected, judged.lower, judged.upper];
             let votes = judged.votes.map(f64::from);
-            let columns = self.columns.iter_mut().zip(said).chain(self.terms.iter_mut().zip(votes));
-            for (column, value) in columns {
+            let put = |(column, value): (&mut Vec<f64>, f64)| {
                 if let Some(at) = column.get_mut(cell) {
                     *at = value;
                 }
-            }
+            };
+            self.columns.iter_mut().zip(said).for_each(put);
+            self.terms.iter_mut().zip(votes).for_each(put);
         }
         Ok(())
     }

@@ -155,7 +155,7 @@ impl Model {
         let scales: [f32; SHAPES] = read.f32s();
         let profile: [u8; 2 * BINS] = read.take();
         let (spread, error): ([u8; PHASES], [u8; PHASES]) = (read.take(), read.take());
-        let shapes: [[u8; POINTS]; SHAPES] = std::array::from_fn(|_| read.take());
+        let shapes: [[i8; POINTS]; SHAPES] = std::array::from_fn(|_| signed(read.take()));
         Some(Self {
             step_ms,
             end,
@@ -166,16 +166,13 @@ impl Model {
             transform: Transform { power, shift, center, scale },
             unit,
             profile: std::array::from_fn(|bin| i16::from_le_bytes([profile[2 * bin], profile[2 * bin + 1]])),
-            spread: spread.map(unpack),
-            error: error.map(unpack),
+            spread: unpacked(&spread),
+            error: unpacked(&error),
             weights,
             drift,
             tails,
             total,
-            shapes: std::array::from_fn(|shape| Shape {
-                scale: scales[shape],
-                values: shapes[shape].map(u8::cast_signed),
-            }),
+            shapes: std::array::from_fn(|shape| Shape { scale: scales[shape], values: shapes[shape] }),
         })
     }
 }
@@ -212,6 +209,19 @@ fn pack(spread: f32) -> u8 {
 
 fn unpack(code: u8) -> f32 {
     f32::from_bits((u32::from(code) << 20) + SMALLEST.to_bits())
+}
+
+fn signed(bytes: [u8; POINTS]) -> [i8; POINTS] {
+    let mut values = [0; POINTS];
+    values.iter_mut().zip(bytes).for_each(|(value, byte)| *value = byte.cast_signed());
+    values
+}
+
+/// All of them: `map` of an array of this length is a call an element.
+fn unpacked(codes: &[u8; PHASES]) -> [f32; PHASES] {
+    let mut spreads = [0.0; PHASES];
+    spreads.iter_mut().zip(codes).for_each(|(spread, code)| *spread = unpack(*code));
+    spreads
 }
 
 /// 2^-24.
