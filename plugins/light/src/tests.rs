@@ -121,6 +121,20 @@ fn the_same_points_give_equal_bits_however_the_calls_are_cut() {
 }
 
 #[test]
+fn a_row_without_its_context_is_judged_by_what_it_has() {
+    let values = office(6);
+    let model = fit::fit(Period::Auto, series(&values[..4 * DAY], 0), None).unwrap();
+    let mut columns = Columns::default();
+    for length in [1, 3, 8, 30] {
+        let row = series(&values[4 * DAY..4 * DAY + length], 4 * DAY);
+        let judged: Vec<_> = judge(&model, Direction::Both, row, length, &mut columns).collect();
+        assert_eq!(judged.len(), length);
+        let [value, _, _, drift, _, shape] = judged[length - 1].votes;
+        assert!(value.is_finite() && drift.is_nan() && shape.is_nan(), "{:?}", judged[length - 1]);
+    }
+}
+
+#[test]
 fn a_model_is_what_later_calls_will_read() {
     let values = office(8);
     let model = fit::fit(Period::Auto, series(&values, 0), None).unwrap();
