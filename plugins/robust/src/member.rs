@@ -5,12 +5,13 @@
 //! the columns before it, so that it is the same however the calls are cut.
 
 use serde::Deserialize;
+use wide::f32x8;
 
 use crate::model::{Head, PHASES, RawScores};
 use signal::calibration::median;
-use signal::forecast::Forecast;
+use signal::forecast::{Forecast, TOGETHER};
 use signal::transform::Transform;
-use signal::window::{History, LANES, LONGEST, Reach, References};
+use signal::window::{History, LONGEST, Reach, References};
 
 /// Columns of one slot.
 const SLOT: i64 = 64;
@@ -132,6 +133,9 @@ pub struct Expectation {
     pub spread: f32,
 }
 
+/// A NaN that no arithmetic makes.
+const UNKNOWN: f32 = f32::from_bits(u32::MAX);
+
 /// A row of values, and all that their raw scores are made of.
 pub struct Columns<'a> {
     /// What was learned; `fit` fills it in on the way.
@@ -144,7 +148,8 @@ pub struct Columns<'a> {
     /// The column of the first.
     start: i64,
     reach: Reach,
-    deviations: Vec<Option<f32>>,
+    /// Of each value from its forecast; [`UNKNOWN`] where that was not worked out yet.
+    deviations: Vec<f32>,
     trails: Vec<Option<Trail>>,
 }
 
@@ -160,7 +165,7 @@ impl<'a> Columns<'a> {
             values,
             start,
             reach,
-            deviations: vec![None; values.len()],
+            deviations: vec![UNKNOWN; values.len()],
             trails: vec![None; slots as usize],
         }
     }
@@ -234,24 +239,34 @@ impl<'a> Columns<'a> {
             return value;
         }
         let index = (column - self.start) as usize;
-        if let Some(known) = self.deviations[index] {
+        let known = self.deviations[index];
+        if known.to_bits() != UNKNOWN.to_bits() {
             return known;
         }
         // Those beside it will be asked for too.
-        let first = index - index % LANES;
-        let begin = self.start + first as i64;
-        if let Some((recent, weekly)) = self.forecast.expect_all(begin, self.reach) {
-            let expected = recent.into_iter().zip(weekly);
-            for ((known, value), (recent, weekly)) in
-                self.deviations[first..].iter_mut().zip(&self.values[first..]).zip(expected)
-            {
-                *known = Some(nearer(value - recent, value - weekly));
-            }
-        } else {
+        let first = index - index % TOGETHER;
+        if !self.deviate::<1>(first) {
             let (recent, weekly) = self.forecast.expect(column, self.reach);
-            self.deviations[index] = Some(nearer(value - recent, value - weekly));
+            self.deviations[index] = nearer(value - recent, value - weekly);
         }
-        self.deviations[index].unwrap_or(f32::NAN)
+        self.deviations[index]
+    }
+
+    /// Works out [`TOGETHER`] deviations at places that are `APART` from each other, where they have a
+    /// forecast together.
+    fn deviate<const APART: usize>(&mut self, first: usize) -> bool {
+        let all = first..first + (TOGETHER - 1) * APART + 1;
+        let (Some(values), Some(known)) = (self.values.get(all.clone()), self.deviations.get_mut(all)) else {
+            return false;
+        };
+        let Some((recent, weekly)) = self.forecast.expect_all::<APART>(self.start + first as i64, self.reach) else {
+            return false;
+        };
+        let values = f32x8::new(std::array::from_fn(|lane| values[lane * APART]));
+        let (recent, weekly) = (values - recent, values - weekly);
+        let nearer = (weekly.is_nan() | recent.abs().simd_le(weekly.abs())).select(recent, weekly).to_array();
+        known.iter_mut().step_by(APART).zip(nearer).for_each(|(known, nearer)| *known = nearer);
+        true
     }
 
     fn standardised(&mut self, column: i64, level: f32) -> f32 {
@@ -299,6 +314,12 @@ impl<'a> Columns<'a> {
         }
         let (from, to) = (slot * SLOT - TRAIL, slot * SLOT);
         let stride = if self.history.season.is_some() { TRAIL_STRIDE } else { 2 };
+        if let Some(seasonal) = self.history.season.and_then(|_| usize::try_from(from - self.start).ok()) {
+            let apart = TOGETHER * TRAIL_STRIDE as usize;
+            (seasonal..seasonal + TRAIL as usize).step_by(apart).for_each(|first| {
+                self.deviate::<{ TRAIL_STRIDE as usize }>(first);
+            });
+        }
         let mut deviations: Vec<f32> = Vec::with_capacity((TRAIL / stride) as usize);
         for c in (from..to).step_by(stride as usize) {
             deviations.push(self.deviation(c));

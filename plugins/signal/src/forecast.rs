@@ -6,13 +6,16 @@
 
 use wide::f32x8;
 
-use crate::window::{History, LANES, Reach};
+use crate::window::{History, Reach};
 
 const DAY_MS: i64 = 86_400_000;
 /// Seasons whose values the median is taken of.
 const SEASONS: usize = 5;
 /// The furthest season that is looked at.
 const FURTHEST: i64 = 15;
+
+/// Columns that are expected together.
+pub const TOGETHER: usize = 8;
 
 /// A forecast at any column from the history.
 #[derive(Clone, Copy)]
@@ -52,43 +55,52 @@ impl Forecast<'_> {
         (recent, weekly)
     }
 
-    /// The same for as many columns as a vector has lanes, from this one on, where that can be said
-    /// of all of them together: they are of one day, and nothing is missing.
-    pub fn expect_all(&self, column: i64, reach: Reach) -> Option<([f32; LANES], [f32; LANES])> {
+    /// The same for [`TOGETHER`] columns that are `APART` from each other, from this one on, where that
+    /// can be said of all of them together: they are of one day, and nothing is missing.
+    pub fn expect_all<const APART: usize>(&self, column: i64, reach: Reach) -> Option<(f32x8, f32x8)> {
         let unknown = f32x8::splat(f32::NAN);
-        let last = column + LANES as i64 - 1;
+        let last = column + ((TOGETHER - 1) * APART) as i64;
         let daily = self.daily();
         if self.season() == 0 || (daily && self.weekday(column) != self.weekday(last)) {
             return None;
         }
-        let mut recent = self.median_of(column, self.lags(column, reach, daily).all(), SEASONS, 1, reach)?;
+        let mut recent = self.median_of::<APART, 1>(column, self.lags(column, reach, daily), reach)?;
         if recent.is_none() && daily {
-            recent = self.median_of(column, self.lags(column, reach, false).all(), SEASONS, 1, reach)?;
+            recent = self.median_of::<APART, 1>(column, self.lags(column, reach, false), reach)?;
         }
-        let weekly = if daily { self.median_of(column, weeks(reach), 2, 2, reach)? } else { None };
-        Some((recent.unwrap_or(unknown).to_array(), weekly.unwrap_or(unknown).to_array()))
+        let weekly = if daily { self.median_of::<APART, 2>(column, weeks(reach), reach)? } else { None };
+        Some((recent.unwrap_or(unknown), weekly.unwrap_or(unknown)))
     }
 
-    /// The medians at columns from this one on over the first `seasons` lags at which there is
-    /// something, with so many columns beside. `Some(None)`: there is nothing; `None`: it is not
-    /// the same for all.
-    fn median_of(&self, column: i64, lags: &[i64], seasons: usize, beside: i64, reach: Reach) -> Option<Option<f32x8>> {
+    /// The medians at columns that are `APART` from each other, from this one on, over the first
+    /// [`SEASONS`] lags at which there is something, with `BESIDE` columns on either side.
+    /// `Some(None)`: there is nothing; `None`: it is not the same for all.
+    fn median_of<const APART: usize, const BESIDE: usize>(
+        &self,
+        column: i64,
+        lags: &[i64],
+        reach: Reach,
+    ) -> Option<Option<f32x8>> {
         let mut values = [f32x8::splat(0.0); 3 * SEASONS];
         let (mut count, mut taken) = (0, 0);
         let mut gap = f32x8::splat(0.0);
         for &lag in lags {
-            if taken == seasons {
+            if taken == SEASONS {
                 break;
             }
-            let first = column - lag * self.season() - beside;
-            let span = self.history.span(first, LANES + 2 * beside as usize, reach)?;
-            for from in span.windows(LANES) {
-                let lanes = f32x8::new(*from.first_chunk()?);
+            let (first, length) =
+                (column - lag * self.season() - BESIDE as i64, (TOGETHER - 1) * APART + 1 + 2 * BESIDE);
+            let span = self.history.span(first, length, reach)?;
+            if span.len() != length {
+                continue;
+            }
+            for place in 0..=2 * BESIDE {
+                let lanes = f32x8::new(std::array::from_fn(|lane| span[lane * APART + place]));
                 gap += lanes;
                 *values.get_mut(count)? = lanes;
                 count += 1;
             }
-            taken += usize::from(!span.is_empty());
+            taken += 1;
         }
         let complete = !gap.is_nan().any();
         complete.then(|| values.get_mut(..count).and_then(median))
@@ -96,29 +108,16 @@ impl Forecast<'_> {
 
     /// How many seasons back the values are that count for a column, in the order in which they are
     /// looked at; less than none is ahead.
-    fn lags(&self, column: i64, reach: Reach, same_kind: bool) -> Lags {
-        let weekend = |day: i64| day == 0 || day == 6;
-        let next = |day: i64| if day == 6 { 0 } else { day + 1 };
-        let previous = |day: i64| if day == 0 { 6 } else { day - 1 };
-        let today = if same_kind { self.weekday(column) } else { 0 };
-        let mut lags = Lags::default();
-        let (mut behind, mut ahead) = (today, today);
-        for back in 1..=FURTHEST {
-            (behind, ahead) = (previous(behind), next(ahead));
-            if !same_kind || weekend(behind) == weekend(today) {
-                lags.push(back);
-            }
-            if matches!(reach, Reach::Around(_)) && (!same_kind || weekend(ahead) == weekend(today)) {
-                lags.push(-back);
-            }
-        }
-        lags
+    fn lags(&self, column: i64, reach: Reach, same_kind: bool) -> &'static [i64] {
+        let day = if same_kind { usize::try_from(self.weekday(column)).unwrap_or(ANY_DAY) } else { ANY_DAY };
+        let lags = if matches!(reach, Reach::Around(_)) { &BEHIND_AND_AHEAD } else { &BEHIND };
+        lags.get(day).map_or(&[], Lags::all)
     }
 
     fn last_seasons(&self, column: i64, reach: Reach, same_kind: bool) -> f32 {
         let mut values = Few::default();
         let mut seasons = 0;
-        for &lag in self.lags(column, reach, same_kind).all() {
+        for &lag in self.lags(column, reach, same_kind) {
             if seasons == SEASONS {
                 break;
             }
@@ -147,23 +146,54 @@ fn weeks(reach: Reach) -> &'static [i64] {
 }
 
 /// Lags of up to [`FURTHEST`] seasons, back and ahead.
-#[derive(Default)]
+#[derive(Clone, Copy)]
 struct Lags {
     list: [i64; 2 * FURTHEST as usize],
     count: usize,
 }
 
+/// In place of a weekday: days of any kind count.
+const ANY_DAY: usize = 7;
+/// For each weekday, and for [`ANY_DAY`].
+static BEHIND: [Lags; ANY_DAY + 1] = Lags::by_day(false);
+static BEHIND_AND_AHEAD: [Lags; ANY_DAY + 1] = Lags::by_day(true);
+
 impl Lags {
-    fn push(&mut self, lag: i64) {
-        if let Some(place) = self.list.get_mut(self.count) {
-            *place = lag;
-            self.count += 1;
+    const fn by_day(ahead: bool) -> [Self; ANY_DAY + 1] {
+        let mut all = [Self { list: [0; 2 * FURTHEST as usize], count: 0 }; ANY_DAY + 1];
+        let mut today = 0;
+        while today <= ANY_DAY {
+            let mut lag = 1;
+            while lag <= FURTHEST {
+                if same_kind(today, -lag) {
+                    all[today].push(lag);
+                }
+                if ahead && same_kind(today, lag) {
+                    all[today].push(-lag);
+                }
+                lag += 1;
+            }
+            today += 1;
         }
+        all
+    }
+
+    const fn push(&mut self, lag: i64) {
+        self.list[self.count] = lag;
+        self.count += 1;
     }
 
     fn all(&self) -> &[i64] {
         self.list.get(..self.count).unwrap_or_default()
     }
+}
+
+/// Whether a day so many later is a weekend if this one is, or neither.
+const fn same_kind(today: usize, later: i64) -> bool {
+    const fn weekend(day: i64) -> bool {
+        day == 0 || day == 6
+    }
+    today == ANY_DAY || weekend(today as i64) == weekend((today as i64 + later).rem_euclid(7))
 }
 
 /// The median in each lane of values that are no NaN, which are put in order; `None` of none.
@@ -249,15 +279,22 @@ mod tests {
         let (mut together, mut apart) = (0, 0);
         for column in (start..end + 1440).step_by(97) {
             for reach in [Reach::Before(end), Reach::Around(60)] {
-                let Some((recent, weekly)) = forecast.expect_all(column, reach) else {
-                    apart += 1;
-                    continue;
-                };
-                together += 1;
-                for lane in 0..LANES {
-                    let alone = forecast.expect(column + lane as i64, reach);
-                    let same = |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan());
-                    assert!(same(recent[lane], alone.0) && same(weekly[lane], alone.1), "{column} {lane} {reach:?}");
+                for (stride, expected) in
+                    [(1, forecast.expect_all::<1>(column, reach)), (8, forecast.expect_all::<8>(column, reach))]
+                {
+                    let Some((recent, weekly)) = expected.map(|(a, b)| (a.to_array(), b.to_array())) else {
+                        apart += 1;
+                        continue;
+                    };
+                    together += 1;
+                    for lane in 0..TOGETHER {
+                        let alone = forecast.expect(column + stride * lane as i64, reach);
+                        let same = |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan());
+                        assert!(
+                            same(recent[lane], alone.0) && same(weekly[lane], alone.1),
+                            "{column} {lane} {reach:?}"
+                        );
+                    }
                 }
             }
         }

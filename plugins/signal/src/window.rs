@@ -14,7 +14,7 @@
 //! beside each other, so [`References`] has the history a second time, in that order. Where a
 //! reference may not be used at all lengths, it is walked alone.
 
-use wide::f32x8;
+use wide::f32x4;
 
 /// Columns beside the phase that are references too.
 const JITTER: i64 = 2;
@@ -27,12 +27,19 @@ const REFERENCES: usize = 700;
 /// References that are walked side by side.
 pub const LANES: usize = 8;
 /// Columns that are walked back between two looks at the deadline.
-const STEPS: usize = 8;
+const STEPS: usize = 4;
+
+/// Places of a row: some more than [`REFERENCES`].
+const ROW: usize = 704;
 
 /// The lengths of windows, ascending: multiples of [`STEPS`].
 pub const LENGTHS: [usize; 4] = [8, 32, 64, 128];
 /// The longest of them.
 pub const LONGEST: usize = LENGTHS[LENGTHS.len() - 1];
+/// The shortest.
+const LEAST_LENGTH: usize = LENGTHS[0];
+/// One over the lengths.
+const INVERSES: [f32; LENGTHS.len()] = [1.0 / 8.0, 1.0 / 32.0, 1.0 / 64.0, 1.0 / 128.0];
 /// References without which there is no distance.
 const LEAST: usize = 3;
 
@@ -133,37 +140,50 @@ struct Best {
 impl Best {
     /// Compares `query` with the windows that end a reference, at the first `lengths` lengths.
     fn visit(&mut self, query: &[f32], reference: &[f32], lengths: usize) {
-        let (mut sum, mut squares) = (0.0, 0.0);
-        let (query, reference) = (query.as_rchunks::<STEPS>().1, reference.as_rchunks::<STEPS>().1);
+        let (mut sums, mut squares) = (f32x4::splat(0.0), f32x4::splat(0.0));
+        let (query, reference) = (query.as_rchunks::<LEAST_LENGTH>().1, reference.as_rchunks::<LEAST_LENGTH>().1);
         let mut steps = query.iter().rev().zip(reference.iter().rev());
-        let whole = STEPS * query.len().min(reference.len());
+        let whole = LEAST_LENGTH * query.len().min(reference.len());
         let mut walked = 0;
-        for (index, &length) in LENGTHS.iter().enumerate().take(lengths) {
+        for (index, (length, inverse)) in LENGTHS.into_iter().zip(INVERSES).enumerate().take(lengths) {
             if length > whole {
                 return;
             }
-            for (query, reference) in steps.by_ref().take((length - walked) / STEPS) {
-                for step in 0..STEPS {
-                    let difference = query[step] - reference[step];
-                    sum += difference;
-                    squares += difference * difference;
-                }
+            for (query, reference) in steps.by_ref().take((length - walked) / LEAST_LENGTH) {
+                let newer = four(query, 4) - four(reference, 4);
+                let older = four(query, 0) - four(reference, 0);
+                sums += newer + older;
+                squares += newer * newer + older * older;
             }
             walked = length;
             self.seen[index] += 1;
+            let (sum, squares) = (total(sums), total(squares));
             keep(&mut self.raw[index], squares);
-            keep(&mut self.centred[index], squares - sum * sum / length as f32);
+            keep(&mut self.centred[index], squares - sum * sum * inverse);
         }
     }
 
     /// What the lanes found, of so many references.
-    fn join(&mut self, lanes: &Lanes, references: usize) {
+    fn join<const QUADS: usize>(&mut self, lanes: &Lanes<QUADS>, references: usize) {
         for index in 0..LENGTHS.len() {
             self.seen[index] += references;
-            lanes.raw[index].to_array().into_iter().for_each(|squares| keep(&mut self.raw[index], squares));
-            lanes.centred[index].to_array().into_iter().for_each(|squares| keep(&mut self.centred[index], squares));
+            let each = |numbers: Numbers<QUADS>| numbers.into_iter().flat_map(f32x4::to_array);
+            each(lanes.raw[index]).for_each(|squares| keep(&mut self.raw[index], squares));
+            each(lanes.centred[index]).for_each(|squares| keep(&mut self.centred[index], squares));
         }
     }
+}
+
+/// Four of several values, which there have to be.
+#[inline(always)]
+fn four<const N: usize>(values: &[f32; N], from: usize) -> f32x4 {
+    const NONE: &[f32; 4] = &[f32::NAN; 4];
+    f32x4::new(*values.get(from..from + 4).and_then(|four| four.first_chunk()).unwrap_or(NONE))
+}
+
+fn total(numbers: f32x4) -> f32 {
+    let [a, b, c, d] = numbers.to_array();
+    (a + b) + (c + d)
 }
 
 /// The smaller one. NaN, a reference with a gap, is not smaller.
@@ -172,75 +192,111 @@ fn keep(least: &mut f32, squares: f32) {
     *least = if squares < *least { squares } else { *least };
 }
 
+/// A number for each of the [`LANES`].
+type Numbers<const QUADS: usize> = [f32x4; QUADS];
+
 /// The least squared distances of each lane so far.
-struct Lanes {
-    centred: [f32x8; LENGTHS.len()],
-    raw: [f32x8; LENGTHS.len()],
+struct Lanes<const QUADS: usize> {
+    centred: [Numbers<QUADS>; LENGTHS.len()],
+    raw: [Numbers<QUADS>; LENGTHS.len()],
     /// The least ones of all lanes at the longest length, centred and raw.
-    least: (f32x8, f32x8),
+    least: (f32x4, f32x4),
     /// Infinite in lanes without a reference, else nothing.
-    unused: f32x8,
+    unused: Numbers<QUADS>,
 }
 
-impl Lanes {
+impl<const QUADS: usize> Lanes<QUADS> {
     /// Of so many lanes with a reference. What `best` knows already need not be found again.
     fn new(best: &Best, used: usize) -> Self {
         let last = LENGTHS.len() - 1;
-        let none = [f32x8::splat(f32::INFINITY); LENGTHS.len()];
-        let unused = std::array::from_fn(|lane| if lane < used { 0.0 } else { f32::INFINITY });
+        let none = [[f32x4::splat(f32::INFINITY); QUADS]; LENGTHS.len()];
+        let unused = |lane: usize| if lane < used { 0.0 } else { f32::INFINITY };
         Self {
             centred: none,
             raw: none,
-            least: (f32x8::splat(best.centred[last]), f32x8::splat(best.raw[last])),
-            unused: f32x8::new(unused),
+            least: (f32x4::splat(best.centred[last]), f32x4::splat(best.raw[last])),
+            unused: std::array::from_fn(|half| f32x4::new(std::array::from_fn(|lane| unused(4 * half + lane)))),
         }
     }
 
-    /// Compares `query`, its newest value first, with the windows that end at a reference in each lane. The values of the lanes
-    /// so many columns back are side by side in `values`, `at` places after what `places` says,
-    /// modulo the size of a number.
-    // By itself, so that its few vectors stay in registers in a sandbox too.
-    #[inline(never)]
-    fn visit(&mut self, query: &[f32; LONGEST], values: &[f32], places: &[usize; LONGEST], at: usize) {
-        let mut sums = f32x8::splat(0.0);
+    /// Compares `query`, its newest value first, with the windows that end at a reference in each lane.
+    /// `turn` has the values of the lanes in [`STEPS`] columns, from so many turns back on: the oldest
+    /// first, a column every `APART` places.
+    #[inline(always)]
+    fn visit<'v, const APART: usize, const SPAN: usize>(
+        &mut self,
+        query: &[f32x4; LONGEST],
+        turn: impl Fn(usize) -> Option<&'v [f32; SPAN]>,
+    ) {
+        let mut sums = [f32x4::splat(0.0); QUADS];
         let mut squares = self.unused;
-        let mut steps = query.as_chunks::<STEPS>().0.iter().zip(places.as_chunks::<STEPS>().0);
-        let mut walked = 0;
-        for (index, length) in LENGTHS.into_iter().enumerate() {
+        let mut number = 0;
+        for (index, (length, inverse)) in LENGTHS.into_iter().zip(INVERSES).enumerate() {
             // At each turn of a loop a guest looks at its deadline, so turns are long.
-            for (query, places) in steps.by_ref().take((length - walked) / STEPS) {
-                for step in 0..STEPS {
-                    let place = places[step].wrapping_add(at);
-                    let Some(reference) = values.get(place..).and_then(|from| from.first_chunk()) else { return };
-                    let difference = f32x8::splat(query[step]) - f32x8::new(*reference);
-                    sums += difference;
-                    squares += difference * difference;
+            while number < length / STEPS {
+                let (Some(references), Some(query)) = (turn(number), query.as_chunks::<STEPS>().0.get(number)) else {
+                    return;
+                };
+                for half in 0..QUADS {
+                    let differences: [f32x4; STEPS] = std::array::from_fn(|step| {
+                        let from = (STEPS - 1 - step) * APART + 4 * half;
+                        query[step] - four(references, from)
+                    });
+                    for four in differences.as_chunks::<4>().0 {
+                        let [a, b, c, d] = *four;
+                        sums[half] += (a + b) + (c + d);
+                        squares[half] += (a * a + b * b) + (c * c + d * d);
+                    }
                 }
+                number += 1;
             }
-            walked = length;
-            let centred = squares - sums * sums * f32x8::splat(1.0 / length as f32);
-            self.raw[index] = lesser(squares, self.raw[index]);
-            self.centred[index] = lesser(centred, self.centred[index]);
+            let mut nearer = f32x4::splat(0.0);
+            for half in 0..QUADS {
+                let squares = squares[half];
+                let centred = squares - sums[half] * sums[half] * f32x4::splat(inverse);
+                self.raw[index][half] = lesser(squares, self.raw[index][half]);
+                self.centred[index][half] = lesser(centred, self.centred[index][half]);
+                nearer |= centred.simd_lt(self.least.0) | squares.simd_lt(self.least.1);
+            }
             // Distances grow with the length, the least ones too.
-            if !(centred.simd_lt(self.least.0) | squares.simd_lt(self.least.1)).any() {
+            if !nearer.any() {
                 return;
             }
         }
         let last = LENGTHS.len() - 1;
-        self.least = (lesser(least(self.centred[last]), self.least.0), lesser(least(self.raw[last]), self.least.1));
+        self.least = (least(self.centred[last], self.least.0), least(self.raw[last], self.least.1));
+    }
+
+    /// Lanes that are columns beside each other, the first of which is the value `newest`.
+    #[inline(never)]
+    fn visit_beside(&mut self, query: &[f32x4; LONGEST], values: &[f32], newest: usize) {
+        self.visit::<1, { STEPS - 1 + 8 }>(query, |turn| {
+            values.get((newest + 1).wrapping_sub((turn + 1) * STEPS)..)?.first_chunk()
+        });
+    }
+
+    /// Lanes that are references, from one on.
+    // By itself, so that its few vectors stay in registers in a sandbox too.
+    #[inline(never)]
+    fn visit_references(&mut self, query: &[f32x4; LONGEST], references: &References, first: usize) {
+        let (values, turns) = (references.values.as_slice(), &references.turns);
+        self.visit::<ROW, { (STEPS - 1) * ROW + LANES }>(query, |turn| {
+            values.get(turns.get(turn)?.wrapping_add(first)..)?.first_chunk()
+        });
     }
 }
 
-/// The least of all lanes, in all lanes.
-fn least(lanes: f32x8) -> f32x8 {
+/// The least of all lanes and of what was the least before, in all lanes.
+fn least<const QUADS: usize>(lanes: Numbers<QUADS>, before: f32x4) -> f32x4 {
+    let lesser = lanes.into_iter().fold(before, |least, squares| lesser(squares, least));
     let mut least = f32::INFINITY;
-    lanes.to_array().into_iter().for_each(|squares| keep(&mut least, squares));
-    f32x8::splat(least)
+    lesser.to_array().into_iter().for_each(|squares| keep(&mut least, squares));
+    f32x4::splat(least)
 }
 
 /// The smaller one in each lane. NaN, a reference with a gap, is not smaller.
 #[inline(always)]
-fn lesser(squares: f32x8, least: f32x8) -> f32x8 {
+fn lesser(squares: f32x4, least: f32x4) -> f32x4 {
     squares.simd_lt(least).select(squares, least)
 }
 
@@ -250,13 +306,14 @@ pub struct References {
     /// The first: a multiple of the stride, so that references stay where they are while the
     /// history moves on.
     first: i64,
-    /// The history in rows of columns that are a stride apart: of the references themselves, of those
-    /// one column later, and so on. NaN where there is none.
-    rows: Vec<f32>,
-    /// Where in `rows` the value so many columns before the first reference is, or would be: what lies
-    /// before the rows is where it leads from there, modulo the size of a number, so that a later
-    /// reference is just as many places further.
-    places: [usize; LONGEST],
+    /// The history in rows of [`ROW`] columns that are a stride apart: first those [`STEPS`]` - 1` columns before the
+    /// references, then those one column later, and so on. So as many rows as a stride has columns and those
+    /// first ones, which the last ones are once more, a place later: no walk of [`STEPS`] has to turn round.
+    /// NaN where there is none.
+    values: Vec<f32>,
+    /// Where the oldest value of each turn of a walk back from the first reference is; modulo the size of a
+    /// number, so that a later reference is just as many places further.
+    turns: [usize; LONGEST / STEPS],
 }
 
 impl References {
@@ -266,36 +323,14 @@ impl References {
         let least = history.start + LENGTHS[0] as i64 - 1;
         let first = least + (-least).rem_euclid(stride);
         let origin = history.start.div_euclid(stride) * stride;
-        let skipped = (history.start - origin) as usize;
-        let width = stride as usize;
-        let across = (skipped + history.values.len()).div_ceil(width);
-        let mut rows = vec![f32::NAN; across * width];
-        for from in (0..across).step_by(LANES) {
-            // A run of columns for each lane, which are one below the other in the rows.
-            let run = |lane: usize| history.values.get(((from + lane) * width).checked_sub(skipped)?..)?.get(..width);
-            let runs: [Option<&[f32]>; LANES] = std::array::from_fn(run);
-            if let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h)] = runs {
-                for row in 0..width {
-                    if let Some(places) = rows.get_mut(row * across + from..).and_then(|r| r.first_chunk_mut()) {
-                        *places = [a[row], b[row], c[row], d[row], e[row], f[row], g[row], h[row]];
-                    }
-                }
-                continue;
-            }
-            for lane in (0..LANES).take_while(|lane| from + lane < across) {
-                for row in 0..width {
-                    let at = ((from + lane) * width + row).checked_sub(skipped);
-                    rows[row * across + from + lane] =
-                        at.and_then(|at| history.values.get(at)).copied().unwrap_or(f32::NAN);
-                }
-            }
-        }
         let before = ((first - origin) / stride) as usize;
-        let place = |back: usize| {
-            let strides = back.div_ceil(stride as usize);
-            ((strides * stride as usize - back) * across + before).wrapping_sub(strides)
+        let turn = |number: usize| {
+            let newest = number * STEPS;
+            let back = newest.div_ceil(stride as usize);
+            ((back * stride as usize - newest) * ROW + before).wrapping_sub(back)
         };
-        Self { stride, first, rows, places: std::array::from_fn(place) }
+        let values = rows(history.values, (history.start - origin) as usize, stride as usize);
+        Self { stride, first, values, turns: std::array::from_fn(turn) }
     }
 
     /// The distances from the windows of `query`, whose last value lies at `column`, to the
@@ -324,26 +359,22 @@ impl References {
                 best.visit(query, history.upto(at), sides.lengths(at));
             }
         };
-        let longest: Option<[f32; LONGEST]> = query.try_into().ok();
-        let longest = longest.map(|mut newest_first| {
-            newest_first.reverse();
-            newest_first
-        });
+        let longest: Option<&[f32; LONGEST]> = query.try_into().ok();
+        // The newest value first, in all lanes.
+        let longest = longest.map(|query| std::array::from_fn(|back| f32x4::splat(query[LONGEST - 1 - back])));
         // Where windows of all lengths are.
         let inside = history.start + LONGEST as i64 - 1..history.end();
 
-        // One column back is one place back.
-        let back = std::array::from_fn(usize::wrapping_neg);
-        let mut lanes = Lanes::new(&best, BESIDE);
+        let mut lanes = Lanes::<2>::new(&best, BESIDE);
         let mut walked = 0;
         for middle in history.in_phase(column, reach) {
             let (from, to) = (middle - JITTER, middle + JITTER);
             // Lanes that are not used read on.
-            let all = inside.contains(&from) && inside.contains(&(from + LANES as i64 - 1));
+            let all = inside.contains(&from) && inside.contains(&(from + 8 - 1));
             match longest.as_ref().filter(|_| all && sides.are_open(from, to)) {
                 Some(query) => {
                     let newest = (from - history.start) as usize;
-                    lanes.visit(query, history.values, &back, newest);
+                    lanes.visit_beside(query, history.values, newest);
                     walked += BESIDE;
                 }
                 None => (from..=to).for_each(|at| alone(&mut best, at)),
@@ -351,7 +382,7 @@ impl References {
         }
         best.join(&lanes, walked);
 
-        let mut lanes = Lanes::new(&best, LANES);
+        let mut lanes = Lanes::<{ LANES / 4 }>::new(&best, LANES);
         let count = usize::try_from((history.end() - self.first + self.stride - 1) / self.stride).unwrap_or(0);
         let at = |reference: usize| self.first + reference as i64 * self.stride;
         let (mut reference, mut walked) = (0, 0);
@@ -360,7 +391,7 @@ impl References {
             let all = inside.contains(&from) && inside.contains(&to);
             match longest.as_ref().filter(|_| all && sides.are_open(from, to)) {
                 Some(query) => {
-                    lanes.visit(query, &self.rows, &self.places, reference);
+                    lanes.visit_references(query, self, reference);
                     walked += LANES;
                     reference += LANES;
                 }
@@ -378,6 +409,57 @@ impl References {
             })
         };
         Nearest { centred: told(best.centred), raw: told(best.raw) }
+    }
+}
+
+/// The rows of [`References`], of values that begin so many columns after the first reference.
+#[inline(never)]
+fn rows(values: &[f32], skipped: usize, stride: usize) -> Vec<f32> {
+    let width = stride + STEPS - 1;
+    // A NaN of equal bytes, with which memory is filled at once.
+    let mut laid = vec![f32::from_bits(u32::MAX); width * ROW];
+    let (first, rows) = laid.as_chunks_mut::<ROW>().0.split_at_mut(STEPS - 1);
+    let places = (skipped + values.len()).div_ceil(stride).min(ROW);
+    for from in (0..places).step_by(4) {
+        // What the rows have at a place is a run of columns.
+        let band = (from * stride).checked_sub(skipped).and_then(|at| values.get(at..at + 4 * stride));
+        if let Some(band) = band.filter(|_| stride >= 4) {
+            let (ab, cd) = band.split_at(2 * stride);
+            let runs = [ab.split_at(stride), cd.split_at(stride)];
+            block(runs, rows, from);
+            // The last ones again, where a stride is no multiple of four.
+            let last = runs.map(|(a, b)| (&a[stride - 4..], &b[stride - 4..]));
+            block(last, &mut rows[stride - 4..], from);
+            continue;
+        }
+        for place in (from..places).take(4) {
+            for (row, cells) in rows.iter_mut().enumerate() {
+                let at = (place * stride + row).checked_sub(skipped);
+                cells[place] = at.and_then(|at| values.get(at)).copied().unwrap_or(f32::NAN);
+            }
+        }
+    }
+    // A column before a reference is one stride less the rest of it after the reference before.
+    for (before, row) in (1..STEPS).zip(first.iter_mut().rev()) {
+        let strides = before.div_ceil(stride);
+        if let Some(same) = rows.get(strides * stride - before) {
+            row[strides..].copy_from_slice(&same[..ROW - strides]);
+        }
+    }
+    laid
+}
+
+/// Lays four runs of columns at the places from one on, each column in its row, as many as there are four by four.
+#[inline(always)]
+fn block(runs: [(&[f32], &[f32]); 2], rows: &mut [[f32; ROW]], from: usize) {
+    let [(a, b), (c, d)] = runs.map(|(a, b)| (a.as_chunks::<4>().0, b.as_chunks::<4>().0));
+    for ((((a, b), c), d), rows) in a.iter().zip(b).zip(c).zip(d).zip(rows.as_chunks_mut::<4>().0) {
+        let columns = f32x4::transpose([a, b, c, d].map(|run| f32x4::new(*run)));
+        for (row, values) in rows.iter_mut().zip(columns) {
+            if let Some(places) = row.get_mut(from..from + 4) {
+                places.copy_from_slice(&values.to_array());
+            }
+        }
     }
 }
 
