@@ -102,7 +102,10 @@ impl Member {
 
 /// The judged values of a row, with gaps of up to [`BRIDGE`] columns bridged.
 pub fn judged(transform: &Transform, values: &[f64]) -> Vec<f32> {
-    let mut judged: Vec<f32> = values.iter().map(|&v| transform.apply(v)).collect();
+    let mut judged = transform.apply_all(values);
+    if !judged.iter().any(|value| value.is_nan()) {
+        return judged;
+    }
     let mut missing = 0;
     for i in 1..judged.len() {
         missing = if judged[i].is_nan() { missing + 1 } else { 0 };
@@ -172,6 +175,12 @@ impl<'a> Columns<'a> {
 
     fn at(&self, column: i64) -> f32 {
         usize::try_from(column - self.start).ok().and_then(|i| self.values.get(i)).copied().unwrap_or(f32::NAN)
+    }
+
+    /// The values of columns, as far as there are.
+    fn span(&self, from: i64, to: i64) -> &'a [f32] {
+        let place = |column: i64| (column - self.start).clamp(0, self.values.len() as i64) as usize;
+        self.values.get(place(from)..place(to)).unwrap_or_default()
     }
 
     /// The last values up to a column, as many as the longest window has or as there are.
@@ -298,7 +307,7 @@ impl<'a> Columns<'a> {
 
     /// The moving average of the columns before this one.
     fn average(&self, column: i64) -> f32 {
-        (column - MEMORY..column).fold(f32::NAN, |average, c| moved(average, self.at(c)))
+        self.span(column - MEMORY, column).iter().fold(f32::NAN, |average, value| moved(average, *value))
     }
 
     /// The level of the trail: how far above its forecast a column may be expected to lie.
@@ -328,15 +337,7 @@ impl<'a> Columns<'a> {
         // A season stands by itself; without one there has to be something to go by.
         let known = deviations.len() >= LEAST_TRAIL;
         let level = if known || self.history.season.is_none() { level } else { 0.0 };
-        let mut average = f32::NAN;
-        let mut errors = Vec::with_capacity(TRAIL as usize);
-        for c in from - MEMORY..to {
-            let value = self.at(c);
-            if c >= from {
-                errors.push(value - average);
-            }
-            average = moved(average, value);
-        }
+        let mut errors = errors(self.span(from - MEMORY, from), self.span(from, to));
         let middle = median(&mut errors);
         errors.iter_mut().for_each(|e| *e = (*e - middle).abs());
         let spread = 1.4826 * median(&mut errors);
@@ -348,21 +349,42 @@ impl<'a> Columns<'a> {
 
 /// The absolute errors of the moving average over a span.
 pub fn moving_errors(columns: &Columns<'_>, span: std::ops::Range<i64>) -> Vec<f32> {
-    let mut average = f32::NAN;
-    let errors = span.map(|column| {
-        let value = columns.at(column);
-        let error = (value - average).abs();
-        average = moved(average, value);
-        error
-    });
-    errors.filter(|e| !e.is_nan()).collect()
+    let errors = errors(&[], columns.span(span.start, span.end));
+    errors.into_iter().filter(|e| !e.is_nan()).map(f32::abs).collect()
+}
+
+/// The errors of the moving average over a span, which remembers what came before; NaN at gaps.
+fn errors(before: &[f32], span: &[f32]) -> Vec<f32> {
+    let mut average = before.iter().fold(f32::NAN, |average, value| moved(average, *value));
+    let mut errors = Vec::with_capacity(span.len());
+    let (eights, rest) = span.as_chunks::<8>();
+    for eight in eights {
+        if average.is_nan() || eight.iter().sum::<f32>().is_nan() {
+            errors.extend(eight.map(|value| error(&mut average, value)));
+        } else {
+            // No step waits for more than the one before.
+            errors.extend(eight.map(|value| {
+                let error = value - average;
+                average = average * (1.0 - ALPHA) + value * ALPHA;
+                error
+            }));
+        }
+    }
+    errors.extend(rest.iter().map(|value| error(&mut average, *value)));
+    errors
+}
+
+fn error(average: &mut f32, value: f32) -> f32 {
+    let error = value - *average;
+    *average = moved(*average, value);
+    error
 }
 
 fn moved(average: f32, value: f32) -> f32 {
     match (average.is_nan(), value.is_nan()) {
         (_, true) => average,
         (true, false) => value,
-        (false, false) => average + ALPHA * (value - average),
+        (false, false) => average * (1.0 - ALPHA) + value * ALPHA,
     }
 }
 

@@ -85,7 +85,26 @@ impl Transform {
 
     /// A value on the judged scale; what is not finite is NaN.
     pub fn apply(&self, value: f64) -> f32 {
-        let judged = (self.raise(value) - self.center) / self.scale;
+        self.judge(self.raise(value))
+    }
+
+    /// All values on the judged scale.
+    pub fn apply_all(&self, values: &[f64]) -> Vec<f32> {
+        match self.power {
+            // Nothing to raise: eight in a row, which a compiler does side by side.
+            Power::Plain => {
+                let (eights, rest) = values.as_chunks::<8>();
+                let mut judged = Vec::with_capacity(values.len());
+                eights.iter().for_each(|eight| judged.extend(eight.map(|value| self.judge(value))));
+                judged.extend(rest.iter().map(|value| self.judge(*value)));
+                judged
+            }
+            Power::Root | Power::Log => values.iter().map(|value| self.apply(*value)).collect(),
+        }
+    }
+
+    fn judge(&self, raised: f64) -> f32 {
+        let judged = (raised - self.center) / self.scale;
         if judged.is_finite() { judged as f32 } else { f32::NAN }
     }
 

@@ -383,24 +383,18 @@ impl References {
         best.join(&lanes, walked);
 
         let mut lanes = Lanes::<{ LANES / 4 }>::new(&best, LANES);
-        let count = usize::try_from((history.end() - self.first + self.stride - 1) / self.stride).unwrap_or(0);
-        let at = |reference: usize| self.first + reference as i64 * self.stride;
-        let (mut reference, mut walked) = (0, 0);
-        while reference < count {
-            let (from, to) = (at(reference), at(reference + LANES - 1));
-            let all = inside.contains(&from) && inside.contains(&to);
-            match longest.as_ref().filter(|_| all && sides.are_open(from, to)) {
-                Some(query) => {
-                    lanes.visit_references(query, self, reference);
-                    walked += LANES;
-                    reference += LANES;
-                }
-                None => {
-                    alone(&mut best, from);
-                    reference += 1;
-                }
-            }
+        let count = self.from(history.end());
+        let (mut next, mut walked) = (0, 0);
+        for open in sides.whole(&inside) {
+            let (from, to) = (self.from(open.start).max(next), self.from(open.end));
+            let Some(query) = longest.as_ref().filter(|_| from + LANES <= to) else { continue };
+            (next..from).for_each(|reference| alone(&mut best, self.at(reference)));
+            // The last lanes may be some of those before them.
+            (from..to).step_by(LANES).for_each(|first| lanes.visit_references(query, self, first.min(to - LANES)));
+            walked += to - from;
+            next = to;
         }
+        (next..count).for_each(|reference| alone(&mut best, self.at(reference)));
         best.join(&lanes, walked);
         let told = |least: [f32; LENGTHS.len()]| {
             std::array::from_fn(|i| {
@@ -409,6 +403,18 @@ impl References {
             })
         };
         Nearest { centred: told(best.centred), raw: told(best.raw) }
+    }
+}
+
+impl References {
+    /// The column of a reference.
+    fn at(&self, reference: usize) -> i64 {
+        self.first + reference as i64 * self.stride
+    }
+
+    /// The first reference from a column on.
+    fn from(&self, column: i64) -> usize {
+        usize::try_from((column - self.first + self.stride - 1).div_euclid(self.stride)).unwrap_or(0)
     }
 }
 
@@ -471,6 +477,18 @@ struct Sides {
 }
 
 impl Sides {
+    /// The spans, in order, of those places at which windows of all lengths are open.
+    fn whole(self, inside: &std::ops::Range<i64>) -> [std::ops::Range<i64>; 2] {
+        let longest = LONGEST as i64;
+        let (before, after) = match self.reach {
+            Reach::Before(end) => (end.min(self.column + 1 - longest), inside.end),
+            Reach::Around(guard) => {
+                ((self.column + 1 - longest).min(self.column - guard), self.column + guard.max(1) + longest - 1)
+            }
+        };
+        [inside.start..inside.end.min(before), inside.start.max(after)..inside.end]
+    }
+
     /// At so many lengths a window that ends at a place overlaps neither the query's nor
     /// what is out of reach.
     fn lengths(self, at: i64) -> usize {
