@@ -131,7 +131,11 @@ impl Engine {
 
     /// The compiled form of a component, from the cache or made now. `digest` is the
     /// sha256 of `bytes` in hex.
-    pub async fn compile(&self, bytes: Arc<[u8]>, digest: &str) -> Result<(Component, Source), String> {
+    pub async fn compile(
+        &self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+        digest: &str,
+    ) -> Result<(Component, Source), String> {
         if let Some(component) = self.cache.get(&self.wasm, digest) {
             return Ok((component, Source::Cache));
         }
@@ -143,13 +147,15 @@ impl Engine {
             if let Some(component) = cache.get(&wasm, &digest) {
                 return Ok((component, Source::Cache));
             }
-            let compiled = wasm.precompile_component(&bytes).map_err(|e| format!("{e:#}"))?;
+            let compiled = wasm.precompile_component(bytes.as_ref()).map_err(|e| format!("{e:#}"))?;
             if let Err(error) = cache.put(&digest, &compiled) {
                 tracing::warn!("cannot keep a compiled component, so the next start compiles it again: {error}");
             }
             match cache.get(&wasm, &digest) {
                 Some(component) => Ok((component, Source::Compiled)),
-                None => Component::new(&wasm, &bytes).map(|c| (c, Source::Compiled)).map_err(|e| format!("{e:#}")),
+                None => {
+                    Component::new(&wasm, bytes.as_ref()).map(|c| (c, Source::Compiled)).map_err(|e| format!("{e:#}"))
+                }
             }
         };
         self.executor.block(compile).await.map_err(|lost| lost.to_string())?

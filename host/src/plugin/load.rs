@@ -4,6 +4,7 @@
 //! a store that grants nothing. What `describe` said is kept with the compiled form, so
 //! that a later start runs nothing; the compiled form is mapped with the first call.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,9 +56,10 @@ pub enum Came {
 }
 
 impl Bytes {
-    fn read(&self, most: usize) -> Result<Arc<[u8]>, String> {
+    /// What is in the binary is mapped with it: a copy of it would be memory for nothing.
+    fn read(&self, most: usize) -> Result<Cow<'static, [u8]>, String> {
         let path = match self {
-            Self::Bundled(bytes) => return Ok(Arc::from(*bytes)),
+            Self::Bundled(bytes) => return Ok(Cow::Borrowed(bytes)),
             Self::File(path) | Self::Installed(path, _) => path,
         };
         let unreadable = |e: std::io::Error| format!("cannot read {}: {e}", path.display());
@@ -79,7 +81,7 @@ impl Bytes {
                 ));
             }
         }
-        Ok(read.into())
+        Ok(Cow::Owned(read))
     }
 }
 
@@ -158,12 +160,13 @@ impl Plugin {
             }));
         }
 
+        let component_bytes = read.len() as u64;
         let prepared = OnceCell::new();
         let note = runtime.engine.cache().note(&digest, DESCRIPTOR);
         let descriptor = match note.and_then(|text| serde_json::from_str::<Descriptor>(&text).ok()) {
             Some(descriptor) => descriptor,
             None => {
-                let compiled = prepare(&runtime, &site, role, &manifest, Arc::clone(&read), &digest).await?;
+                let compiled = prepare(&runtime, &site, role, &manifest, read, &digest).await?;
                 let descriptor = describe(&runtime, &site, Arc::clone(&compiled)).await?;
                 // Only what is sound is kept, below.
                 prepared.set(compiled).ok();
@@ -177,7 +180,6 @@ impl Plugin {
                 tracing::warn!("cannot keep what {name} says of itself, so the next start asks again: {error}");
             }
         }
-        let component_bytes = read.len() as u64;
         Ok(Self {
             runtime,
             name,
@@ -423,7 +425,7 @@ async fn prepare(
     site: &Site,
     role: Role,
     manifest: &Manifest,
-    bytes: Arc<[u8]>,
+    bytes: Cow<'static, [u8]>,
     digest: &str,
 ) -> Result<Arc<Prepared>, Fault> {
     let refuse = |why: String| site.fault(Blame::Plugin, why, "tell the plugin's author, or take the file away");

@@ -4,14 +4,14 @@
 //! of the parts of a season, quantiles of raw scores) cannot be kept up to date in a kilobyte.
 //! From the last model it takes what is dear to find: the scale, the season, the shapes.
 
-use signal::calibration::{median, quantile};
-use signal::odds::Odds;
+use signal::calibration::{Tail, median, quantile};
+use signal::odds::{OCCASION_MS, Odds};
 use signal::period::{Belief, Period};
 use signal::season;
 use signal::transform::Transform;
 use signal::week::Kinds;
 
-use crate::columns::{Calendar, Columns, Layout, Plain, Raw, WIDEST, distance, judged, window};
+use crate::columns::{Calendar, Columns, Layout, Plain, Raw, WIDEST, distance, window};
 use crate::judge::{total, votes};
 use crate::model::{BINS, Model, ORDER, PARTS, PHASES, POINTS, SHAPES, SPANS, Shape, kept};
 use crate::{LEAST, Series};
@@ -20,6 +20,8 @@ use crate::{LEAST, Series};
 const FOLDED: usize = 2_400;
 /// Columns whose raw scores the calibration rests on.
 const PAST: usize = 2_400;
+/// Where the tail of a part begins, as that of the sum does.
+const SHARE: f64 = 0.95;
 /// Past scores without which a part has no vote.
 const LEAST_PAST: usize = 20;
 /// The least scale of the sum's tail.
@@ -48,23 +50,25 @@ pub fn fit(period: Period, series: Series<'_>, previous: Option<Model>) -> Optio
     let mut model = Model::blank(step_ms, end, transform);
     let more = previous.as_ref().map_or(0, |last| last.seen as u64 + (end - last.end) as u64);
     model.seen = more.max(values.len() as u64).min(u64::from(u32::MAX)) as u32;
-    let judged = judged(&model, values);
-    model.belief = belief(period, &judged, step_ms, end, previous.as_ref());
+    let mut plain = Plain::default();
+    plain.judge(&model, values);
+    model.belief = belief(period, &plain.judged, step_ms, end, previous.as_ref());
 
-    profile(&mut model, &judged, start);
-    let plain = Plain::of(&model, judged, start);
+    profile(&mut model, &plain.judged, start);
+    plain.compare(&model, start);
     model.spread = spreads(&model, &plain.off, &plain.phases);
     model.weights = weights(&plain.off);
-    let errors = plain.errors(&model, 0);
+    let mut errors = Vec::new();
+    plain.errors(&model, 0, &mut errors);
     model.error = spreads(&model, &errors, &plain.phases);
     model.width = model.belief.season.map_or(1, |season| season.div_ceil(POINTS).clamp(1, WIDEST)) as u8;
     model.shapes = shapes(&plain.judged, model.width, previous.as_ref().filter(|last| last.width == model.width));
-    model.drift = drift(&Columns::of(&model, plain.clone(), errors.clone()));
-
     let columns = Columns::of(&model, plain, errors);
+    model.drift = drift(&columns);
+
     let stride = (values.len() / PAST).max(1);
     let first = (-start).rem_euclid(stride as i64) as usize;
-    let raw: Vec<Raw> = (first..values.len()).step_by(stride).map(|index| columns.raw(index)).collect();
+    let raw: Vec<Raw> = (first..values.len()).step_by(stride).map(|index| columns.raw(&model, index)).collect();
     calibrate(&mut model, &raw, stride, values.len());
     Some(model)
 }
@@ -218,7 +222,7 @@ fn weights(off: &[f32]) -> [f32; ORDER] {
 }
 
 /// The spread of the means over [`SPANS`]: of what they differ from the time before, and of their own.
-fn drift(columns: &Columns<'_>) -> [f32; 2] {
+fn drift(columns: &Columns) -> [f32; 2] {
     let count = columns.plain.off.len();
     let mut lists = [Vec::new(), Vec::new()];
     for index in (SPANS[1]..count).step_by(stride(count / (PAST / 2))) {
@@ -256,9 +260,13 @@ fn shapes(judged: &[f32], width: u8, last: Option<&Model>) -> [Shape; SHAPES] {
         let mut sums = [[0.0f32; POINTS]; SHAPES];
         counts = [0.0; SHAPES];
         for window in &windows {
-            let nearest = (0..SHAPES)
-                .min_by(|&a, &b| distance(window, &centres[a]).total_cmp(&distance(window, &centres[b])))
-                .unwrap_or(0);
+            let (mut nearest, mut least) = (0, f32::INFINITY);
+            for (shape, centre) in centres.iter().enumerate() {
+                let square = distance(window, centre);
+                if square < least {
+                    (nearest, least) = (shape, square);
+                }
+            }
             counts[nearest] += 1.0;
             sums[nearest].iter_mut().zip(window).for_each(|(sum, value)| *sum += value);
         }
@@ -283,7 +291,8 @@ fn calibrate(model: &mut Model, raw: &[Raw], stride: usize, columns: usize) {
     for part in 0..PARTS {
         let scores: Vec<f32> = raw.iter().map(|raw| raw[part]).collect();
         if scores.iter().filter(|score| !score.is_nan()).count() >= LEAST_PAST {
-            model.tails[part] = Odds::of(&scores, apart_ms, 1e-6).map(|odds| odds.tail);
+            let apart = (OCCASION_MS / apart_ms.max(1)).max(1) as usize;
+            model.tails[part] = Tail::of(&scores, SHARE, apart, 1e-6);
         }
     }
     let totals: Vec<f32> = raw.iter().map(|raw| total(&votes(model, raw))).collect();

@@ -30,27 +30,28 @@ pub struct Judgement {
     pub votes: Raw,
 }
 
-/// Judges the last `tail` values of a series.
+/// Judges the last `tail` values of a series; what is laid in `columns` before does not matter.
 pub fn judge<'a>(
     model: &'a Model,
     direction: Direction,
     series: Series<'a>,
     tail: usize,
+    columns: &'a mut Columns,
 ) -> impl Iterator<Item = Judgement> + use<'a> {
     // Of a longer context only the end is looked at.
     let first = series.values.len().saturating_sub(tail + CONTEXT - 1);
     let values = series.values.get(first..).unwrap_or_default();
     let start = series.start + first as i64;
     let from = values.len().saturating_sub(tail);
-    let columns = Columns::new(model, values, start, from);
+    columns.lay(model, values, start, from);
     (from..values.len()).map(move |index| {
-        let votes = votes(model, &columns.raw(index));
-        let counts = direction.counts(columns.lean(index));
+        let votes = votes(model, &columns.raw(model, index));
+        let counts = direction.counts(columns.lean(model, index));
         let surprise = if counts { model.total.surprise(total(&votes)) } else { 0.0 };
         // How a first weekend begins is new, too.
         let surprise = if columns.plain.strange(index) { surprise / 2.0 } else { surprise };
         let score = score(surprise, model.seen.into(), model.step_ms);
-        let (middle, spread, part) = columns.expectation(index);
+        let (middle, spread, part) = columns.expectation(model, index);
         let width = model.tails[part as usize].map_or(f32::NAN, |tail| tail.score(EDGE)) * spread;
         let missing = !values.get(index).is_some_and(|value| value.is_finite());
         Judgement {

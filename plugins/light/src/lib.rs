@@ -26,7 +26,7 @@ pub mod model;
 #[cfg(test)]
 mod tests;
 
-use columns::Part;
+use columns::{Columns, Part};
 use model::{Model, PARTS};
 
 const SCHEMA: &str = include_str!("schema.json");
@@ -107,6 +107,7 @@ impl Detector for Light {
 /// The columns of a call as they are returned: with a point a row, lists for each row would take as
 /// long as the scores.
 struct Scores {
+    row: Columns,
     /// Scores, expected, lower, upper.
     columns: [Vec<f64>; 4],
     terms: [Vec<f64>; PARTS],
@@ -115,7 +116,11 @@ struct Scores {
 impl Scores {
     fn new(rows: usize, tail: usize) -> Self {
         let column = || vec![f64::NAN; rows.saturating_mul(tail)];
-        Self { columns: std::array::from_fn(|_| column()), terms: std::array::from_fn(|_| column()) }
+        Self {
+            row: Columns::default(),
+            columns: std::array::from_fn(|_| column()),
+            terms: std::array::from_fn(|_| column()),
+        }
     }
 
     /// Fills in a row.
@@ -123,18 +128,21 @@ impl Scores {
         if model.is_empty() {
             return Err(Cause::Warming);
         }
-        let model = Model::decode(model)
-            .filter(|model| model.step_ms == recent.step)
-            .ok_or_else(|| Cause::Failed("the model is of another layout or step: it has to be fit anew".into()))?;
-        for (cell, judged) in (row * tail..).zip(judge::judge(&model, config.direction, recent.into(), tail)) {
+        let model = &Model::decode(model);
+        let Some(model) = model.as_ref().filter(|model| model.step_ms == recent.step) else {
+            return Err(Cause::Failed("the model is of another layout or step: it has to be fit anew".into()));
+        };
+        let judged = judge::judge(model, config.direction, recent.into(), tail, &mut self.row);
+        for (cell, judged) in (row * tail..).zip(judged) {
             let said = [judged.score, judged.expected, judged.lower, judged.upper];
             let votes = judged.votes.map(f64::from);
-            let columns = self.columns.iter_mut().zip(said).chain(self.terms.iter_mut().zip(votes));
-            for (column, value) in columns {
+            let put = |(column, value): (&mut Vec<f64>, f64)| {
                 if let Some(at) = column.get_mut(cell) {
                     *at = value;
                 }
-            }
+            };
+            self.columns.iter_mut().zip(said).for_each(put);
+            self.terms.iter_mut().zip(votes).for_each(put);
         }
         Ok(())
     }

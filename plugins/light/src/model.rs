@@ -131,72 +131,72 @@ impl Model {
     }
 
     /// The model of these bytes; `None` if they are not one of this layout.
+    ///
+    /// Each place is known when this is compiled: a new point takes hardly longer than this.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() != BYTES {
+        let mut read = Bytes(bytes.try_into().ok()?, 0);
+        if read.take() != LAYOUT {
             return None;
         }
-        let mut read = Bytes(bytes.strip_prefix(&LAYOUT)?);
-        let (step_ms, end, seen) = (read.u32()?, i64::from_le_bytes(read.take()?), read.u32()?);
+        let (step_ms, end, seen) = (read.u32(), i64::from_le_bytes(read.take()), read.u32());
         let length = |columns: u32| Some(columns as usize).filter(|columns| *columns > 0);
-        let (season, rival) = (length(read.u32()?), length(read.u32()?));
-        let [times, kinds, width, power] = read.take()?;
+        let (season, rival) = (length(read.u32()), length(read.u32()));
+        let [times, kinds, width, power] = read.take();
         let power = match power {
             0 => Power::Plain,
             1 => Power::Root,
             _ => Power::Log,
         };
-        let mut double = || Some(f64::from_le_bytes(read.take()?));
-        let transform = Transform { power, shift: double()?, center: double()?, scale: double()? };
-        let mut model = Self::blank(step_ms, end, transform);
-        model.seen = seen;
-        model.belief = Belief { season, rival, times: times.into() };
-        model.kinds = Kinds { working: kinds & 1 != 0, weekend: kinds & 2 != 0 };
-        model.width = width.max(1);
-        model.unit = read.f32()?;
-        (model.total.often, model.total.at_most) = (read.f32()?, read.f32()?);
-        for value in model.weights.iter_mut().chain(&mut model.drift) {
-            *value = read.f32()?;
-        }
-        for tail in &mut model.tails {
-            *tail = Some(read.tail()?).filter(|tail| !tail.median.is_nan());
-        }
-        model.total.tail = read.tail()?;
-        for shape in &mut model.shapes {
-            shape.scale = read.f32()?;
-        }
-        for value in &mut model.profile {
-            *value = i16::from_le_bytes(read.take()?);
-        }
-        for spread in model.spread.iter_mut().chain(&mut model.error) {
-            let [code] = read.take()?;
-            *spread = unpack(code);
-        }
-        for value in model.shapes.iter_mut().flat_map(|shape| &mut shape.values) {
-            *value = i8::from_le_bytes(read.take()?);
-        }
-        Some(model)
+        let [shift, center, scale] = std::array::from_fn(|_| f64::from_le_bytes(read.take()));
+        let [unit, often, at_most] = read.f32s();
+        let (weights, drift) = (read.f32s(), read.f32s());
+        let tails = std::array::from_fn(|_| Some(read.tail()).filter(|tail| !tail.median.is_nan()));
+        let total = Odds { tail: read.tail(), often, at_most };
+        let scales: [f32; SHAPES] = read.f32s();
+        let profile: [u8; 2 * BINS] = read.take();
+        let (spread, error): ([u8; PHASES], [u8; PHASES]) = (read.take(), read.take());
+        let shapes: [[i8; POINTS]; SHAPES] = std::array::from_fn(|_| signed(read.take()));
+        Some(Self {
+            step_ms,
+            end,
+            seen,
+            belief: Belief { season, rival, times: times.into() },
+            kinds: Kinds { working: kinds & 1 != 0, weekend: kinds & 2 != 0 },
+            width: width.max(1),
+            transform: Transform { power, shift, center, scale },
+            unit,
+            profile: std::array::from_fn(|bin| i16::from_le_bytes([profile[2 * bin], profile[2 * bin + 1]])),
+            spread: unpacked(&spread),
+            error: unpacked(&error),
+            weights,
+            drift,
+            tails,
+            total,
+            shapes: std::array::from_fn(|shape| Shape { scale: scales[shape], values: shapes[shape] }),
+        })
     }
 }
 
-struct Bytes<'a>(&'a [u8]);
+/// Reads from one place to the next, and not beyond the end: that would be zeros.
+struct Bytes<'a>(&'a [u8; BYTES], usize);
 
 impl Bytes<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*bytes)
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let bytes = self.0.get(self.1..).and_then(|rest| rest.first_chunk());
+        self.1 += N;
+        bytes.copied().unwrap_or([0; N])
     }
 
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.take())
     }
 
-    fn f32(&mut self) -> Option<f32> {
-        self.take().map(f32::from_le_bytes)
+    fn f32s<const N: usize>(&mut self) -> [f32; N] {
+        std::array::from_fn(|_| f32::from_le_bytes(self.take()))
     }
 
-    fn tail(&mut self) -> Option<Tail> {
-        Some(odds::tail([self.f32()?, self.f32()?, self.f32()?, self.f32()?]))
+    fn tail(&mut self) -> Tail {
+        odds::tail(self.f32s())
     }
 }
 
@@ -209,6 +209,19 @@ fn pack(spread: f32) -> u8 {
 
 fn unpack(code: u8) -> f32 {
     f32::from_bits((u32::from(code) << 20) + SMALLEST.to_bits())
+}
+
+fn signed(bytes: [u8; POINTS]) -> [i8; POINTS] {
+    let mut values = [0; POINTS];
+    values.iter_mut().zip(bytes).for_each(|(value, byte)| *value = byte.cast_signed());
+    values
+}
+
+/// All of them: `map` of an array of this length is a call an element.
+fn unpacked(codes: &[u8; PHASES]) -> [f32; PHASES] {
+    let mut spreads = [0.0; PHASES];
+    spreads.iter_mut().zip(codes).for_each(|(spread, code)| *spread = unpack(*code));
+    spreads
 }
 
 /// 2^-24.

@@ -8,7 +8,7 @@ use generated::{DAY, INCIDENTS, KINDS, MONDAY};
 use signal::odds::Direction;
 use signal::period::Period;
 
-use crate::columns::CONTEXT;
+use crate::columns::{CONTEXT, Columns};
 use crate::judge::{Judgement, judge};
 use crate::model::{BYTES, Model};
 use crate::{HISTORY, LEAST, Series, fit, refit};
@@ -25,14 +25,14 @@ fn series(values: &[f64], from: usize) -> Series<'_> {
 /// Fits at the slots of the grid and scores each minute with the newest model, as a host would.
 fn replay(values: &[f64], direction: Direction) -> Vec<Judgement> {
     let slot = refit(MINUTE) as usize;
-    let (mut bytes, mut judged) = (Vec::new(), Vec::new());
+    let (mut bytes, mut judged, mut columns) = (Vec::new(), Vec::new(), Columns::default());
     for at in (slot..values.len()).step_by(slot) {
         let from = at.saturating_sub(HISTORY as usize);
         bytes = fit::fit(Period::Auto, series(&values[from..at], from), Model::decode(&bytes)).unwrap().encode();
         assert!(bytes.len() <= 1_024, "a model takes {} bytes", bytes.len());
         let (model, from) = (Model::decode(&bytes).unwrap(), at - CONTEXT + 1);
         let end = (at + slot).min(values.len());
-        judged.extend(judge(&model, direction, series(&values[from..end], from), end - at));
+        judged.extend(judge(&model, direction, series(&values[from..end], from), end - at, &mut columns));
     }
     judged
 }
@@ -98,13 +98,14 @@ fn the_same_points_give_equal_bits_however_the_calls_are_cut() {
         let model = fit::fit(period, series(&values[..5 * DAY], 0), None).unwrap();
         let model = Model::decode(&model.encode()).unwrap();
         let cut = |lengths: &[usize]| {
-            let (mut next, mut bits) = (5 * DAY, Vec::new());
+            let (mut next, mut bits, mut columns) = (5 * DAY, Vec::new(), Columns::default());
             for length in lengths.iter().cycle() {
                 if next == 5 * DAY + 360 {
                     break;
                 }
                 let (end, from) = ((next + length).min(5 * DAY + 360), next - CONTEXT + 1);
-                for judged in judge(&model, Direction::Both, series(&values[from..end], from), end - next) {
+                for judged in judge(&model, Direction::Both, series(&values[from..end], from), end - next, &mut columns)
+                {
                     let votes = judged.votes.map(f64::from);
                     bits.extend([judged.score, judged.expected, judged.lower, judged.upper].map(f64::to_bits));
                     bits.extend(votes.map(f64::to_bits));
@@ -116,6 +117,20 @@ fn the_same_points_give_equal_bits_however_the_calls_are_cut() {
         let whole = cut(&[360]);
         assert_eq!(cut(&[1]), whole);
         assert_eq!(cut(&[7, 100, 64, 1]), whole);
+    }
+}
+
+#[test]
+fn a_row_without_its_context_is_judged_by_what_it_has() {
+    let values = office(6);
+    let model = fit::fit(Period::Auto, series(&values[..4 * DAY], 0), None).unwrap();
+    let mut columns = Columns::default();
+    for length in [1, 3, 8, 30] {
+        let row = series(&values[4 * DAY..4 * DAY + length], 4 * DAY);
+        let judged: Vec<_> = judge(&model, Direction::Both, row, length, &mut columns).collect();
+        assert_eq!(judged.len(), length);
+        let [value, _, _, drift, _, shape] = judged[length - 1].votes;
+        assert!(value.is_finite() && drift.is_nan() && shape.is_nan(), "{:?}", judged[length - 1]);
     }
 }
 

@@ -5,7 +5,7 @@
 //! Prints events a series-day where nothing happens and the share of incidents found, by kind, at
 //! 0.7 and 0.8, and the time of a fit and of a point, alone and in a row.
 
-use light::columns::CONTEXT;
+use light::columns::{CONTEXT, Columns};
 use light::judge::judge;
 use light::model::Model;
 use light::{HISTORY, Series, fit, refit};
@@ -32,7 +32,7 @@ struct Cost {
 fn replay(values: &[f64], cost: &mut Cost) -> Vec<f64> {
     let slot = refit(STEP_MS) as usize;
     let mut scores = vec![0.0; slot];
-    let mut bytes = Vec::new();
+    let (mut bytes, mut columns) = (Vec::new(), Columns::default());
     let series = |range: std::ops::Range<usize>| Series {
         start: MONDAY + range.start as i64,
         values: &values[range],
@@ -47,7 +47,7 @@ fn replay(values: &[f64], cost: &mut Cost) -> Vec<f64> {
         let begun = cpu::cpu_seconds();
         let model = Model::decode(&bytes).expect("it was just encoded");
         let recent = series(at.saturating_sub(CONTEXT - 1)..end);
-        scores.extend(judge(&model, Direction::Both, recent, end - at).map(|judged| judged.score));
+        scores.extend(judge(&model, Direction::Both, recent, end - at, &mut columns).map(|judged| judged.score));
         cost.points = (cost.points.0 + end - at, cost.points.1 + (cpu::cpu_seconds() - begun));
     }
     scores
@@ -110,13 +110,13 @@ fn main() {
     let learned = Series { values: &values[..HISTORY as usize], start: MONDAY, step_ms: STEP_MS };
     let bytes = fit::fit(Period::Auto, learned, None).expect("a week is enough").encode();
     let begun = cpu::cpu_seconds();
-    let (calls, mut sum) = (100_000, 0.0);
+    let (calls, mut sum, mut columns) = (100_000, 0.0, Columns::default());
     for call in 0..calls {
         let from = HISTORY as usize + call % DAY;
         let recent = &values[from..from + CONTEXT];
         let series = Series { values: recent, start: MONDAY + from as i64, step_ms: STEP_MS };
         let model = Model::decode(&bytes).expect("it was just encoded");
-        sum += judge(&model, Direction::Both, series, 1).map(|judged| judged.score).sum::<f64>();
+        sum += judge(&model, Direction::Both, series, 1, &mut columns).map(|judged| judged.score).sum::<f64>();
     }
     println!("one point a call {:.3} µs ({sum:.1})", micros((calls, (cpu::cpu_seconds() - begun))));
 }
