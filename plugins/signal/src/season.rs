@@ -6,6 +6,8 @@
 //! minutes, and of the best peak of the autocorrelation, which one FFT each way gives for all
 //! lags.
 
+use std::cell::RefCell;
+
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
 
@@ -167,16 +169,22 @@ fn clean(history: &[f32]) -> Option<Vec<f64>> {
     (high > low).then_some(values)
 }
 
+thread_local! {
+    /// Plans of the few sizes that there are: to make one takes longer than to use it.
+    static PLANNER: RefCell<FftPlanner<f64>> = RefCell::new(FftPlanner::new());
+}
+
 /// The autocorrelation at lags 0 to two fifths of the length.
 fn autocorrelation(values: &[f64]) -> Vec<f64> {
     let n = values.len();
     let size = (2 * n).next_power_of_two();
-    let mut planner = FftPlanner::new();
+    let (forward, inverse) =
+        PLANNER.with_borrow_mut(|planner| (planner.plan_fft_forward(size), planner.plan_fft_inverse(size)));
     let mut spectrum: Vec<Complex<f64>> = values.iter().map(|&v| Complex::new(v, 0.0)).collect();
     spectrum.resize(size, Complex::default());
-    planner.plan_fft_forward(size).process(&mut spectrum);
+    forward.process(&mut spectrum);
     spectrum.iter_mut().for_each(|c| *c = Complex::new(c.norm_sqr(), 0.0));
-    planner.plan_fft_inverse(size).process(&mut spectrum);
+    inverse.process(&mut spectrum);
     let lags = (n as f64 / CYCLES) as usize;
     let power = spectrum[0].re / n as f64;
     spectrum.iter().take(lags + 1).enumerate().map(|(lag, c)| c.re / (n - lag) as f64 / power).collect()
