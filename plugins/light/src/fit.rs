@@ -181,7 +181,8 @@ fn typical(deviations: &mut Vec<f32>) -> f32 {
 }
 
 /// The linear prediction of a deviation from the last ones: Levinson and Durbin's recursion on
-/// the autocovariance (Durbin 1960), of deviations that are clipped so that outliers do not rule.
+/// the autocovariance (Durbin 1960), of deviations that are clipped so that outliers do not rule. The
+/// weight of the oldest column comes first.
 fn weights(off: &[f32]) -> [f32; ORDER] {
     let mut sizes: Vec<f32> =
         off.iter().step_by(stride(off.len() / PAST)).filter(|v| !v.is_nan()).map(|v| v.abs()).collect();
@@ -218,6 +219,8 @@ fn weights(off: &[f32]) -> [f32; ORDER] {
         weights[order] = reflection;
         error *= 1.0 - reflection * reflection;
     }
+    // As the columns lie: the recursion begins with the newest.
+    weights.reverse();
     weights.map(|weight| weight as f32)
 }
 

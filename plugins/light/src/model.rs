@@ -62,7 +62,7 @@ pub struct Model {
     pub spread: [f32; PHASES],
     /// The spread of the errors of a prediction.
     pub error: [f32; PHASES],
-    /// What each of the last columns adds to a prediction, the newest first.
+    /// What each of the last columns adds to a prediction, the oldest first.
     pub weights: [f32; ORDER],
     /// The spread of means over [`SPANS`].
     pub drift: [f32; 2],
