@@ -40,11 +40,12 @@ impl Transform {
     /// Learns the scale of a history; NaN is skipped.
     pub fn of(history: &[f64]) -> Self {
         let mut power = Power::Plain;
-        let mut least = dependence(history, Power::Plain, 0.0).unwrap_or(0.0) - PREFERENCE;
+        let middles = middles(history);
+        let mut least = dependence(history, &middles, Power::Plain, 0.0).unwrap_or(0.0) - PREFERENCE;
         let shift = log_shift(history);
         if history.iter().all(|v| v.is_nan() || *v >= 0.0) {
             for (candidate, possible) in [(Power::Root, true), (Power::Log, shift > 0.0)] {
-                if let Some(now) = dependence(history, candidate, shift)
+                if let Some(now) = dependence(history, &middles, candidate, shift)
                     && possible
                     && now < least
                 {
@@ -134,21 +135,28 @@ fn log_shift(history: &[f64]) -> f64 {
     f64::from(quantile(&values, 0.01).unwrap_or(0.0).max(0.0)) * 0.1
 }
 
+/// The two middle values of each block, whose places no power changes.
+fn middles(history: &[f64]) -> Vec<(f64, f64)> {
+    let middle = |block: &[f64]| {
+        let mut block: [f64; BLOCK] = block.try_into().ok()?;
+        block.sort_unstable_by(f64::total_cmp);
+        Some((block[BLOCK / 2 - 1], block[BLOCK / 2]))
+    };
+    history.chunks_exact(BLOCK).filter_map(middle).collect()
+}
+
 /// How much the spread within blocks depends on their level, and how skewed it is: both
 /// as the absolute logarithm of a ratio. `None` where a history is too short to say.
-fn dependence(history: &[f64], power: Power, shift: f64) -> Option<f32> {
+fn dependence(history: &[f64], middles: &[(f64, f64)], power: Power, shift: f64) -> Option<f32> {
     let transform = Transform { power, shift, center: 0.0, scale: 1.0 };
     let mut blocks = Vec::new();
     let mut residuals = Vec::new();
-    let mut sorted = Vec::new();
-    for block in history.chunks_exact(BLOCK) {
+    for (block, (below, above)) in history.chunks_exact(BLOCK).zip(middles) {
         let values: Vec<f64> = block.iter().map(|&v| transform.raise(v)).collect();
         if values.iter().any(|v| !v.is_finite()) {
             continue;
         }
-        sorted.clone_from(&values);
-        sorted.sort_unstable_by(f64::total_cmp);
-        let level = (sorted[BLOCK / 2 - 1] + sorted[BLOCK / 2]) / 2.0;
+        let level = (transform.raise(*below) + transform.raise(*above)) / 2.0;
         let spread = values.windows(2).map(|w| (w[1] - w[0]).abs()).sum::<f64>();
         blocks.push((level as f32, spread as f32));
         residuals.extend(values.iter().map(|v| (v - level) as f32));
