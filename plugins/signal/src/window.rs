@@ -189,6 +189,7 @@ impl Best {
 }
 
 /// The newest value first, each in all lanes.
+#[inline(always)]
 fn in_all_lanes(query: &[f32; LONGEST]) -> [[f32x4; STEPS]; TURNS] {
     let mut lanes = [[f32x4::splat(0.0); STEPS]; TURNS];
     for (turn, values) in lanes.iter_mut().zip(query.as_chunks().0.iter().rev()) {
@@ -381,7 +382,14 @@ impl References {
             }
         };
         let longest: Option<&[f32; LONGEST]> = query.try_into().ok();
-        let longest = longest.map(in_all_lanes);
+        let in_lanes;
+        let longest = match longest {
+            Some(query) => {
+                in_lanes = in_all_lanes(query);
+                Some(&in_lanes)
+            }
+            None => None,
+        };
         // Where windows of all lengths are.
         let inside = history.start + LONGEST as i64 - 1..history.end();
 
@@ -391,7 +399,7 @@ impl References {
             let (from, to) = (middle - JITTER, middle + JITTER);
             // Lanes that are not used read on.
             let all = inside.contains(&from) && inside.contains(&(from + LANES as i64 - 1));
-            match longest.as_ref().filter(|_| all && sides.are_open(from, to)) {
+            match longest.filter(|_| all && sides.are_open(from, to)) {
                 Some(query) => {
                     let newest = (from - history.start) as usize;
                     lanes.visit_beside(query, history.values, newest);
@@ -407,7 +415,7 @@ impl References {
         let (mut next, mut walked) = (0, 0);
         for open in sides.whole(&inside) {
             let (from, to) = (self.from(open.start).max(next), self.from(open.end));
-            let Some(query) = longest.as_ref().filter(|_| from + LANES <= to) else { continue };
+            let Some(query) = longest.filter(|_| from + LANES <= to) else { continue };
             (next..from).for_each(|reference| alone(&mut best, self.at(reference)));
             // The last lanes may be some of those before them.
             (from..to).step_by(LANES).for_each(|first| lanes.visit_references(query, self, first.min(to - LANES)));
