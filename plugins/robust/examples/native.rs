@@ -23,8 +23,8 @@ const STEP_MS: u32 = 60_000;
 const START: i64 = 1_767_225_600_000 / STEP_MS as i64;
 const FITTED: usize = 4;
 const TOGETHER: usize = 32;
-const FITS: usize = 16;
-const CALLS: usize = 300;
+const FITS: usize = 48;
+const CALLS: usize = 1_000;
 
 fn main() {
     let ensemble = Ensemble::default();

@@ -101,7 +101,7 @@ impl Size {
         store: store::bench::Size { series: 2_000, ticks: 1_000 },
         runs: 3,
         calls: 300,
-        fits: 12,
+        fits: 48,
         rows: 1_000,
         compile: true,
         neighbour: 200,

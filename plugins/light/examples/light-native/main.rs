@@ -1,6 +1,6 @@
 //! The light detector as native code: what it costs, and what it says of generated series.
 //!
-//!     cargo run --release -p light --example native -- 100..110
+//!     cargo run --release -p light --example light-native -- 100..110
 //!
 //! Prints events a series-day where nothing happens and the share of incidents found, by kind, at
 //! 0.7 and 0.8, and the time of a fit and of a point, alone and in a row.
