@@ -153,6 +153,8 @@ pub struct Columns<'a> {
     reach: Reach,
     /// Of each value from its forecast; [`UNKNOWN`] where that was not worked out yet.
     deviations: Vec<f32>,
+    /// Of each [`TOGETHER`] values whether all their deviations are worked out.
+    deviated: Vec<bool>,
     trails: Vec<Option<Trail>>,
 }
 
@@ -169,6 +171,7 @@ impl<'a> Columns<'a> {
             start,
             reach,
             deviations: vec![UNKNOWN; values.len()],
+            deviated: vec![false; values.len().div_ceil(TOGETHER)],
             trails: vec![None; slots as usize],
         }
     }
@@ -194,8 +197,8 @@ impl<'a> Columns<'a> {
         let query = self.window(column);
         let forecast: Vec<f32> = match self.history.season {
             Some(_) => {
-                let from = column + 1 - query.len() as i64;
-                query.iter().zip(from..).map(|(value, c)| value - self.deviation(c)).collect()
+                let deviations = self.deviations(column, query.len());
+                query.iter().zip(deviations).map(|(value, deviation)| value - deviation).collect()
             }
             None => Vec::new(),
         };
@@ -259,6 +262,24 @@ impl<'a> Columns<'a> {
             self.deviations[index] = nearer(value - recent, value - weekly);
         }
         self.deviations[index]
+    }
+
+    /// The deviations of so many columns up to one, of which there are values.
+    fn deviations(&mut self, column: i64, count: usize) -> &[f32] {
+        let end = usize::try_from(column + 1 - self.start).unwrap_or(0).min(self.values.len());
+        let begin = end.saturating_sub(count);
+        for together in begin / TOGETHER..end.div_ceil(TOGETHER) {
+            if self.deviated.get(together).is_some_and(|deviated| !deviated) {
+                let first = together * TOGETHER;
+                if !self.deviate::<1>(first) {
+                    (first..self.values.len().min(first + TOGETHER)).for_each(|index| {
+                        self.deviation(self.start + index as i64);
+                    });
+                }
+                self.deviated[together] = true;
+            }
+        }
+        self.deviations.get(begin..end).unwrap_or_default()
     }
 
     /// Works out [`TOGETHER`] deviations at places that are `APART` from each other, where they have a

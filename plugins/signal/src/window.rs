@@ -393,13 +393,14 @@ impl References {
         // Where windows of all lengths are.
         let inside = history.start + LONGEST as i64 - 1..history.end();
 
+        let open = sides.whole(&inside);
         let mut lanes = Lanes::new(&best, BESIDE);
         let mut walked = 0;
         for middle in history.in_phase(column, reach) {
             let (from, to) = (middle - JITTER, middle + JITTER);
             // Lanes that are not used read on.
-            let all = inside.contains(&from) && inside.contains(&(from + LANES as i64 - 1));
-            match longest.filter(|_| all && sides.are_open(from, to)) {
+            let all = from + LANES as i64 <= inside.end && open.iter().any(|open| open.start <= from && to < open.end);
+            match longest.filter(|_| all) {
                 Some(query) => {
                     let newest = (from - history.start) as usize;
                     lanes.visit_beside(query, history.values, newest);
@@ -413,7 +414,7 @@ impl References {
         let mut lanes = Lanes::new(&best, LANES);
         let count = self.from(history.end());
         let (mut next, mut walked) = (0, 0);
-        for open in sides.whole(&inside) {
+        for open in open {
             let (from, to) = (self.from(open.start).max(next), self.from(open.end));
             let Some(query) = longest.filter(|_| from + LANES <= to) else { continue };
             (next..from).for_each(|reference| alone(&mut best, self.at(reference)));
@@ -521,14 +522,6 @@ impl Sides {
     /// what is out of reach.
     fn lengths(self, at: i64) -> usize {
         LENGTHS.iter().filter(|length| self.is_open(at, **length as i64)).count()
-    }
-
-    /// Whether windows of all lengths are open that end at two places, and so at all places between
-    /// them that are as near to each other as lanes are.
-    fn are_open(self, from: i64, to: i64) -> bool {
-        let before = |at: i64| at < self.column;
-        let longest = LONGEST as i64;
-        before(from) == before(to) && self.is_open(from, longest) && self.is_open(to, longest)
     }
 
     fn is_open(self, at: i64, length: i64) -> bool {
