@@ -11,10 +11,11 @@ use std::f32::consts::LN_10;
 use crate::member::{self, COUNT, Columns, Member, moving_errors};
 use crate::model::{Head, Model, PHASES, RawScores};
 use signal::calibration::{Peaks, Tail, median, quantile};
+use signal::history::{History, Reach};
 use signal::odds::{self, Direction, OCCASION_MS, RECURRENCES};
 use signal::season;
 use signal::transform::Transform;
-use signal::window::{History, LENGTHS, Reach};
+use signal::window::LENGTHS;
 
 /// Columns of history that are learned from: ten days of minutes.
 pub const HISTORY: u32 = 14_400;

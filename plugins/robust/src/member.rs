@@ -10,8 +10,9 @@ use wide::f32x8;
 use crate::model::{Head, PHASES, RawScores};
 use signal::calibration::median;
 use signal::forecast::{Forecast, TOGETHER};
+use signal::history::{History, Reach};
 use signal::transform::Transform;
-use signal::window::{History, LONGEST, Reach, References};
+use signal::window::{LONGEST, References};
 
 /// Columns of one slot.
 const SLOT: i64 = 64;

@@ -1,7 +1,7 @@
 //! What each column of a row was expected to be, from the model and a bounded context.
 
 use signal::forecast::Forecast;
-use signal::window::{History, Reach};
+use signal::history::{History, Reach};
 
 use crate::Algorithm;
 use crate::model::Model;

@@ -1,12 +1,12 @@
 //! Learns a series: what it will be, and how far from that is ordinary.
 
 use signal::calibration::{median, quantile};
+use signal::history::{History, Reach};
 use signal::odds::Odds;
 use signal::period::{Belief, Period};
 use signal::season;
 use signal::transform::Transform;
 use signal::week::Kinds;
-use signal::window::{History, Reach};
 
 use crate::expectation::{self, Row, average};
 use crate::model::{Model, PHASES};

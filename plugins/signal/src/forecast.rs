@@ -6,7 +6,7 @@
 
 use wide::f32x8;
 
-use crate::window::{History, Reach};
+use crate::history::{History, Reach};
 
 const DAY_MS: i64 = 86_400_000;
 /// Seasons whose values the median is taken of.

@@ -3,6 +3,7 @@
 
 pub mod calibration;
 pub mod forecast;
+pub mod history;
 pub mod odds;
 pub mod period;
 pub mod season;

@@ -9,130 +9,36 @@
 //! every day. The forecast of a seasonal series is one more: the first Monday after the first
 //! weekend is like no day before, and just what was to be expected.
 //!
-//! [`LANES`] references are walked side by side, a step back in all of them at a time, so that
+//! Several references are walked side by side ([`lanes`]), a step back in all of them at a time, so that
 //! nothing has to be added up across lanes. That wants the values that are a stride apart to lie
-//! beside each other, so [`References`] has the history a second time, in that order. Where a
+//! beside each other, so [`References`] has the history a second time, in that order ([`rows`]). Where a
 //! reference may not be used at all lengths, it is walked alone.
 
+mod lanes;
+mod rows;
+
 use wide::f32x4;
+
+use crate::history::{History, Reach};
+use lanes::{LANES, Lanes, four};
+use rows::Rows;
 
 /// Columns beside the phase that are references too.
 const JITTER: i64 = 2;
 /// The phase and the columns beside it.
 const BESIDE: usize = 2 * JITTER as usize + 1;
-/// Seasons at whose phase references lie, at most.
-const SEASONS: i64 = 60;
 /// References at an even stride, about.
 const REFERENCES: usize = 700;
-/// References that are walked side by side.
-pub const LANES: usize = 8;
-/// Vectors of so many lanes.
-const QUADS: usize = LANES / 4;
-/// Columns that are walked back between two looks at the deadline.
-const STEPS: usize = 4;
-
-/// Places of a row: some more than [`REFERENCES`].
-const ROW: usize = 704;
-
-/// The lengths of windows, ascending: multiples of [`STEPS`].
+/// The lengths of windows, ascending: multiples of what is walked in a turn.
 pub const LENGTHS: [usize; 4] = [8, 32, 64, 128];
 /// The longest of them.
 pub const LONGEST: usize = LENGTHS[LENGTHS.len() - 1];
-/// Turns of a walk over the longest.
-const TURNS: usize = LONGEST / STEPS;
-/// For each of them, where its oldest value is from the newest one, modulo the size of a number.
-const BACK: [usize; TURNS] = {
-    let mut back = [1; TURNS];
-    let mut turn = 0;
-    while turn < TURNS {
-        back[turn] = 1usize.wrapping_sub((turn + 1) * STEPS);
-        turn += 1;
-    }
-    back
-};
 /// The shortest.
 const LEAST_LENGTH: usize = LENGTHS[0];
 /// One over the lengths.
 const INVERSES: [f32; LENGTHS.len()] = [1.0 / 8.0, 1.0 / 32.0, 1.0 / 64.0, 1.0 / 128.0];
 /// References without which there is no distance.
 const LEAST: usize = 3;
-
-/// Which columns may be referred to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Those before this one, as when a point is scored.
-    Before(i64),
-    /// All but so many on either side of the query, as when the history judges itself.
-    Around(i64),
-}
-
-/// The history in which references lie. Column numbers are counted from the Unix epoch.
-#[derive(Clone, Copy)]
-pub struct History<'a> {
-    /// The judged values; NaN where one is missing.
-    pub values: &'a [f32],
-    /// The column of the first value.
-    pub start: i64,
-    /// The length of a season, in columns.
-    pub season: Option<usize>,
-}
-
-impl<'a> History<'a> {
-    /// The value of a column; NaN where there is none or `reach` forbids it.
-    pub fn at(&self, column: i64, reach: Reach) -> f32 {
-        match reach {
-            Reach::Before(end) if column >= end => f32::NAN,
-            _ => {
-                usize::try_from(column - self.start).ok().and_then(|i| self.values.get(i)).copied().unwrap_or(f32::NAN)
-            }
-        }
-    }
-
-    /// The values of a column and of so many on either side, as far as there are and `reach` lets.
-    pub fn near(&self, column: i64, beside: i64, reach: Reach) -> &'a [f32] {
-        let end = match reach {
-            Reach::Before(end) => end.min(column + beside + 1),
-            Reach::Around(_) => column + beside + 1,
-        };
-        let place = |column: i64| (column - self.start).clamp(0, self.values.len() as i64) as usize;
-        self.values.get(place(column - beside)..place(end)).unwrap_or_default()
-    }
-
-    /// So many values from a column on; empty where there is none of them, `None` where there are some.
-    pub fn span(&self, column: i64, count: usize, reach: Reach) -> Option<&'a [f32]> {
-        let end = match reach {
-            Reach::Before(end) => end.min(self.end()),
-            Reach::Around(_) => self.end(),
-        };
-        let last = column + count as i64;
-        if last <= self.start || column >= end {
-            return Some(&[]);
-        }
-        if last > end {
-            return None;
-        }
-        let from = usize::try_from(column - self.start).ok()?;
-        self.values.get(from..from + count)
-    }
-
-    /// The values up to a column, as many as the longest window has or as there are.
-    fn upto(&self, column: i64) -> &'a [f32] {
-        let end = usize::try_from(column + 1 - self.start).unwrap_or(0).min(self.values.len());
-        self.values.get(end.saturating_sub(LONGEST)..end).unwrap_or_default()
-    }
-
-    /// The columns at the phase of `column`.
-    fn in_phase(&self, column: i64, reach: Reach) -> impl Iterator<Item = i64> {
-        let season = self.season.unwrap_or(0) as i64;
-        let seasons = if season == 0 { 0 } else { (self.values.len() as i64 / season + 2).min(SEASONS) };
-        let first = if matches!(reach, Reach::Around(_)) { -seasons } else { 1 };
-        (first..=seasons).filter(|&k| k != 0).map(move |k| column - k * season)
-    }
-
-    fn end(&self) -> i64 {
-        self.start + self.values.len() as i64
-    }
-}
 
 /// The distances from one column's windows to the nearest ones, by length; NaN where the
 /// window has a gap or too little to be compared with.
@@ -177,33 +83,19 @@ impl Best {
         }
     }
 
+    /// At the longest length, centred and raw.
+    fn longest(&self) -> (f32, f32) {
+        (self.centred[LENGTHS.len() - 1], self.raw[LENGTHS.len() - 1])
+    }
+
     /// What the lanes found, of so many references.
     fn join(&mut self, lanes: &Lanes, references: usize) {
-        for index in 0..LENGTHS.len() {
+        for (index, (centred, raw)) in lanes.found().enumerate() {
             self.seen[index] += references;
-            let each = |numbers: Numbers| numbers.into_iter().flat_map(f32x4::to_array);
-            each(lanes.raw[index]).for_each(|squares| keep(&mut self.raw[index], squares));
-            each(lanes.centred[index]).for_each(|squares| keep(&mut self.centred[index], squares));
+            centred.into_iter().for_each(|squares| keep(&mut self.centred[index], squares));
+            raw.into_iter().for_each(|squares| keep(&mut self.raw[index], squares));
         }
     }
-}
-
-/// The newest value first, each in all lanes.
-#[inline(always)]
-fn in_all_lanes(query: &[f32; LONGEST]) -> [[f32x4; STEPS]; TURNS] {
-    let mut lanes = [[f32x4::splat(0.0); STEPS]; TURNS];
-    for (turn, values) in lanes.iter_mut().zip(query.as_chunks().0.iter().rev()) {
-        let [d, c, b, a]: [f32; STEPS] = *values;
-        *turn = [a, b, c, d].map(f32x4::splat);
-    }
-    lanes
-}
-
-/// Four of several values, which there have to be.
-#[inline(always)]
-fn four<const N: usize>(values: &[f32; N], from: usize) -> f32x4 {
-    const NONE: &[f32; 4] = &[f32::NAN; 4];
-    f32x4::new(*values.get(from..from + 4).and_then(|four| four.first_chunk()).unwrap_or(NONE))
 }
 
 fn total(numbers: f32x4) -> f32 {
@@ -217,125 +109,14 @@ fn keep(least: &mut f32, squares: f32) {
     *least = if squares < *least { squares } else { *least };
 }
 
-/// A number for each of the [`LANES`].
-type Numbers = [f32x4; QUADS];
-
-/// The least squared distances of each lane so far.
-struct Lanes {
-    centred: [Numbers; LENGTHS.len()],
-    raw: [Numbers; LENGTHS.len()],
-    /// The least ones of all lanes at the longest length, centred and raw.
-    least: (f32x4, f32x4),
-    /// Infinite in lanes without a reference, else nothing.
-    unused: Numbers,
-}
-
-impl Lanes {
-    /// Of so many lanes with a reference. What `best` knows already need not be found again.
-    fn new(best: &Best, used: usize) -> Self {
-        let last = LENGTHS.len() - 1;
-        let none = [[f32x4::splat(f32::INFINITY); QUADS]; LENGTHS.len()];
-        let unused = |lane: usize| if lane < used { 0.0 } else { f32::INFINITY };
-        Self {
-            centred: none,
-            raw: none,
-            least: (f32x4::splat(best.centred[last]), f32x4::splat(best.raw[last])),
-            unused: std::array::from_fn(|quad| f32x4::new(std::array::from_fn(|lane| unused(4 * quad + lane)))),
-        }
-    }
-
-    /// Compares `query`, its newest value first, with the windows that end at a reference in each lane.
-    /// The values of the lanes in the [`STEPS`] columns of a turn of the walk back are in `values`, the oldest column first and
-    /// a column every `APART` places: `at` places after what `turns` says, modulo the size of a number.
-    #[inline(always)]
-    fn visit<const APART: usize, const SPAN: usize>(
-        &mut self,
-        query: &[[f32x4; STEPS]; TURNS],
-        values: &[f32],
-        turns: &[usize; TURNS],
-        at: usize,
-    ) {
-        let mut sums = [f32x4::splat(0.0); QUADS];
-        let mut squares = self.unused;
-        let mut walked = 0;
-        for (index, (length, inverse)) in LENGTHS.into_iter().zip(INVERSES).enumerate() {
-            let (Some(query), Some(turns)) = (query.get(walked..length / STEPS), turns.get(walked..length / STEPS))
-            else {
-                return;
-            };
-            walked = length / STEPS;
-            // At each turn of a loop a guest looks at its deadline and puts its vectors away, so a turn is as
-            // much as there are registers for.
-            for (query, turn) in query.iter().zip(turns) {
-                let Some(span) = values.get(turn.wrapping_add(at)..).and_then(|from| from.first_chunk::<SPAN>()) else {
-                    return;
-                };
-                for quad in 0..QUADS {
-                    let [a, b, c, d]: [f32x4; STEPS] =
-                        std::array::from_fn(|step| query[step] - four(span, (STEPS - 1 - step) * APART + 4 * quad));
-                    sums[quad] += (a + b) + (c + d);
-                    squares[quad] += (a * a + b * b) + (c * c + d * d);
-                }
-            }
-            let mut nearer = f32x4::splat(0.0);
-            for quad in 0..QUADS {
-                let squares = squares[quad];
-                let centred = squares - sums[quad] * sums[quad] * f32x4::splat(inverse);
-                self.raw[index][quad] = lesser(squares, self.raw[index][quad]);
-                self.centred[index][quad] = lesser(centred, self.centred[index][quad]);
-                nearer |= centred.simd_lt(self.least.0) | squares.simd_lt(self.least.1);
-            }
-            // Distances grow with the length, the least ones too.
-            if !nearer.any() {
-                return;
-            }
-        }
-        let last = LENGTHS.len() - 1;
-        self.least = (least(self.centred[last], self.least.0), least(self.raw[last], self.least.1));
-    }
-
-    /// Lanes that are columns beside each other, the first of which is the value `newest`.
-    #[inline(never)]
-    fn visit_beside(&mut self, query: &[[f32x4; STEPS]; TURNS], values: &[f32], newest: usize) {
-        self.visit::<1, { STEPS - 1 + LANES }>(query, values, &BACK, newest);
-    }
-
-    /// Lanes that are references, from one on.
-    // By itself, so that its few vectors stay in registers in a sandbox too.
-    #[inline(never)]
-    fn visit_references(&mut self, query: &[[f32x4; STEPS]; TURNS], references: &References, first: usize) {
-        self.visit::<ROW, { (STEPS - 1) * ROW + LANES }>(query, &references.values, &references.turns, first);
-    }
-}
-
-/// The least of all lanes and of what was the least before, in all lanes.
-fn least(lanes: Numbers, before: f32x4) -> f32x4 {
-    let lesser = lanes.into_iter().fold(before, |least, squares| lesser(squares, least));
-    let mut least = f32::INFINITY;
-    lesser.to_array().into_iter().for_each(|squares| keep(&mut least, squares));
-    f32x4::splat(least)
-}
-
-/// The smaller one in each lane. NaN, a reference with a gap, is not smaller.
-#[inline(always)]
-fn lesser(squares: f32x4, least: f32x4) -> f32x4 {
-    squares.simd_lt(least).select(squares, least)
-}
-
 /// Evenly strided places in a history.
 pub struct References {
     stride: i64,
     /// The first: a multiple of the stride, so that references stay where they are while the
     /// history moves on.
     first: i64,
-    /// The history in rows of [`ROW`] columns that are a stride apart: first those [`STEPS`]` - 1` columns before the
-    /// references, then those one column later, and so on. So as many rows as a stride has columns and those
-    /// first ones, which the last ones are once more, a place later: no walk of [`STEPS`] has to turn round.
-    /// NaN where there is none.
-    values: Vec<f32>,
-    /// Where the oldest value of each turn of a walk back from the first reference is; modulo the size of a
-    /// number, so that a later reference is just as many places further.
-    turns: [usize; TURNS],
+    /// The history in the order in which references are walked.
+    rows: Rows,
 }
 
 impl References {
@@ -346,13 +127,8 @@ impl References {
         let first = least + (-least).rem_euclid(stride);
         let origin = history.start.div_euclid(stride) * stride;
         let before = ((first - origin) / stride) as usize;
-        let turn = |number: usize| {
-            let newest = number * STEPS;
-            let back = newest.div_ceil(stride as usize);
-            ((back * stride as usize - newest) * ROW + before).wrapping_sub(back)
-        };
-        let values = rows(history.values, (history.start - origin) as usize, stride as usize);
-        Self { stride, first, values, turns: std::array::from_fn(turn) }
+        let rows = Rows::new(history.values, (history.start - origin) as usize, stride as usize, before);
+        Self { stride, first, rows }
     }
 
     /// The distances from the windows of `query`, whose last value lies at `column`, to the
@@ -378,14 +154,14 @@ impl References {
         let sides = Sides { column, reach };
         let alone = |best: &mut Best, at: i64| {
             if (history.start..history.end()).contains(&at) {
-                best.visit(query, history.upto(at), sides.lengths(at));
+                best.visit(query, history.upto(at, LONGEST), sides.lengths(at));
             }
         };
         let longest: Option<&[f32; LONGEST]> = query.try_into().ok();
         let in_lanes;
         let longest = match longest {
             Some(query) => {
-                in_lanes = in_all_lanes(query);
+                in_lanes = lanes::query(query);
                 Some(&in_lanes)
             }
             None => None,
@@ -394,7 +170,7 @@ impl References {
         let inside = history.start + LONGEST as i64 - 1..history.end();
 
         let open = sides.whole(&inside);
-        let mut lanes = Lanes::new(&best, BESIDE);
+        let mut lanes = Lanes::new(BESIDE, best.longest());
         let mut walked = 0;
         for middle in history.in_phase(column, reach) {
             let (from, to) = (middle - JITTER, middle + JITTER);
@@ -411,7 +187,7 @@ impl References {
         }
         best.join(&lanes, walked);
 
-        let mut lanes = Lanes::new(&best, LANES);
+        let mut lanes = Lanes::new(LANES, best.longest());
         let count = self.from(history.end());
         let (mut next, mut walked) = (0, 0);
         for open in open {
@@ -419,7 +195,9 @@ impl References {
             let Some(query) = longest.filter(|_| from + LANES <= to) else { continue };
             (next..from).for_each(|reference| alone(&mut best, self.at(reference)));
             // The last lanes may be some of those before them.
-            (from..to).step_by(LANES).for_each(|first| lanes.visit_references(query, self, first.min(to - LANES)));
+            (from..to)
+                .step_by(LANES)
+                .for_each(|first| lanes.visit_references(query, &self.rows, first.min(to - LANES)));
             walked += to - from;
             next = to;
         }
@@ -444,57 +222,6 @@ impl References {
     /// The first reference from a column on.
     fn from(&self, column: i64) -> usize {
         usize::try_from((column - self.first + self.stride - 1).div_euclid(self.stride)).unwrap_or(0)
-    }
-}
-
-/// The rows of [`References`], of values that begin so many columns after the first reference.
-#[inline(never)]
-fn rows(values: &[f32], skipped: usize, stride: usize) -> Vec<f32> {
-    let width = stride + STEPS - 1;
-    // A NaN of equal bytes, with which memory is filled at once.
-    let mut laid = vec![f32::from_bits(u32::MAX); width * ROW];
-    let (first, rows) = laid.as_chunks_mut::<ROW>().0.split_at_mut(STEPS - 1);
-    let places = (skipped + values.len()).div_ceil(stride).min(ROW);
-    for from in (0..places).step_by(4) {
-        // What the rows have at a place is a run of columns.
-        let band = (from * stride).checked_sub(skipped).and_then(|at| values.get(at..at + 4 * stride));
-        if let Some(band) = band.filter(|_| stride >= 4) {
-            let (ab, cd) = band.split_at(2 * stride);
-            let runs = [ab.split_at(stride), cd.split_at(stride)];
-            block(runs, rows, from);
-            // The last ones again, where a stride is no multiple of four.
-            let last = runs.map(|(a, b)| (&a[stride - 4..], &b[stride - 4..]));
-            block(last, &mut rows[stride - 4..], from);
-            continue;
-        }
-        for place in (from..places).take(4) {
-            for (row, cells) in rows.iter_mut().enumerate() {
-                let at = (place * stride + row).checked_sub(skipped);
-                cells[place] = at.and_then(|at| values.get(at)).copied().unwrap_or(f32::NAN);
-            }
-        }
-    }
-    // A column before a reference is one stride less the rest of it after the reference before.
-    for (before, row) in (1..STEPS).zip(first.iter_mut().rev()) {
-        let strides = before.div_ceil(stride);
-        if let Some(same) = rows.get(strides * stride - before) {
-            row[strides..].copy_from_slice(&same[..ROW - strides]);
-        }
-    }
-    laid
-}
-
-/// Lays four runs of columns at the places from one on, each column in its row, as many as there are four by four.
-#[inline(always)]
-fn block(runs: [(&[f32], &[f32]); 2], rows: &mut [[f32; ROW]], from: usize) {
-    let [(a, b), (c, d)] = runs.map(|(a, b)| (a.as_chunks::<4>().0, b.as_chunks::<4>().0));
-    for ((((a, b), c), d), rows) in a.iter().zip(b).zip(c).zip(d).zip(rows.as_chunks_mut::<4>().0) {
-        let columns = f32x4::transpose([a, b, c, d].map(|run| f32x4::new(*run)));
-        for (row, values) in rows.iter_mut().zip(columns) {
-            if let Some(places) = row.get_mut(from..from + 4) {
-                places.copy_from_slice(&values.to_array());
-            }
-        }
     }
 }
 
@@ -612,6 +339,39 @@ mod tests {
             };
             assert!((found.raw[index] - least(false)).abs() < 1e-3, "{length}");
             assert!((found.centred[index] - least(true)).abs() < 1e-3, "{length}");
+        }
+    }
+
+    #[test]
+    fn references_that_are_a_stride_apart_are_those_of_every_stride() {
+        // Strides of 1, 7 and 23, and histories that begin anywhere.
+        for (count, start) in [(600, 1_000), (4_500, 1_003), (14_400, -77)] {
+            let values: Vec<f32> =
+                (0..count).map(|i| ((i * i % 1_009) as f32 * 0.37).sin() + (i as f32 * 0.1).cos()).collect();
+            let history = History { values: &values, start, season: None };
+            let (stride, end) = (stride(values.len().div_ceil(REFERENCES)), start + i64::from(count));
+            let references = References::new(&history);
+            for (column, reach) in [
+                (end + 3, Reach::Before(end)),
+                (start + 400, Reach::Around(50)),
+                (end - 130, Reach::Around(200)),
+                (end - 300, Reach::Before(end - 350)),
+            ] {
+                let place = ((column - start) as usize).min(values.len() - 1);
+                let query: Vec<f32> = values[place + 1 - LONGEST..=place].iter().map(|v| v + 0.1).collect();
+                let found = references.nearest(&history, &query, &[], column, reach).raw;
+                for (index, length) in LENGTHS.into_iter().enumerate() {
+                    let sides = Sides { column, reach };
+                    let open = |at: &i64| at.rem_euclid(stride) == 0 && sides.lengths(*at) > index;
+                    let distance = |at: i64| {
+                        let window = history.upto(at, length).iter().zip(&query[LONGEST - length..]);
+                        window.map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
+                    };
+                    let least =
+                        (start + length as i64 - 1..end).filter(open).map(distance).fold(f32::INFINITY, f32::min);
+                    assert!((found[index] - least).abs() < 1e-3, "{count} {column} {length}: {} {least}", found[index]);
+                }
+            }
         }
     }
 
