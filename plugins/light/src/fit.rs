@@ -11,9 +11,12 @@ use signal::season;
 use signal::transform::Transform;
 use signal::week::Kinds;
 
-use crate::columns::{Calendar, Columns, Layout, Plain, Raw, WIDEST, distance, window};
+use crate::calendar::{Calendar, Layout};
+use crate::columns::{Columns, Raw, WIDEST, window};
+use crate::eights::distance;
 use crate::judge::{total, votes};
 use crate::model::{BINS, Model, ORDER, PARTS, PHASES, POINTS, SHAPES, SPANS, Shape, kept};
+use crate::plain::Plain;
 use crate::{LEAST, Series};
 
 /// Columns that are looked at for a long season, as means, and at the end of a history for a short one.

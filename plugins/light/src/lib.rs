@@ -18,10 +18,13 @@ use serde::Deserialize;
 use signal::odds::Direction;
 use signal::period::Period;
 
+pub mod calendar;
 pub mod columns;
+mod eights;
 pub mod fit;
 pub mod judge;
 pub mod model;
+pub mod plain;
 
 #[cfg(test)]
 mod tests;

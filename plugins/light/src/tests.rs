@@ -1,6 +1,6 @@
 //! What a user may rely on, on series whose noise is a fixed sequence.
 
-#[path = "../examples/native/generated.rs"]
+#[path = "../examples/light-native/generated.rs"]
 mod generated;
 
 use generated::{DAY, INCIDENTS, KINDS, MONDAY};
