@@ -125,21 +125,7 @@ impl Ensemble {
         let previous = previous.filter(|p| p.head.season == season);
 
         let seen = previous.as_ref().map_or(0, |p| p.head.seen + (end - p.head.end) as u64).max(values.len() as u64);
-        let head = Head {
-            step_ms: series.step_ms,
-            end,
-            seen,
-            season,
-            rival,
-            transform,
-            spread: [1.0; PHASES],
-            drift: [1.0; member::SPANS.len()],
-            calm: 0.0,
-            usual: [[1.0; PHASES]; COUNT],
-            recurring: (f32::NEG_INFINITY, 0.0),
-            tails: [None; COUNT],
-            total: Peaks::default(),
-        };
+        let head = Head { step_ms: series.step_ms, end, seen, season, rival, transform, ..blank() };
         let history = History { values: &judged, start, season };
         let guard = (LENGTHS[2] as i64).max(i64::from(refit(series.step_ms)) / 2).min(values.len() as i64 / 8);
         let mut columns = Columns::new(head, history, &judged, start, Reach::Around(guard));
@@ -371,7 +357,8 @@ fn typical(deviations: &mut Vec<f32>) -> f32 {
     if middle > 0.0 { 1.4826 * middle } else { 1.25 * mean }
 }
 
-pub fn blank() -> Head {
+/// What is known before anything was measured.
+fn blank() -> Head {
     Head {
         step_ms: 0,
         end: 0,
