@@ -107,6 +107,8 @@ fn environment<'a>(markup: Markup, wall: Wall, fuel: u64) -> Environment<'a> {
     environment.set_fuel(Some(fuel));
     environment.set_recursion_limit(50);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Else only a build with debug assertions says which name is undefined.
+    environment.set_debug(true);
     environment.set_auto_escape_callback(move |_| match markup {
         Markup::Plain => AutoEscape::None,
         Markup::Markdown => AutoEscape::Custom("markdown".into()),
