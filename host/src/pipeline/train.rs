@@ -89,9 +89,8 @@ async fn fit(
     for skip in fitted.skipped {
         skipped.insert(skip.row, skip.cause);
     }
-    for (index, (((series, unseen, _), bytes), facts)) in
-        rows.into_iter().zip(fitted.models).zip(fitted.facts).enumerate()
-    {
+    let models = fitted.models.into_iter().zip(fitted.heads).zip(fitted.facts);
+    for (index, ((series, unseen, _), ((bytes, head), facts))) in rows.into_iter().zip(models).enumerate() {
         match skipped.get(&index) {
             Some(Cause::Warming) => outcome.count("warming", 1),
             Some(Cause::Failed(why)) => {
@@ -111,6 +110,7 @@ async fn fit(
                     data: (grid.start, grid.end()),
                     left_out: unseen,
                     facts,
+                    head,
                     bytes,
                 });
             }

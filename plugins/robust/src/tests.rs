@@ -68,7 +68,8 @@ fn the_same_points_give_equal_bits_however_the_calls_are_cut() {
     for season_ms in [None, Some(None)] {
         let ensemble = Ensemble { season_ms, ..Ensemble::default() };
         let model = ensemble.fit(series(&values[..4 * DAY], 0), None).unwrap();
-        let model = Model::decode(&model.encode()).unwrap();
+        let bytes = model.encode();
+        let model = Model::decode(&bytes[..Model::head_bytes(&bytes)]).unwrap();
         let bits = |judged: Vec<Judgement>| -> Vec<u64> {
             let numbers = |j: Judgement| {
                 let votes = j.votes.map(f64::from).into_iter();
