@@ -134,14 +134,14 @@ impl Watch<'_> {
     /// The model of a slot: the one that is kept, or a new one; `None` where there is too little
     /// history.
     async fn model(&self, slot: Millis, fits: &mut Fits) -> Result<Option<Arc<[u8]>>, Fault> {
-        if let Some(fit) = fits.models.get(&self.series.id).filter(|fit| fit.data.1 == slot) {
+        if let Some(fit) = fits.models.get(&self.series.id).filter(|fit| fit.slot == slot) {
             return Ok(Some(fit.bytes.as_slice().into()));
         }
         let context = self.context;
         let kept = context.store.models(context.key(), CapacityPolicy::TAG, &[self.series.id]);
         let kept = kept.map_err(|e| context.store_fault(&e))?.pop().flatten();
         let kept = kept.filter(|model| train::is_current(self.detector, model));
-        if let Some(model) = kept.as_ref().filter(|model| model.data.1 >= slot) {
+        if let Some(model) = kept.as_ref().filter(|model| model.slot >= slot) {
             return Ok(Some(model.bytes.clone()));
         }
         let step = Millis::from(self.limit.step_ms);
@@ -168,6 +168,7 @@ impl Watch<'_> {
             plugin: detector.entry.plugin.clone(),
             plugin_digest: detector.plugin_digest.clone(),
             config_digest: detector.config_digest.clone(),
+            slot,
             data,
             left_out: 0,
             facts: fitted.facts.pop().unwrap_or_default(),
