@@ -191,6 +191,7 @@ fn of_the_models_of_a_series_the_newest_of_each_tag_judges() {
                 plugin: tag.to_owned(),
                 plugin_digest: "d".to_owned(),
                 config_digest: "c".to_owned(),
+                slot: T0 + MINUTE,
                 data: (T0, T0 + MINUTE),
                 left_out: 0,
                 facts: Vec::new(),

@@ -134,7 +134,7 @@ impl Watch<'_> {
     /// The head of the model of a slot: of the one that is kept, or of a new one; `None` where there
     /// is too little history.
     async fn model(&self, slot: Millis, fits: &mut Fits) -> Result<Option<Arc<[u8]>>, Fault> {
-        if let Some(fit) = fits.models.get(&self.series.id).filter(|fit| fit.data.1 == slot) {
+        if let Some(fit) = fits.models.get(&self.series.id).filter(|fit| fit.slot == slot) {
             return Ok(Some(fit.bytes.get(..fit.head).unwrap_or(&fit.bytes).into()));
         }
         let context = self.context;
@@ -143,7 +143,7 @@ impl Watch<'_> {
             Ok::<_, Fault>(kept.filter(|model| train::is_current(self.detector, model)))
         };
         let (key, tag, series) = (context.key(), CapacityPolicy::TAG, [self.series.id]);
-        if let Some(head) = kept(context.store.heads(key, tag, &series))?.filter(|model| model.data.1 >= slot) {
+        if let Some(head) = kept(context.store.heads(key, tag, &series))?.filter(|model| model.slot >= slot) {
             return Ok(Some(head.bytes));
         }
         let step = Millis::from(self.limit.step_ms);
@@ -172,6 +172,7 @@ impl Watch<'_> {
             plugin: detector.entry.plugin.clone(),
             plugin_digest: detector.plugin_digest.clone(),
             config_digest: detector.config_digest.clone(),
+            slot,
             data,
             left_out: 0,
             facts: fitted.facts.pop().unwrap_or_default(),

@@ -137,16 +137,15 @@ async fn fit(
     left_out: &LeftOut,
     outcome: &mut Outcome,
 ) -> Result<(), Fault> {
-    let (Some(judge), Some(record), Some((first, _))) = (&detector.judge, entity.record, entity.span()) else {
+    let (Some(judge), Some(record), Some((first, last))) = (&detector.judge, entity.record, entity.span()) else {
         return Ok(());
     };
     let policy = &context.bound.batch.train;
     let slot = last_fit_slot(context.bound, detector, context.grid_now());
     let previous = model(context, detector, record)?;
     let refit = context.redo.as_ref().is_some_and(|redo| redo.refit);
-    let is_young = |model: ModelRecord| {
-        entity.is_current(detector, &model) && (model.data.1 > slot || model.data.1 == slot && !refit)
-    };
+    let is_young =
+        |model: ModelRecord| entity.is_current(detector, &model) && (model.slot > slot || model.slot == slot && !refit);
     if first >= slot || previous.is_some_and(is_young) {
         return Ok(());
     }
@@ -176,7 +175,8 @@ async fn fit(
                 plugin: detector.entry.plugin.clone(),
                 plugin_digest: detector.plugin_digest.clone(),
                 config_digest: entity.digest(detector),
-                data: (grid.start, grid.end()),
+                slot,
+                data: (grid.start, grid.after(last)),
                 left_out: unseen,
                 facts: Vec::new(),
                 head: bytes.len(),

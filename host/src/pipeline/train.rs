@@ -53,7 +53,7 @@ async fn fit(
             series.span.is_some_and(|(first, _)| first < slot)
                 && !model
                     .as_ref()
-                    .is_some_and(|m| is_current(detector, m) && (m.data.1 > slot || m.data.1 == slot && !refit))
+                    .is_some_and(|m| is_current(detector, m) && (m.slot > slot || m.slot == slot && !refit))
         })
         .collect();
     if wanting.is_empty() {
@@ -77,7 +77,8 @@ async fn fit(
         }
         values.extend(grid.lay(&column.timestamps, &column.values, context.bound.batch.judged.aggregate));
         let keep = model.filter(|m| is_current(detector, m)).map_or_else(|| Arc::from([]), |m| m.bytes);
-        rows.push((series, unseen, keep));
+        let seen = column.timestamps.last().map_or(grid.start, |last| grid.after(*last));
+        rows.push((series, seen, unseen, keep));
     }
     if rows.is_empty() {
         return Ok(());
@@ -90,7 +91,7 @@ async fn fit(
         skipped.insert(skip.row, skip.cause);
     }
     let models = fitted.models.into_iter().zip(fitted.heads).zip(fitted.facts);
-    for (index, ((series, unseen, _), ((bytes, head), facts))) in rows.into_iter().zip(models).enumerate() {
+    for (index, ((series, seen, unseen, _), ((bytes, head), facts))) in rows.into_iter().zip(models).enumerate() {
         match skipped.get(&index) {
             Some(Cause::Warming) => outcome.count("warming", 1),
             Some(Cause::Failed(why)) => {
@@ -107,7 +108,8 @@ async fn fit(
                     plugin: detector.entry.plugin.clone(),
                     plugin_digest: detector.plugin_digest.clone(),
                     config_digest: detector.config_digest.clone(),
-                    data: (grid.start, grid.end()),
+                    slot,
+                    data: (grid.start, seen),
                     left_out: unseen,
                     facts,
                     head,

@@ -49,6 +49,12 @@ impl Grid {
         self.start + Millis::from(self.step_ms) * column as Millis
     }
 
+    /// The instant after the column that a time lies in; the end for what lies behind it.
+    pub fn after(&self, time: Millis) -> Millis {
+        let step = Millis::from(self.step_ms);
+        (time.div_euclid(step) * step).saturating_add(step).min(self.end())
+    }
+
     /// Lays samples on the grid. A column takes the aggregate of the samples in its span; one
     /// without a sample is NaN. `timestamps` ascend.
     pub fn lay(&self, timestamps: &[Millis], values: &[f64], aggregate: Aggregate) -> Vec<f64> {

@@ -124,6 +124,7 @@ impl State {
                 plugin: model.plugin,
                 plugin_digest: model.plugin_digest,
                 config_digest: model.config_digest,
+                slot: model.slot,
                 data: model.data,
                 left_out: model.left_out,
                 digest: model.digest.to_string(),

@@ -235,6 +235,7 @@ impl Inner {
                 plugin: model.plugin,
                 plugin_digest: model.plugin_digest,
                 config_digest: model.config_digest,
+                slot: model.slot,
                 data: model.data,
                 left_out: model.left_out,
                 facts: model.facts,

@@ -68,6 +68,7 @@ pub(super) struct ModelEntry {
     pub plugin: String,
     pub plugin_digest: String,
     pub config_digest: String,
+    pub slot: Millis,
     pub data: (Millis, Millis),
     pub left_out: usize,
     pub facts: Vec<(String, String)>,

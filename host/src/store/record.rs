@@ -75,7 +75,9 @@ pub struct ModelWrite {
     pub plugin_digest: String,
     /// Sha-256 of the configuration that it was fit with, in hex.
     pub config_digest: String,
-    /// The history that it saw, half-open.
+    /// The instant that it was fit for: nothing from there on is in it.
+    pub slot: Millis,
+    /// The history that it saw, half-open; it ends before the slot where that has no samples.
     pub data: (Millis, Millis),
     /// Points of that history that it was not shown, because a person said that they were
     /// anomalies.
@@ -101,6 +103,8 @@ pub struct ModelRecord {
     pub plugin_digest: String,
     /// See [`ModelWrite`].
     pub config_digest: String,
+    /// See [`ModelWrite`].
+    pub slot: Millis,
     /// See [`ModelWrite`].
     pub data: (Millis, Millis),
     /// Sha-256 of all of the bytes, in hex: what the trace of an alert names.
@@ -258,7 +262,9 @@ pub struct FitRecord {
     pub plugin_digest: String,
     /// Sha-256 of the configuration, in hex.
     pub config_digest: String,
-    /// The history that it saw, half-open.
+    /// The instant that it was fit for: nothing from there on is in it.
+    pub slot: Millis,
+    /// The history that it saw, half-open; it ends before the slot where that has no samples.
     pub data: (Millis, Millis),
     /// Points of that history that it was not shown; see [`ModelWrite`].
     pub left_out: usize,

@@ -99,6 +99,7 @@ impl Story {
             plugin: "robust".to_owned(),
             plugin_digest: "c0ffee".to_owned(),
             config_digest: "c".to_owned(),
+            slot: T0 + 20 * MINUTE,
             data: (T0, T0 + 20 * MINUTE),
             left_out: 0,
             facts: vec![("season".to_owned(), "86400".to_owned())],

@@ -55,7 +55,7 @@ async fn scoring_is_passed_the_heads_of_models_and_the_next_fit_all_of_them() {
     let (series, tag) = (stage.series("load").id, &stage.bound.detectors[0].entry.tag);
     let whole = stage.store.models(stage.key(), tag, &[series]).unwrap().remove(0).unwrap();
     let head = stage.store.heads(stage.key(), tag, &[series]).unwrap().remove(0).unwrap();
-    assert_eq!((whole.data.1, whole.bytes.len()), (minute(60), Mean::BYTES), "it was fit twice more");
+    assert_eq!((whole.slot, whole.bytes.len()), (minute(60), Mean::BYTES), "it was fit twice more");
     assert_eq!(head.bytes[..], whole.bytes[..Mean::HEAD]);
     assert_eq!(head.digest, whole.digest, "the trace of an alert names the whole");
 }
@@ -86,6 +86,25 @@ async fn b9_each_point_is_scored_once_and_a_backlog_is_caught_up_with() {
     let live = Stage::new("", Script::default().with("load", odd_in(&[(100, 102)])));
     live.live(0..=200).await;
     assert_eq!(live.scores("load"), stage.scores("load"), "as it would have been without the outage");
+}
+
+/// Users want what comes after the fit to be judged by it, also where it is older than the
+/// slot of the fit: samples that are sent, say, an hour of them at a time.
+#[tokio::test]
+async fn what_comes_late_to_a_series_that_was_never_scored_is_judged() {
+    let sent = Arc::new(Mutex::new(20));
+    let until = sent.clone();
+    let value = move |minute| (minute < *until.lock().unwrap()).then_some(10.0);
+    let source = Script::default().with("load", value).with("other", |_| Some(10.0));
+    // A part of the source that is lost for now: what was asked for is asked for again.
+    source.lose(&["other"]);
+    let stage = Stage::new("", source);
+    stage.chain(minute(30)).await;
+    assert_eq!(stage.scores("load"), []);
+    *sent.lock().unwrap() = 31;
+    stage.chain(minute(31)).await;
+    let minutes: Vec<Millis> = stage.scores("load").into_iter().map(|(minute, _)| minute).collect();
+    assert_eq!(minutes, (20..31).collect::<Vec<_>>());
 }
 
 /// Users want one bad day in the history not to hide the next; Anomstack's scores were parts

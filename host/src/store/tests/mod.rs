@@ -62,6 +62,7 @@ pub(super) fn model(series: u32, bytes: Vec<u8>) -> ModelWrite {
         plugin: "knn".to_owned(),
         plugin_digest: "d".to_owned(),
         config_digest: "c".to_owned(),
+        slot: T0 + MINUTE,
         data: (T0, T0 + MINUTE),
         left_out: 0,
         facts: Vec::new(),
