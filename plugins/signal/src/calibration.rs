@@ -175,6 +175,23 @@ mod tests {
     }
 
     #[test]
+    fn a_quantile_is_the_value_at_its_place_in_order() {
+        let spread = |i: usize| ((i * i) as f32 * 0.37).sin() * 10f32.powi((i % 7) as i32 - 3);
+        let few = |i: usize| (i * i % 5) as f32 - 2.0;
+        for count in [1, 2, 3, 15, 16, 17, 64, 511, 512, 2_000] {
+            for values in [(0..count).map(spread).collect::<Vec<f32>>(), (0..count).map(few).collect()] {
+                let mut sorted = values.clone();
+                sorted.sort_by(f32::total_cmp);
+                for share in [0.0, 0.05, 0.5, 0.95, 1.0] {
+                    let place = (share * (count - 1) as f64 + 0.5).floor() as usize;
+                    assert_eq!(quantile(&values, share), Some(sorted[place]), "{share} of {count}");
+                }
+            }
+        }
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    #[test]
     fn surprise_is_the_tail_probability_far_beyond_what_was_seen() {
         let tail = Tail::of(&exponential(8000), 0.98, 1, 0.0).unwrap();
         for decades in [2.0f32, 4.0, 6.0] {
