@@ -130,7 +130,7 @@ impl Model {
     /// The model of all of its bytes, for the next fit; `None` if they are no model of this layout.
     pub fn decode_whole(bytes: &[u8]) -> Option<Self> {
         let (mut model, rows, past) = Self::split(bytes)?;
-        if past.len() != rows * COUNT * 2 {
+        if rows.checked_mul(COUNT * 2) != Some(past.len()) {
             return None;
         }
         let codes = past.chunks_exact(2).filter_map(|c| Some(unpack(u16::from_le_bytes(c.try_into().ok()?))));
