@@ -84,7 +84,7 @@ async fn fit(detector: &Arc<dyn Detect>, config: &str) -> Vec<Arc<[u8]>> {
     let none: Vec<Arc<[u8]>> = vec![Arc::from([]); ROWS];
     let fitted = detector.fit(&call(), config, &history, &none).await.unwrap();
     assert!(fitted.skipped.is_empty(), "{:?}", fitted.skipped);
-    fitted.models.into_iter().map(Arc::from).collect()
+    fitted.to_score()
 }
 
 /// What a detector says of the eleventh day, in calls of so many rows and columns.

@@ -58,8 +58,7 @@ async fn scores(detector: &dyn Detect, case: &Case, config: &Value) -> Vec<f64> 
         (config.to_string(), row(&case.values[..case.train_until]), row(&case.values[case.score_from..]));
     let fitted = detector.fit(&call, &config, &train, &[Arc::from([])]).await.unwrap();
     assert!(fitted.skipped.is_empty(), "{}: {:?}", case.name, fitted.skipped);
-    let models: Vec<Arc<[u8]>> = fitted.models.into_iter().map(Arc::from).collect();
-    let scored = detector.score(&call, &config, &models, &recent, recent.grid.columns).await.unwrap();
+    let scored = detector.score(&call, &config, &fitted.to_score(), &recent, recent.grid.columns).await.unwrap();
     assert!(scored.skipped.is_empty(), "{}: {:?}", case.name, scored.skipped);
     case.index.iter().map(|index| scored.scores[index - case.score_from]).collect()
 }

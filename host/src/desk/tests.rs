@@ -195,6 +195,7 @@ fn of_the_models_of_a_series_the_newest_of_each_tag_judges() {
                 data: (T0, T0 + MINUTE),
                 left_out: 0,
                 facts: Vec::new(),
+                head: 1,
                 bytes: vec![n],
             };
             let mut run = run(job);

@@ -112,6 +112,12 @@ pub async fn replay(contender: &Contender, series: &Labelled, track: Track, refi
     Ok(replayed)
 }
 
+/// What a fit gave, for the next one and for scoring.
+struct Model {
+    whole: Arc<[u8]>,
+    head: Arc<[u8]>,
+}
+
 /// One detector on one series.
 struct Row<'a> {
     member: &'a Member,
@@ -130,23 +136,23 @@ impl Row<'_> {
         let columns = self.grid.columns;
         if track == Track::Batch {
             if let Some(model) = self.fit(needs, columns, Arc::from([])).await? {
-                self.score(needs, &model, 0..columns).await?;
+                self.score(needs, &model.head, 0..columns).await?;
             }
             return Ok(());
         }
         let refit = if needs.refit > 0 { needs.refit } else { refit.max(1) };
-        let mut model: Option<Arc<[u8]>> = None;
+        let mut model: Option<Model> = None;
         let mut from = 0;
         while from < columns {
             // The next slot: a multiple of the span on the grid of all time.
             let place = (self.grid.time(from) / Millis::from(self.grid.step_ms)).rem_euclid(refit as Millis);
             let to = (from + refit - usize::try_from(place).unwrap_or(0)).min(columns);
             if place == 0 && from > 0 {
-                let previous = model.clone().unwrap_or_else(|| Arc::from([]));
+                let previous = model.as_ref().map_or_else(|| Arc::from([]), |model| Arc::clone(&model.whole));
                 model = self.fit(needs, from, previous).await?.or(model);
             }
             if let Some(model) = &model {
-                self.score(needs, model, from..to).await?;
+                self.score(needs, &model.head, from..to).await?;
             }
             from = to;
         }
@@ -169,13 +175,14 @@ impl Row<'_> {
     }
 
     /// A model of the columns before `end`; `None` while there is too little to learn from.
-    async fn fit(&mut self, needs: Needs, end: usize, previous: Arc<[u8]>) -> Result<Option<Arc<[u8]>>, Fault> {
+    async fn fit(&mut self, needs: Needs, end: usize, previous: Arc<[u8]>) -> Result<Option<Model>, Fault> {
         let history = self.matrix(end.saturating_sub(needs.history) as i64, end);
         if history.values.iter().filter(|value| value.is_finite()).count() < LEAST_VALUES {
             return Ok(None);
         }
         let fitted = self.member.detect.fit(&self.call(end), &self.member.config, &history, &[previous]).await;
         let Some(fitted) = self.answered(fitted)? else { return Ok(None) };
+        let head = fitted.to_score().pop();
         if let Some(skip) = fitted.skipped.into_iter().next() {
             self.note(skip.cause);
             return Ok(None);
@@ -183,17 +190,17 @@ impl Row<'_> {
         self.replayed.fits += 1;
         let season = fitted.facts.into_iter().flatten().find(|(name, _)| name == "season");
         self.replayed.season = season.map(|(_, value)| value).or(self.replayed.season.take());
-        let model = fitted.models.into_iter().next().map(Arc::<[u8]>::from);
-        self.largest = self.largest.max(model.as_ref().map_or(0, |model| model.len()));
-        Ok(model)
+        let whole = fitted.models.into_iter().next().map(Arc::<[u8]>::from);
+        self.largest = self.largest.max(whole.as_ref().map_or(0, |model| model.len()));
+        Ok(whole.zip(head).map(|(whole, head)| Model { whole, head }))
     }
 
-    async fn score(&mut self, needs: Needs, model: &Arc<[u8]>, span: std::ops::Range<usize>) -> Result<(), Fault> {
+    async fn score(&mut self, needs: Needs, head: &Arc<[u8]>, span: std::ops::Range<usize>) -> Result<(), Fault> {
         let mut from = span.start;
         while from < span.end {
             let to = (from + TAIL_COLUMNS).min(span.end);
             let recent = self.matrix(from as i64 - needs.context as i64, to);
-            let (call, models) = (self.call(to), [Arc::clone(model)]);
+            let (call, models) = (self.call(to), [Arc::clone(head)]);
             let scored = self.member.detect.score(&call, &self.member.config, &models, &recent, to - from).await;
             let Some(scored) = self.answered(scored)? else {
                 from = to;

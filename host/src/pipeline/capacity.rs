@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::message::AlertKind;
 use crate::plugin::{Cause, Scored};
 use crate::series::{Aggregate, Grid, Labels, Matrix, Millis};
-use crate::store::{ModelWrite, RunState, SeriesId, SeriesRecord};
+use crate::store::{ModelRecord, ModelWrite, RunState, SeriesId, SeriesRecord, StoreError};
 
 /// Columns of a series that one run judges at most: what is older is no news.
 const MOST_COLUMNS: Millis = 1_008;
@@ -131,18 +131,20 @@ impl Watch<'_> {
         }
     }
 
-    /// The model of a slot: the one that is kept, or a new one; `None` where there is too little
-    /// history.
+    /// The head of the model of a slot: of the one that is kept, or of a new one; `None` where there
+    /// is too little history.
     async fn model(&self, slot: Millis, fits: &mut Fits) -> Result<Option<Arc<[u8]>>, Fault> {
         if let Some(fit) = fits.models.get(&self.series.id).filter(|fit| fit.slot == slot) {
-            return Ok(Some(fit.bytes.as_slice().into()));
+            return Ok(Some(fit.bytes.get(..fit.head).unwrap_or(&fit.bytes).into()));
         }
         let context = self.context;
-        let kept = context.store.models(context.key(), CapacityPolicy::TAG, &[self.series.id]);
-        let kept = kept.map_err(|e| context.store_fault(&e))?.pop().flatten();
-        let kept = kept.filter(|model| train::is_current(self.detector, model));
-        if let Some(model) = kept.as_ref().filter(|model| model.slot >= slot) {
-            return Ok(Some(model.bytes.clone()));
+        let kept = |read: Result<Vec<Option<ModelRecord>>, StoreError>| {
+            let kept = read.map_err(|e| context.store_fault(&e))?.pop().flatten();
+            Ok::<_, Fault>(kept.filter(|model| train::is_current(self.detector, model)))
+        };
+        let (key, tag, series) = (context.key(), CapacityPolicy::TAG, [self.series.id]);
+        if let Some(head) = kept(context.store.heads(key, tag, &series))?.filter(|model| model.slot >= slot) {
+            return Ok(Some(head.bytes));
         }
         let step = Millis::from(self.limit.step_ms);
         let length = step * Millis::try_from(self.detector.needs.history).unwrap_or(0);
@@ -154,14 +156,16 @@ impl Watch<'_> {
         }
         let data = (columns.grid.start, columns.grid.end());
         let matrix = Matrix { grid: columns.grid, rows: 1, values: columns.judged };
-        let previous = kept.map_or_else(|| Arc::from([]), |model| model.bytes);
+        let previous =
+            kept(context.store.models(key, tag, &series))?.map_or_else(|| Arc::from([]), |model| model.bytes);
         let detector = self.detector;
         let mut fitted = detector.detect.fit(&context.call(), &detector.config, &matrix, &[previous]).await?;
         if let Some(skip) = fitted.skipped.pop() {
             self.skipped(skip.cause, fits);
             return Ok(None);
         }
-        let Some(bytes) = fitted.models.pop() else { return Ok(None) };
+        let head = fitted.to_score().pop();
+        let (Some(bytes), Some(head)) = (fitted.models.pop(), head) else { return Ok(None) };
         let write = ModelWrite {
             series: self.series.id,
             tag: CapacityPolicy::TAG.to_owned(),
@@ -172,10 +176,11 @@ impl Watch<'_> {
             data,
             left_out: 0,
             facts: fitted.facts.pop().unwrap_or_default(),
-            bytes: bytes.clone(),
+            head: head.len(),
+            bytes,
         };
         fits.models.insert(self.series.id, write);
-        Ok(Some(bytes.into()))
+        Ok(Some(head))
     }
 
     /// The points of a span, by one model.

@@ -179,6 +179,7 @@ async fn fit(
                 data: (grid.start, grid.after(last)),
                 left_out: unseen,
                 facts: Vec::new(),
+                head: bytes.len(),
                 bytes,
             });
         }

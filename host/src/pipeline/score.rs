@@ -59,7 +59,7 @@ fn tails<'s>(context: &JobContext<'_>, series: &'s [SeriesRecord]) -> Result<Tai
     let ids: Vec<_> = series.iter().map(|s| s.id).collect();
     let mut fitted: BTreeMap<SeriesId, Millis> = BTreeMap::new();
     for detector in &context.bound.detectors {
-        let models = context.store.models(context.key(), &detector.entry.tag, &ids);
+        let models = context.store.heads(context.key(), &detector.entry.tag, &ids);
         for model in models.map_err(|e| context.store_fault(&e))?.into_iter().flatten() {
             if train::is_current(detector, &model) {
                 let end = fitted.entry(model.series).or_insert(model.data.1);
@@ -159,7 +159,7 @@ async fn call(
     outcome: &mut Outcome,
 ) -> Result<(Vec<usize>, crate::plugin::Scored), Fault> {
     let ids: Vec<_> = series.iter().map(|s| s.id).collect();
-    let models = context.store.models(context.key(), &detector.entry.tag, &ids).map_err(|e| context.store_fault(&e))?;
+    let models = context.store.heads(context.key(), &detector.entry.tag, &ids).map_err(|e| context.store_fault(&e))?;
     let (mut rows, mut bytes): (Vec<usize>, Vec<Arc<[u8]>>) = (Vec::new(), Vec::new());
     for (index, model) in models.into_iter().enumerate() {
         if let Some(model) = model.filter(|m| train::is_current(detector, m)) {

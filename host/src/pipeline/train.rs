@@ -90,9 +90,8 @@ async fn fit(
     for skip in fitted.skipped {
         skipped.insert(skip.row, skip.cause);
     }
-    for (index, (((series, seen, unseen, _), bytes), facts)) in
-        rows.into_iter().zip(fitted.models).zip(fitted.facts).enumerate()
-    {
+    let models = fitted.models.into_iter().zip(fitted.heads).zip(fitted.facts);
+    for (index, ((series, seen, unseen, _), ((bytes, head), facts))) in rows.into_iter().zip(models).enumerate() {
         match skipped.get(&index) {
             Some(Cause::Warming) => outcome.count("warming", 1),
             Some(Cause::Failed(why)) => {
@@ -113,6 +112,7 @@ async fn fit(
                     data: (grid.start, seen),
                     left_out: unseen,
                     facts,
+                    head,
                     bytes,
                 });
             }

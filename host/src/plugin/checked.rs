@@ -170,7 +170,7 @@ pub(super) fn needs(needs: Needs, limits: &Limits) -> Checked<Needs> {
     Ok(needs)
 }
 
-/// One model a row.
+/// One model a row, and one head: the whole where the plugin told none.
 pub(super) fn fitted(fitted: Fitted, rows: usize, limits: &Limits) -> Checked<Fitted> {
     if fitted.models.len() != rows {
         return wrong(format!("{} models for {rows} rows", fitted.models.len()));
@@ -180,11 +180,20 @@ pub(super) fn fitted(fitted: Fitted, rows: usize, limits: &Limits) -> Checked<Fi
             format!("the model of row {row} has {} bytes, where {} are allowed", model.len(), limits.model_bytes);
         return over("model_bytes", what);
     }
+    let heads = if fitted.heads.is_empty() { fitted.models.iter().map(Vec::len).collect() } else { fitted.heads };
+    if heads.len() != rows {
+        return wrong(format!("{} heads of models for {rows} rows", heads.len()));
+    }
+    if let Some((row, (head, model))) =
+        heads.iter().zip(&fitted.models).enumerate().find(|(_, (head, model))| **head > model.len())
+    {
+        return wrong(format!("the head of row {row} has {head} bytes, where its model has {}", model.len()));
+    }
     let short = |(name, value): (String, String)| (text(&name, FACT_BYTES), text(&value, FACT_BYTES));
     let mut facts: Vec<Vec<_>> =
         (fitted.facts.into_iter()).map(|said| said.into_iter().take(FACTS).map(short).collect()).collect();
     facts.resize(rows, Vec::new());
-    Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped, rows)?, facts })
+    Ok(Fitted { models: fitted.models, heads, skipped: skipped(fitted.skipped, rows)?, facts })
 }
 
 /// The model of a table.
@@ -517,19 +526,31 @@ mod tests {
 
     #[test]
     fn models_needs_and_receipts_have_bounds() {
-        let fit = |models: Vec<Vec<u8>>| {
-            fitted(Fitted { models, skipped: vec![], facts: vec![] }, 1, &limits()).unwrap_err().what
+        let check = |models: Vec<Vec<u8>>, heads: Vec<usize>| {
+            let rows = models.len().max(1);
+            fitted(Fitted { models, heads, skipped: vec![], facts: vec![] }, rows, &limits())
         };
+        let fit = |models: Vec<Vec<u8>>| check(models, vec![]).unwrap_err().what;
+        let head = |heads: Vec<usize>| check(vec![vec![0; 4], vec![]], heads).map(|fitted| fitted.heads);
         let want = |history| needs(Needs { history, context: 0, refit: 0, joint: false }, &limits()).unwrap_err().what;
         let receipts = delivered(vec![], 1).unwrap_err().what;
-        let errors = [fit(vec![]), fit(vec![vec![0; 9]]), want(101), want(0), receipts];
+        let heads = |heads: Vec<usize>| head(heads).unwrap_err().what;
+        let heads = [heads(vec![4]), heads(vec![4, 0, 0]), heads(vec![5, 0]), heads(vec![0, 1])];
+        let errors = [fit(vec![]), fit(vec![vec![0; 9]]), want(101), want(0), receipts].into_iter().chain(heads);
+        let errors: Vec<String> = errors.collect();
         insta::assert_snapshot!(errors.join("\n"), @r"
         0 models for 1 rows
         the model of row 0 has 9 bytes, where 8 are allowed
         it wants 101 columns at once, where 100 fit into a call
         it wants 0 columns of history
         0 results for 1 alerts
+        1 heads of models for 2 rows
+        3 heads of models for 2 rows
+        the head of row 0 has 5 bytes, where its model has 4
+        the head of row 1 has 1 bytes, where its model has 0
         ");
+        assert_eq!(head(vec![]).unwrap(), [4, 0], "where none is told, it is the whole");
+        assert_eq!(head(vec![3, 0]).unwrap(), [3, 0]);
         assert_eq!(delivered(vec![Ok("ok\u{1b}".into())], 1).unwrap(), [Ok("ok\u{fffd}".to_owned())]);
     }
 }

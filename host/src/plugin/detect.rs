@@ -46,6 +46,7 @@ impl Detect for Binding {
             let skipped = (0..history.rows).map(|row| Skip { row, cause: Cause::Warming }).collect();
             return Ok(Fitted {
                 models: vec![Vec::new(); history.rows],
+                heads: vec![0; history.rows],
                 skipped,
                 facts: vec![Vec::new(); history.rows],
             });
@@ -74,9 +75,11 @@ impl Detect for Binding {
         };
         let calls: Vec<_> = cuts.into_iter().map(fit).collect();
         let parts: Vec<(usize, Fitted)> = stream::iter(calls).buffered(self.workers()).try_collect().await?;
-        let mut whole = Fitted { models: Vec::with_capacity(history.rows), skipped: Vec::new(), facts: Vec::new() };
+        let models = Vec::with_capacity(history.rows);
+        let mut whole = Fitted { models, heads: Vec::new(), skipped: Vec::new(), facts: Vec::new() };
         for (first, part) in parts {
             whole.models.extend(part.models);
+            whole.heads.extend(part.heads);
             whole.facts.extend(part.facts);
             whole.skipped.extend(part.skipped.into_iter().map(|skip| Skip { row: skip.row + first, ..skip }));
         }

@@ -149,11 +149,22 @@ pub struct Skip {
 pub struct Fitted {
     /// One a row.
     pub models: Vec<Vec<u8>>,
+    /// How many bytes of each model, from the first on, [`Detect::score`] is to be passed; one a
+    /// row, and none larger than its model.
+    pub heads: Vec<usize>,
     /// Rows that have no model.
     pub skipped: Vec<Skip>,
     /// What each model knows, names with values; one a row, empty where nobody says. The value of
     /// `season` is the length of the season in seconds, or `none`.
     pub facts: Vec<Vec<(String, String)>>,
+}
+
+impl Fitted {
+    /// The heads of the models: what [`Detect::score`] is to be passed.
+    pub fn to_score(&self) -> Vec<Arc<[u8]>> {
+        let heads = self.models.iter().zip(&self.heads);
+        heads.map(|(model, head)| model.get(..*head).unwrap_or(model).into()).collect()
+    }
 }
 
 /// A named part of the scores.
@@ -188,10 +199,10 @@ pub trait Detect: Send + Sync {
     /// What the host should pass, for a step in milliseconds.
     async fn plan(&self, call: &Call, config: &str, step_ms: u32) -> Result<Needs, Fault>;
 
-    /// One model a row of `history`. `previous` has the last model of each row, or empty.
+    /// One model a row of `history`. `previous` has the last model of each row, whole, or empty.
     async fn fit(&self, call: &Call, config: &str, history: &Matrix, previous: &[Arc<[u8]>]) -> Result<Fitted, Fault>;
 
-    /// Scores the last `tail` columns of `recent`.
+    /// Scores the last `tail` columns of `recent`. `models` has the head of each row's model.
     async fn score(
         &self,
         call: &Call,

@@ -73,6 +73,10 @@ pub(super) struct ModelEntry {
     pub left_out: usize,
     pub facts: Vec<(String, String)>,
     pub digest: Digest,
+    /// How many bytes scoring reads.
+    pub head: u64,
+    /// Of these bytes.
+    pub head_digest: Digest,
     pub body: Body,
 }
 
@@ -153,7 +157,7 @@ pub(super) struct BatchEntry {
 }
 
 /// The form of records; the first byte of each.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A record as bytes: field names are kept, so that a later version can add fields.
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {

@@ -155,6 +155,27 @@ impl Database {
         tag: &str,
         series: &[SeriesId],
     ) -> Result<Vec<Option<ModelRecord>>, StoreError> {
+        self.read_models(key, tag, series, false)
+    }
+
+    /// The same with the heads of the models: what scoring reads. The rest of their bytes is not
+    /// read, and not checked.
+    pub fn heads(
+        &self,
+        key: &BatchKey,
+        tag: &str,
+        series: &[SeriesId],
+    ) -> Result<Vec<Option<ModelRecord>>, StoreError> {
+        self.read_models(key, tag, series, true)
+    }
+
+    fn read_models(
+        &self,
+        key: &BatchKey,
+        tag: &str,
+        series: &[SeriesId],
+        only_head: bool,
+    ) -> Result<Vec<Option<ModelRecord>>, StoreError> {
         let Some(batch) = self.inner.batch_id(key) else { return Ok(vec![None; series.len()]) };
         let place = format!("the models of {key}");
         let record = |id: &SeriesId| {
@@ -168,17 +189,24 @@ impl Database {
                 slot,
                 data,
                 digest,
+                head,
+                head_digest,
                 body,
                 left_out: _,
                 facts: _,
             } = decode(&place, &value)?;
+            let (most, written) = if only_head { (head, head_digest) } else { (u64::MAX, digest) };
             let bytes = match body {
-                Body::Inline(bytes) => Some(bytes.into_vec()),
+                Body::Inline(bytes) => {
+                    let mut bytes = bytes.into_vec();
+                    bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+                    Some(bytes)
+                }
                 Body::Blob { blob, start, length } => {
-                    self.inner.store.get_blob(&blob, start..start.saturating_add(length))?
+                    self.inner.store.get_blob(&blob, start..start.saturating_add(length.min(most)))?
                 }
             };
-            let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == digest) else {
+            let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == written) else {
                 tracing::warn!(
                     "the model {digest} of series {series} of {key} is missing or damaged; it has to be fit again"
                 );

@@ -84,6 +84,8 @@ pub struct ModelWrite {
     pub left_out: usize,
     /// What it knows, as the plugin tells people: names with values.
     pub facts: Vec<(String, String)>,
+    /// How many of the bytes, from the first on, scoring reads; the rest is for the next fit alone.
+    pub head: usize,
     /// What the detector will be passed again.
     pub bytes: Vec<u8>,
 }
@@ -105,9 +107,9 @@ pub struct ModelRecord {
     pub slot: Millis,
     /// See [`ModelWrite`].
     pub data: (Millis, Millis),
-    /// Sha-256 of the bytes, in hex: what the trace of an alert names.
+    /// Sha-256 of all of the bytes, in hex: what the trace of an alert names.
     pub digest: String,
-    /// The bytes.
+    /// The bytes; or only the head, if that was asked for.
     pub bytes: Arc<[u8]>,
 }
 

@@ -88,6 +88,10 @@ impl Detector for Robust {
         model.map(|m| m.encode()).ok_or(Cause::Warming)
     }
 
+    fn head(model: &[u8]) -> usize {
+        Model::head_bytes(model)
+    }
+
     fn score(config: &Config, model: &[u8], recent: Row<'_>, tail: usize) -> Result<RowScores, Cause> {
         if model.is_empty() {
             return Err(Cause::Warming);
@@ -114,7 +118,7 @@ impl Inspect for Robust {
     type Config = Config;
 
     fn inspect(_: &Config, model: &[u8]) -> Vec<Fact> {
-        let Some(Model { head, .. }) = Model::decode(model) else { return Vec::new() };
+        let Some(Model { head, .. }) = Model::decode_whole(model) else { return Vec::new() };
         vec![anomd_inspect::season(head.season.map(|columns| columns as u64 * u64::from(head.step_ms)))]
     }
 }

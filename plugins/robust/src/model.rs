@@ -2,7 +2,7 @@
 //!
 //! A header (16 little-endian `f64`, then `f32`), the judged history as `f32`, and the raw
 //! scores that the past was given as `u16`. The last are for the next fit alone: scoring
-//! does not read them. At one minute a model is some 95 kB.
+//! is not passed them. At one minute a model is some 95 kB, and 60 kB without them.
 
 use crate::member::{COUNT, SPANS};
 use signal::calibration::{Peaks, Tail};
@@ -114,9 +114,34 @@ impl Model {
         bytes
     }
 
-    /// The model of these bytes without its past scores; `None` if they are not a model
-    /// of this layout.
+    /// How many of a model's bytes scoring reads: all but the past scores.
+    pub fn head_bytes(bytes: &[u8]) -> usize {
+        let values = bytes.get(8..16).and_then(|word| word.try_into().ok()).map_or(0.0, f64::from_le_bytes);
+        HEADER_BYTES.saturating_add((values as usize).saturating_mul(4))
+    }
+
+    /// The model of these bytes, which end before its past scores; `None` if they are not that
+    /// of a model of this layout.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (model, _, past) = Self::split(bytes)?;
+        past.is_empty().then_some(model)
+    }
+
+    /// The model of all of its bytes, for the next fit; `None` if they are no model of this layout.
+    pub fn decode_whole(bytes: &[u8]) -> Option<Self> {
+        let (mut model, rows, past) = Self::split(bytes)?;
+        if rows.checked_mul(COUNT * 2) != Some(past.len()) {
+            return None;
+        }
+        let codes = past.chunks_exact(2).filter_map(|c| Some(unpack(u16::from_le_bytes(c.try_into().ok()?))));
+        let codes: Vec<f32> = codes.collect();
+        model.past = codes.chunks_exact(COUNT).filter_map(|row| row.try_into().ok()).collect();
+        Some(model)
+    }
+
+    /// The model without its past scores, how many rows of these it was written with, and the
+    /// bytes that follow.
+    fn split(bytes: &[u8]) -> Option<(Self, usize, &[u8])> {
         let (header, rest) = bytes.split_at_checked(HEADER_BYTES)?;
         let (words, floats) = header.split_at(WORDS * 8);
         let words: Vec<f64> =
@@ -139,10 +164,10 @@ impl Model {
             often,
             cap,
         ] = words.try_into().ok()?;
-        let (values, past) = (values as usize, past as usize);
-        if layout != LAYOUT || rest.len() != values * 4 + past * COUNT * 2 {
+        if layout != LAYOUT {
             return None;
         }
+        let (history, rest) = rest.split_at_checked((values as usize).checked_mul(4)?)?;
         let power = match power as u8 {
             0 => Power::Plain,
             1 => Power::Root,
@@ -173,17 +198,8 @@ impl Model {
             total,
             recurring: (often as f32, cap as f32),
         };
-        Some(Self { head, history: floats_of(&rest[..values * 4]), past: Vec::new() })
-    }
-
-    /// [`Model::decode`] with the past scores, for the next fit.
-    pub fn decode_whole(bytes: &[u8]) -> Option<Self> {
-        let mut model = Self::decode(bytes)?;
-        let past = bytes.get(HEADER_BYTES + model.history.len() * 4..)?;
-        let codes = past.chunks_exact(2).filter_map(|c| Some(unpack(u16::from_le_bytes(c.try_into().ok()?))));
-        let codes: Vec<f32> = codes.collect();
-        model.past = codes.chunks_exact(COUNT).filter_map(|row| row.try_into().ok()).collect();
-        Some(model)
+        let model = Self { head, history: floats_of(history), past: Vec::new() };
+        Some((model, past as usize, rest))
     }
 }
 
@@ -250,12 +266,30 @@ mod tests {
     }
 
     #[test]
+    fn the_head_is_the_model_without_the_past() {
+        let bytes = model().encode();
+        let head = Model::head_bytes(&bytes);
+        assert_eq!(bytes.len() - head, COUNT * 2);
+        assert_eq!(Model::decode(&bytes[..head]).unwrap(), Model { past: vec![], ..model() });
+        for wrong in [0, 8, head - 1, head + 1, bytes.len()] {
+            assert_eq!(Model::decode(&bytes[..wrong]), None, "{wrong} bytes for a head of {head}");
+        }
+    }
+
+    #[test]
     fn foreign_bytes_are_no_model() {
         let mut bytes = model().encode();
-        assert_eq!(Model::decode(&bytes[..bytes.len() - 1]), None);
+        let head = Model::head_bytes(&bytes);
+        for wrong in [0, head, bytes.len() - 1] {
+            assert_eq!(Model::decode_whole(&bytes[..wrong]), None, "{wrong} bytes");
+        }
         assert_eq!(Model::decode(b"what?"), None);
         bytes[..8].copy_from_slice(&9.0f64.to_le_bytes());
-        assert_eq!(Model::decode(&bytes), None);
+        assert_eq!(Model::decode_whole(&bytes), None);
+        assert_eq!(Model::decode(&bytes[..head]), None);
+        bytes[..8].copy_from_slice(&LAYOUT.to_le_bytes());
+        bytes[8..16].copy_from_slice(&f64::INFINITY.to_le_bytes());
+        assert_eq!(Model::decode_whole(&bytes), None);
     }
 
     #[test]

@@ -68,7 +68,8 @@ fn the_same_points_give_equal_bits_however_the_calls_are_cut() {
     for season_ms in [None, Some(None)] {
         let ensemble = Ensemble { season_ms, ..Ensemble::default() };
         let model = ensemble.fit(series(&values[..4 * DAY], 0), None).unwrap();
-        let model = Model::decode(&model.encode()).unwrap();
+        let bytes = model.encode();
+        let model = Model::decode(&bytes[..Model::head_bytes(&bytes)]).unwrap();
         let bits = |judged: Vec<Judgement>| -> Vec<u64> {
             let numbers = |j: Judgement| {
                 let votes = j.votes.map(f64::from).into_iter();
@@ -183,7 +184,9 @@ fn a_long_outage_on_a_coarse_grid_is_not_followed_by_an_alarm() {
     const STEP: u32 = 5 * MINUTE;
     const DAY: usize = 288;
     // It wanders, so that after three days it is elsewhere than the days before say.
-    let level = |i: usize| 60.0 + 12.0 * (i as f64 / 1_700.0).sin() + 30.0 * (i as f64 / DAY as f64 * 6.283_185).sin();
+    let level = |i: usize| {
+        60.0 + 12.0 * (i as f64 / 1_700.0).sin() + 30.0 * (i as f64 / DAY as f64 * std::f64::consts::TAU).sin()
+    };
     let mut values = minutes(16 * DAY, |i| level(i) + 2.0 * normal(i as u64));
     values[10 * DAY..13 * DAY].fill(f64::NAN);
     let of = |range: std::ops::Range<usize>| Series {

@@ -194,7 +194,9 @@ mod tests {
         for from in (6 * DAY..10 * DAY).step_by(slot) {
             let row = |from: usize, to: usize| Row { values: &values[from..to], start: time(from), step: MINUTE };
             model = crate::Robust::fit(&config, row(0, from), &model).unwrap_or_default();
-            let scored = crate::Robust::score(&config, &model, row(from - needs.context as usize, from + slot), slot);
+            let (head, recent) =
+                (&model[..crate::Robust::head(&model)], row(from - needs.context as usize, from + slot));
+            let scored = crate::Robust::score(&config, head, recent, slot);
             let scores = scored.unwrap_or_default().scores;
             assert_eq!(scores.len(), slot);
             if from >= 8 * DAY {

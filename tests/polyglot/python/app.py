@@ -135,7 +135,7 @@ class Detect(exports.Detect):
             else:
                 fitted.append(MODEL.pack(*learn(values)))
         log.write(log.Level.DEBUG, "fitted", [("rows", str(history.rows)), ("columns", str(columns))])
-        return Fitted(models=fitted, skipped=skipped)
+        return Fitted(models=fitted, heads=[], skipped=skipped)
 
     @told
     def score(self, config: str, models: List[bytes], recent: Matrix, tail: int) -> Scored:

@@ -96,7 +96,7 @@ impl Fleet {
         if !fitted.skipped.is_empty() {
             return Err(without(fitted.skipped.len()));
         }
-        let models: Vec<Arc<[u8]>> = fitted.models.into_iter().map(Arc::from).collect();
+        let heads = fitted.to_score();
         let (mut fits, begun) = (0, cpu_seconds());
         while cpu_seconds() - begun < LEAST_SECONDS {
             detect.fit(&call, config, &history, &none).await?;
@@ -106,13 +106,13 @@ impl Fleet {
 
         let context = |column: usize| column.saturating_sub(needs.context);
         let tail = self.matrix(context(fitted_until)..self.columns);
-        let scored = detect.score(&call, config, &models, &tail, TAIL).await?;
+        let scored = detect.score(&call, config, &heads, &tail, TAIL).await?;
         if !scored.skipped.is_empty() {
             return Err(without(scored.skipped.len()));
         }
         let (mut points, begun) = (0, cpu_seconds());
         while cpu_seconds() - begun < LEAST_SECONDS {
-            detect.score(&call, config, &models, &tail, TAIL).await?;
+            detect.score(&call, config, &heads, &tail, TAIL).await?;
             points += self.series.len() * TAIL;
         }
         let tail_us = (cpu_seconds() - begun) * 1e6 / points as f64;
@@ -123,13 +123,13 @@ impl Fleet {
             for column in fitted_until..self.columns {
                 let tick = self.matrix(context(column)..column + 1);
                 let begun = cpu_seconds();
-                detect.score(&call, config, &models, &tick, 1).await?;
+                detect.score(&call, config, &heads, &tick, 1).await?;
                 seconds += cpu_seconds() - begun;
                 points += self.series.len();
             }
         }
         let tick_us = seconds * 1e6 / points as f64;
-        let bytes = models.iter().map(|model| model.len()).sum::<usize>() / models.len();
+        let bytes = fitted.models.iter().map(Vec::len).sum::<usize>() / fitted.models.len();
         let figures = json!({
             "plugin": member.plugin, "refit": needs.refit, "fit_ms": fit_ms, "tail_us": tail_us, "tick_us": tick_us,
             "model_bytes": bytes,

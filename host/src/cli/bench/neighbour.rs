@@ -77,8 +77,7 @@ impl Tenant {
             Matrix { grid: Grid { start, step_ms: STEP_MS, columns }, rows, values }
         };
         let fitted = self.detector.fit(&self.call, "{}", &part(0, needs.history, 1), &self.models).await?;
-        let model: Arc<[u8]> = fitted.models.into_iter().next().unwrap_or_default().into();
-        self.models = vec![model; ROWS];
+        self.models = fitted.to_score().into_iter().cycle().take(ROWS).collect();
         self.recent = part(needs.history - needs.context, needs.context + 1, ROWS);
         Ok(())
     }

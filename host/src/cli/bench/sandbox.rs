@@ -14,7 +14,7 @@ use crate::config::{Grants, Limits};
 use crate::engine::{Engine, Source};
 use crate::eval::cpu_seconds;
 use crate::fault::Fault;
-use crate::plugin::{Call, Catalogue, Detect, LogSink, Needs, Runtime, Use, bundled};
+use crate::plugin::{Call, Catalogue, Detect, Fitted, LogSink, Needs, Runtime, Use, bundled};
 use crate::series::{Grid, Matrix, Millis};
 
 /// The default detector: bundled, and what most calls go to.
@@ -45,7 +45,8 @@ struct Subject {
     call: Call,
     needs: Needs,
     rows: Vec<Vec<f64>>,
-    models: Vec<Arc<[u8]>>,
+    models: Vec<Vec<u8>>,
+    heads: Vec<Arc<[u8]>>,
 }
 
 impl Subject {
@@ -65,18 +66,19 @@ impl Subject {
         let call = Call { now: START, subject: "default/bench/score".to_owned(), log: Arc::new(Silent) };
         let needs = warm.plan(&call, CONFIG, STEP_MS).await?;
         let rows = (0..FITTED).map(|row| walk(row, needs.history + 1)).collect();
-        let mut subject = Self { fresh, warm, call, needs, rows, models: Vec::new() };
+        let mut subject = Self { fresh, warm, call, needs, rows, models: Vec::new(), heads: Vec::new() };
         for row in 0..FITTED {
-            subject.models.push(subject.fit(row).await?);
+            let fitted = subject.fit(row).await?;
+            subject.heads.extend(fitted.to_score());
+            subject.models.extend(fitted.models);
         }
         Ok(subject)
     }
 
     /// Fits a row to all but its last minute.
-    async fn fit(&self, row: usize) -> Result<Arc<[u8]>, Fault> {
+    async fn fit(&self, row: usize) -> Result<Fitted, Fault> {
         let history = self.matrix(row..row + 1, 0..self.needs.history);
-        let fitted = self.warm.fit(&self.call, CONFIG, &history, &[Arc::from([])]).await?;
-        Ok(fitted.models.into_iter().next().unwrap_or_default().into())
+        self.warm.fit(&self.call, CONFIG, &history, &[Arc::from([])]).await
     }
 
     /// A span of minutes of rows; there are no more than four different ones.
@@ -113,10 +115,10 @@ impl Subject {
 
     async fn score_times(&self, detector: &Arc<dyn Detect>, rows: usize, calls: usize) -> Result<Vec<f64>, CliError> {
         let recent = self.matrix(0..rows, self.needs.history - self.needs.context..self.needs.history + 1);
-        let models: Vec<_> = self.models.iter().cycle().take(rows).cloned().collect();
+        let heads: Vec<_> = self.heads.iter().cycle().take(rows).cloned().collect();
         let mut times = Vec::with_capacity(calls);
         for _ in 0..calls {
-            let (scored, took) = timed(detector.score(&self.call, CONFIG, &models, &recent, 1)).await?;
+            let (scored, took) = timed(detector.score(&self.call, CONFIG, &heads, &recent, 1)).await?;
             if !scored.skipped.is_empty() || scored.scores.len() != rows {
                 return Err(CliError::other(format!("{} of {rows} rows were not scored", scored.skipped.len())));
             }
@@ -215,7 +217,7 @@ async fn light(size: Size, subject: &Subject) -> Result<[Figure; 3], CliError> {
         subject.fit(fit % FITTED).await?;
     }
     let fit = (cpu_seconds() - begun) / (size.fits * 10) as f64;
-    let bytes = subject.models.iter().map(|model| model.len()).max().unwrap_or(0);
+    let bytes = subject.models.iter().map(Vec::len).max().unwrap_or(0);
     let what = format!("light detector: score {} rows, CPU", size.rows);
     Ok([
         Figure::new("light_score", what, point * 1e6, "µs/row").at_most(Budget::Value(2.0)),

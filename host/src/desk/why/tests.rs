@@ -103,6 +103,7 @@ impl Story {
             data: (T0, T0 + 20 * MINUTE),
             left_out: 0,
             facts: vec![("season".to_owned(), "86400".to_owned())],
+            head: 1,
             bytes: vec![1],
         };
         let run = self.run(Job::Train, NOW, &[("models", 1)]);

@@ -115,22 +115,31 @@ pub struct Mean {
     pub least: usize,
 }
 
+impl Mean {
+    /// The bytes of its models: the mean, and what only the next fit is to see.
+    pub const BYTES: usize = Self::HEAD + 3;
+    pub const HEAD: usize = size_of::<f64>();
+}
+
 #[async_trait]
 impl Detect for Mean {
     async fn plan(&self, _: &Call, _: &str, _: u32) -> Result<Needs, Fault> {
         Ok(Needs { history: 1_000, context: 0, refit: 30, joint: false })
     }
 
-    async fn fit(&self, _: &Call, _: &str, history: &Matrix, _: &[Arc<[u8]>]) -> Result<Fitted, Fault> {
+    async fn fit(&self, _: &Call, _: &str, history: &Matrix, previous: &[Arc<[u8]>]) -> Result<Fitted, Fault> {
+        assert!(previous.iter().all(|model| model.is_empty() || model.len() == Self::BYTES), "a fit is passed all");
         let (mut models, mut skipped) = (Vec::new(), Vec::new());
         for (row, values) in history.values.chunks(history.grid.columns).enumerate() {
             let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
             if values.len() < self.least {
                 skipped.push(Skip { row, cause: Cause::Failed(format!("{} points are too few", values.len())) });
             }
-            models.push((values.iter().sum::<f64>() / values.len().max(1) as f64).to_le_bytes().to_vec());
+            let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+            models.push([&mean.to_le_bytes()[..], b"fit"].concat());
         }
-        Ok(Fitted { facts: vec![Vec::new(); models.len()], models, skipped })
+        let (heads, facts) = (vec![Self::HEAD; models.len()], vec![Vec::new(); models.len()]);
+        Ok(Fitted { models, heads, skipped, facts })
     }
 
     async fn score(
@@ -143,7 +152,7 @@ impl Detect for Mean {
     ) -> Result<Scored, Fault> {
         let mut scored = Scored::default();
         for (values, model) in recent.values.chunks(recent.grid.columns).zip(models) {
-            let mean = f64::from_le_bytes(model.as_ref().try_into().unwrap());
+            let mean = f64::from_le_bytes(model.as_ref().try_into().expect("scoring is passed the head alone"));
             for value in &values[values.len() - tail..] {
                 scored.scores.push(match (value - mean).abs() {
                     far if far > 5.0 => 1.0,

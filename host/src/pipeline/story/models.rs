@@ -45,6 +45,21 @@ async fn b7_a_series_with_too_few_points_fails_alone() {
     }
 }
 
+/// Authors want what only the next fit reads to cost nothing when a point is scored: [`Mean`] falls
+/// over a score that is passed more than the head, and over a fit that is passed less than the whole.
+#[tokio::test]
+async fn scoring_is_passed_the_heads_of_models_and_the_next_fit_all_of_them() {
+    let stage = Stage::new("", Script::default().with("load", |_| Some(10.0)));
+    stage.live(0..=60).await;
+    assert_eq!(stage.scores("load").len(), 60);
+    let (series, tag) = (stage.series("load").id, &stage.bound.detectors[0].entry.tag);
+    let whole = stage.store.models(stage.key(), tag, &[series]).unwrap().remove(0).unwrap();
+    let head = stage.store.heads(stage.key(), tag, &[series]).unwrap().remove(0).unwrap();
+    assert_eq!((whole.slot, whole.bytes.len()), (minute(60), Mean::BYTES), "it was fit twice more");
+    assert_eq!(head.bytes[..], whole.bytes[..Mean::HEAD]);
+    assert_eq!(head.digest, whole.digest, "the trace of an alert names the whole");
+}
+
 /// Users want the others to be scored while one series waits for its model.
 #[tokio::test]
 async fn b8_a_series_without_a_model_does_not_hold_up_the_others() {
@@ -145,7 +160,7 @@ fn learnt(stage: &Stage) -> (f64, usize) {
     let (series, tag) = (stage.series("load").id, &stage.bound.detectors[0].entry.tag);
     let model = stage.store.models(stage.key(), tag, &[series]).unwrap().pop().unwrap().unwrap();
     let fit = stage.store.fit_at(stage.key(), series, tag, Millis::MAX).unwrap().unwrap();
-    (f64::from_le_bytes(model.bytes.as_ref().try_into().unwrap()), fit.left_out)
+    (f64::from_le_bytes(model.bytes[..Mean::HEAD].try_into().unwrap()), fit.left_out)
 }
 
 /// Users want the next incident to be judged by how the series is, and not by the last incident;

@@ -13,8 +13,7 @@ async fn a_detector_gets_its_rows_and_gives_models_and_scores() {
     assert_eq!(needs, Needs { history: 10, context: 2, refit: 0, joint: false });
     let fitted = detector.fit(&call, "{}", &matrix(3, 2), &models(3)).await.unwrap();
     assert_eq!(fitted.models, [0.0_f64, 2.0, 4.0].map(|first| first.to_le_bytes().to_vec()));
-    let models: Vec<Arc<[u8]>> = fitted.models.into_iter().map(Arc::from).collect();
-    let scored = detector.score(&call, "{}", &models, &matrix(3, 2), 1).await.unwrap();
+    let scored = detector.score(&call, "{}", &fitted.to_score(), &matrix(3, 2), 1).await.unwrap();
     assert_eq!(scored.scores, [1.0, 1.0, 1.0]);
     assert_eq!(scored.expected, [8.0, 8.0, 8.0]);
     assert_eq!(scored.terms, [Term { name: "size".into(), values: vec![2.0; 3] }]);
@@ -52,6 +51,22 @@ async fn the_last_model_comes_back_and_the_configuration_has_the_zone() {
     assert_eq!(fitted.models, [b"old+"]);
     let config = String::from_utf8(fit(&detector, act("config")).await.unwrap()).unwrap();
     assert_eq!(config, r#"{"do":"config","timezone":"Europe/Berlin"}"#);
+}
+
+#[tokio::test]
+async fn score_is_passed_as_much_of_a_model_as_fit_told() {
+    // Two rows a call.
+    let detector = detector(&Limits { detector_call_rows: 2, ..small() }, false).await;
+    let (call, _) = call();
+    let seen = async |action: &str| {
+        let fitted = detector.fit(&call, &act(action).to_string(), &matrix(3, 2), &models(3)).await.unwrap();
+        assert!(fitted.models.iter().all(|model| model.len() == 8), "they are whole all the same");
+        let scored = detector.score(&call, "{}", &fitted.to_score(), &matrix(3, 2), 1).await.unwrap();
+        // What the guest tells to have expected is the length of the model that it was passed.
+        (fitted.heads, scored.expected)
+    };
+    assert_eq!(seen("heads").await, (vec![0, 1, 0], vec![0.0, 1.0, 0.0]));
+    assert_eq!(seen("nothing").await, (vec![8; 3], vec![8.0; 3]));
 }
 
 #[tokio::test]

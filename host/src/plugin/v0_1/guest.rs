@@ -183,7 +183,8 @@ impl Guest {
                 *said = found.into_iter().map(|fact| (fact.name, fact.value)).collect();
             }
         }
-        Ok(Ok(Fitted { models: fitted.models, skipped: skipped(fitted.skipped), facts }))
+        let heads = fitted.heads.into_iter().map(|head| head as usize).collect();
+        Ok(Ok(Fitted { models: fitted.models, heads, skipped: skipped(fitted.skipped), facts }))
     }
 
     /// `detect.score`.

@@ -60,6 +60,34 @@ fn what_was_committed_is_read_and_is_there_after_a_restart() {
 }
 
 #[test]
+fn the_head_of_a_model_is_read_without_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(dir.path(), &small_limits()).unwrap();
+    let app = key("app");
+    // One in the log, and one in a blob.
+    let bytes = |length: usize| (0..length).map(|at| at as u8).collect::<Vec<_>>();
+    let models = [(0, 100), (1, 10_000)].map(|(series, length)| ModelWrite { head: 9, ..model(series, bytes(length)) });
+    db.commit(Commit { models: models.into(), ..Commit::of(run(&app, Job::Train, T0)) }).unwrap();
+    let ids = [SeriesId(0), SeriesId(1)];
+    let lengths = |found: Vec<Option<ModelRecord>>| -> Vec<Option<usize>> {
+        let length = |read: std::sync::Arc<[u8]>| (*read == *bytes(read.len())).then_some(read.len());
+        found.into_iter().map(|model| length(model?.bytes)).collect()
+    };
+    assert_eq!(lengths(db.models(&app, "m", &ids).unwrap()), [Some(100), Some(10_000)]);
+    assert_eq!(lengths(db.heads(&app, "m", &ids).unwrap()), [Some(9), Some(9)]);
+
+    let blob = std::fs::read_dir(dir.path().join("models")).unwrap().next().unwrap().unwrap().path();
+    let mut damaged = std::fs::read(&blob).unwrap();
+    damaged[9] ^= 1;
+    std::fs::write(&blob, &damaged).unwrap();
+    assert_eq!(lengths(db.models(&app, "m", &ids).unwrap()), [Some(100), None]);
+    assert_eq!(lengths(db.heads(&app, "m", &ids).unwrap()), [Some(9), Some(9)], "what is wrong is behind it");
+    damaged[8] ^= 1;
+    std::fs::write(&blob, &damaged).unwrap();
+    assert_eq!(lengths(db.heads(&app, "m", &ids).unwrap()), [Some(9), None]);
+}
+
+#[test]
 fn a_second_outcome_of_a_run_is_refused_whole() {
     let db = Database::in_memory(&small_limits()).unwrap();
     let app = key("app");

@@ -66,6 +66,7 @@ pub(super) fn model(series: u32, bytes: Vec<u8>) -> ModelWrite {
         data: (T0, T0 + MINUTE),
         left_out: 0,
         facts: Vec::new(),
+        head: bytes.len(),
         bytes,
     }
 }

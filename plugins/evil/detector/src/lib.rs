@@ -62,12 +62,14 @@ impl detect::Guest for Plugin {
 
     fn fit(config: String, history: Matrix, _: Vec<Vec<u8>>) -> Result<Fitted, Error> {
         let rows = history.rows as usize;
-        let sound = Fitted { models: vec![vec![1]; rows], skipped: vec![] };
+        let sound = Fitted { models: vec![vec![1]; rows], heads: vec![], skipped: vec![] };
         Ok(match evil::begin(&config, "fit").as_str() {
             "complain" => return Err(evil::complain()),
             "few" => Fitted { models: vec![], ..sound },
             "many" => Fitted { models: vec![vec![]; 100_000], ..sound },
             "giant" => Fitted { models: vec![vec![0; 2 << 20]; rows], ..sound },
+            "many-heads" => Fitted { heads: vec![0; 100_000], ..sound },
+            "giant-head" => Fitted { heads: vec![u32::MAX; rows], ..sound },
             "skip-what-is-not" => Fitted { skipped: vec![skip(u32::MAX)], ..sound },
             "skip-twice" => Fitted { skipped: vec![skip(0), skip(0)], ..sound },
             "skip-at-length" => Fitted { skipped: vec![skip(0)], ..sound },

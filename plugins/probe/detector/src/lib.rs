@@ -123,6 +123,11 @@ fn action(config: &str) -> String {
     serde_json::from_str::<Config>(config).map(|config| config.action).unwrap_or_default()
 }
 
+/// A fit of models that `score` reads to their ends.
+fn whole(models: Vec<Vec<u8>>) -> Fitted {
+    Fitted { models, heads: vec![], skipped: vec![] }
+}
+
 struct Plugin;
 
 impl detect::Guest for Plugin {
@@ -134,15 +139,22 @@ impl detect::Guest for Plugin {
         let rows = history.rows as usize;
         match action(&config).as_str() {
             "unavailable" => Err(Error::Unavailable("the moon is down\u{1b}[31m".into())),
-            "short" => Ok(Fitted { models: vec![], skipped: vec![] }),
+            "short" => Ok(Fitted { models: vec![], heads: vec![], skipped: vec![] }),
             "twice" => {
                 let skip = || Skip { row: 0, cause: Cause::Warming };
-                Ok(Fitted { models: vec![vec![]; rows], skipped: vec![skip(), skip()] })
+                Ok(Fitted { models: vec![vec![]; rows], heads: vec![], skipped: vec![skip(), skip()] })
             }
             // What the guest was given: its configuration, and how many rows.
-            "config" => Ok(Fitted { models: vec![config.into_bytes(); rows], skipped: vec![] }),
-            "rows" | "joint" => Ok(Fitted { models: vec![rows.to_le_bytes().to_vec(); rows], skipped: vec![] }),
-            _ => glue::fit::<Probe>(&config, history, previous),
+            "config" => Ok(whole(vec![config.into_bytes(); rows])),
+            "rows" | "joint" => Ok(whole(vec![rows.to_le_bytes().to_vec(); rows])),
+            action => {
+                let mut fitted = glue::fit::<Probe>(&config, history, previous)?;
+                if action == "heads" {
+                    // That of a row has as many bytes as its number says.
+                    fitted.heads = (0..rows as u32).collect();
+                }
+                Ok(fitted)
+            }
         }
     }
 

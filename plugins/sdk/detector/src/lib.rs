@@ -70,10 +70,16 @@ pub trait Detector {
     /// How much history and context a detector wants at `step` milliseconds.
     fn plan(config: &Self::Config, step: u32) -> Result<Needs, Error>;
 
-    /// Learns one series. `previous` is its last model, or empty.
+    /// Learns one series. `previous` is its last model, whole, or empty.
     fn fit(config: &Self::Config, history: Row<'_>, previous: &[u8]) -> Result<Vec<u8>, Cause>;
 
-    /// Scores the last `tail` values of a series.
+    /// How many bytes of a model that [`Detector::fit`] gave, from the first on, `score` is passed;
+    /// those that follow are for the next fit alone. All of them, if this is not implemented.
+    fn head(model: &[u8]) -> usize {
+        model.len()
+    }
+
+    /// Scores the last `tail` values of a series; `model` is the head of its model.
     fn score(config: &Self::Config, model: &[u8], recent: Row<'_>, tail: usize) -> Result<RowScores, Cause>;
 }
 
@@ -105,7 +111,10 @@ pub mod glue {
                 Vec::new()
             }));
         }
-        Ok(Fitted { models, skipped })
+        // A row without a model has an empty one.
+        let head = |model: &Vec<u8>| if model.is_empty() { 0 } else { D::head(model) as u32 };
+        let heads = models.iter().map(head).collect();
+        Ok(Fitted { models, heads, skipped })
     }
 
     /// `detect.score`.

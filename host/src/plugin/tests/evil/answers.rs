@@ -19,6 +19,8 @@ refused! {
     too_few_models: "fit", "few" => "plugin: it answered what the contract forbids: 0 models for 1 rows";
     too_many_models: "fit", "many" => "plugin: it answered what the contract forbids: 100000 models for 1 rows";
     a_giant_model: "fit", "giant" => "limit: the model of row 0 has 2097152 bytes, where 1048576 are allowed";
+    too_many_heads: "fit", "many-heads" => "plugin: it answered what the contract forbids: 100000 heads of models for 1 rows";
+    a_head_beyond_its_model: "fit", "giant-head" => "plugin: it answered what the contract forbids: the head of row 0 has 4294967295 bytes, where its model has 1";
     a_skip_of_a_row_that_is_not: "fit", "skip-what-is-not" => "plugin: it answered what the contract forbids: it skips row 4294967295 of 1";
     a_skip_twice: "fit", "skip-twice" => "plugin: it answered what the contract forbids: it skips row 0 twice";
     a_fit_that_complains_at_length: "fit", "complain" => "plugin: a fault in the plugin: woe! woe!";
