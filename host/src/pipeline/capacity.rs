@@ -140,10 +140,10 @@ impl Watch<'_> {
         let context = self.context;
         let kept = |read: Result<Vec<Option<ModelRecord>>, StoreError>| {
             let kept = read.map_err(|e| context.store_fault(&e))?.pop().flatten();
-            Ok::<_, Fault>(kept.filter(|model| train::is_current(self.detector, model)))
+            Ok::<_, Fault>(kept.filter(|model| train::is_current(self.detector, &model.metadata)))
         };
         let (key, tag, series) = (context.key(), CapacityPolicy::TAG, [self.series.id]);
-        if let Some(head) = kept(context.store.heads(key, tag, &series))?.filter(|model| model.slot >= slot) {
+        if let Some(head) = kept(context.store.heads(key, tag, &series))?.filter(|head| head.metadata.slot >= slot) {
             return Ok(Some(head.bytes));
         }
         let step = Millis::from(self.limit.step_ms);

@@ -12,18 +12,19 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::left_out::LeftOut;
 use super::score::{Verdict, combine, cut, largest, round};
-use super::train::last_fit_slot;
+use super::train::{last_fit_slot, stands};
 use super::{BoundDetector, JobContext, Outcome};
 use crate::config::config_digest;
 use crate::fault::{Blame, Fault};
 use crate::plugin::Table;
 use crate::series::{Grid, Kind, Labels, MetricName, Millis};
-use crate::store::{Column, ModelRecord, ModelWrite, RunState, ScoreColumn, ScoreRow, SeriesRecord};
+use crate::store::{Column, ModelMetadata, ModelWrite, RunState, ScoreColumn, ScoreRow, SeriesRecord};
 
 /// How many columns a feature may be behind.
 const ALIVE_COLUMNS: Millis = 60;
@@ -83,7 +84,7 @@ impl<'s> Entity<'s> {
         config_digest(&json!({"config": detector.config_digest, "features": names}))
     }
 
-    fn is_current(&self, detector: &BoundDetector, model: &ModelRecord) -> bool {
+    fn is_current(&self, detector: &BoundDetector, model: &ModelMetadata) -> bool {
         model.plugin_digest == detector.plugin_digest && model.config_digest == self.digest(detector)
     }
 
@@ -142,11 +143,12 @@ async fn fit(
     };
     let policy = &context.bound.batch.train;
     let slot = last_fit_slot(context.bound, detector, context.grid_now());
-    let previous = model(context, detector, record)?;
-    let refit = context.redo.as_ref().is_some_and(|redo| redo.refit);
-    let is_young =
-        |model: ModelRecord| entity.is_current(detector, &model) && (model.slot > slot || model.slot == slot && !refit);
-    if first >= slot || previous.is_some_and(is_young) {
+    let kept = model(context, detector, record)?.filter(|model| entity.is_current(detector, model));
+    let stands = match &kept {
+        Some(model) => stands(context, model, slot)?,
+        None => false,
+    };
+    if first >= slot || stands {
         return Ok(());
     }
     let columns = detector.needs.history.min(policy.max_n.unwrap_or(usize::MAX));
@@ -206,8 +208,8 @@ fn model(
     context: &JobContext<'_>,
     detector: &BoundDetector,
     record: &SeriesRecord,
-) -> Result<Option<ModelRecord>, Fault> {
-    let models = context.store.models(context.key(), &detector.entry.tag, &[record.id]);
+) -> Result<Option<ModelMetadata>, Fault> {
+    let models = context.store.model_metadata(context.key(), &detector.entry.tag, &[record.id]);
     Ok(models.map_err(|e| context.store_fault(&e))?.into_iter().flatten().next())
 }
 
@@ -242,7 +244,7 @@ pub(super) async fn score(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     Ok(outcome)
 }
 
-type Models<'a> = Vec<(&'a BoundDetector, ModelRecord)>;
+type Models<'a> = Vec<(&'a BoundDetector, Arc<[u8]>)>;
 
 /// The models of an entity, and the span that wants scores.
 fn waiting<'a>(
@@ -251,24 +253,41 @@ fn waiting<'a>(
     record: &SeriesRecord,
 ) -> Result<Option<(Models<'a>, Range<Millis>)>, Fault> {
     let policy = &context.bound.batch.score;
-    let mut models = Vec::new();
+    let mut fitted: Option<Millis> = None;
     for detector in &context.bound.detectors {
         if let Some(model) = model(context, detector, record)?.filter(|m| entity.is_current(detector, m)) {
-            models.push((detector, model));
+            fitted = Some(fitted.map_or(model.data.1, |end| end.min(model.data.1)));
         }
     }
-    let fitted = models.iter().map(|(_, model)| model.data.1).min();
     let (Some(fitted), Some((first, last))) = (fitted, entity.span()) else { return Ok(None) };
     let step = context.step();
     let end = (last.div_euclid(step) * step + step).min(context.grid_now());
     if let Some(span) = context.redone() {
         let span = span.start.max(first.div_euclid(step) * step)..span.end.min(end);
-        return Ok((!span.is_empty()).then_some((models, span)));
+        return readable(context, entity, record, span);
     }
     let oldest = policy.max_n.map_or(Millis::MIN, |n| end - step * n as Millis);
     let start = record.scored.map_or(fitted, |scored| scored.div_euclid(step) * step + step);
     let start = start.max(oldest).max(context.grid_now() - policy.max_age_ms);
-    Ok((start < end).then_some((models, start..end)))
+    readable(context, entity, record, start..end)
+}
+
+/// A span that is not empty, with the models that can be read.
+fn readable<'a>(
+    context: &JobContext<'a>,
+    entity: &Entity<'_>,
+    record: &SeriesRecord,
+    span: Range<Millis>,
+) -> Result<Option<(Models<'a>, Range<Millis>)>, Fault> {
+    let mut models = Vec::new();
+    for detector in context.bound.detectors.iter().filter(|_| !span.is_empty()) {
+        let heads = context.store.heads(context.key(), &detector.entry.tag, &[record.id]);
+        let head = heads.map_err(|e| context.store_fault(&e))?.pop().flatten();
+        if let Some(model) = head.filter(|model| entity.is_current(detector, &model.metadata)) {
+            models.push((detector, model.bytes));
+        }
+    }
+    Ok((!models.is_empty()).then_some((models, span)))
 }
 
 /// The scores of a span.
@@ -285,7 +304,7 @@ async fn judged(
     let mut answers = Vec::new();
     for (detector, model) in models {
         let Some(judge) = &detector.judge else { continue };
-        match judge.score(&context.call(), &detector.config, &model.bytes, &recent).await {
+        match judge.score(&context.call(), &detector.config, model, &recent).await {
             Ok(judged) => answers.push((*detector, judged)),
             Err(fault) if is_own(&fault) => {
                 let Some(record) = entity.record else { continue };

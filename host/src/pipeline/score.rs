@@ -52,14 +52,14 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
 }
 
 /// Series by the span that they want scored: those that were scored together before are
-/// together again, and share a matrix.
+/// together again, and share a matrix. A series whose model is damaged is among them, and warming.
 fn tails<'s>(context: &JobContext<'_>, series: &'s [SeriesRecord]) -> Result<Tails<'s>, Fault> {
     let step = context.step();
     let policy = &context.bound.batch.score;
     let ids: Vec<_> = series.iter().map(|s| s.id).collect();
     let mut fitted: BTreeMap<SeriesId, Millis> = BTreeMap::new();
     for detector in &context.bound.detectors {
-        let models = context.store.heads(context.key(), &detector.entry.tag, &ids);
+        let models = context.store.model_metadata(context.key(), &detector.entry.tag, &ids);
         for model in models.map_err(|e| context.store_fault(&e))?.into_iter().flatten() {
             if train::is_current(detector, &model) {
                 let end = fitted.entry(model.series).or_insert(model.data.1);
@@ -162,7 +162,7 @@ async fn call(
     let models = context.store.heads(context.key(), &detector.entry.tag, &ids).map_err(|e| context.store_fault(&e))?;
     let (mut rows, mut bytes): (Vec<usize>, Vec<Arc<[u8]>>) = (Vec::new(), Vec::new());
     for (index, model) in models.into_iter().enumerate() {
-        if let Some(model) = model.filter(|m| train::is_current(detector, m)) {
+        if let Some(model) = model.filter(|m| train::is_current(detector, &m.metadata)) {
             rows.push(index);
             bytes.push(model.bytes);
         } else {

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::plugin::Cause;
 use crate::schedule::Instants;
 use crate::series::{Grid, Matrix, Millis};
-use crate::store::{ModelRecord, ModelWrite, RunState, SeriesRecord};
+use crate::store::{ModelMetadata, ModelWrite, RunState, SeriesId, SeriesRecord};
 
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     if !context.bound.batch.entity_labels.is_empty() {
@@ -42,20 +42,18 @@ async fn fit(
     let policy = &context.bound.batch.train;
     let slot = last_fit_slot(context.bound, detector, context.grid_now());
     let ids: Vec<_> = series.iter().map(|s| s.id).collect();
-    let previous =
-        context.store.models(context.key(), &detector.entry.tag, &ids).map_err(|e| context.store_fault(&e))?;
-    let refit = context.redo.as_ref().is_some_and(|redo| redo.refit);
-    // A model that is current, or younger than the slot, is left alone.
-    let wanting: Vec<(&SeriesRecord, Option<ModelRecord>)> = series
-        .iter()
-        .zip(previous)
-        .filter(|(series, model)| {
-            series.span.is_some_and(|(first, _)| first < slot)
-                && !model
-                    .as_ref()
-                    .is_some_and(|m| is_current(detector, m) && (m.slot > slot || m.slot == slot && !refit))
-        })
-        .collect();
+    let kept = context.store.model_metadata(context.key(), &detector.entry.tag, &ids);
+    let mut wanting: Vec<(&SeriesRecord, bool)> = Vec::new();
+    for (series, model) in series.iter().zip(kept.map_err(|e| context.store_fault(&e))?) {
+        let model = model.filter(|m| is_current(detector, m));
+        let stands = match &model {
+            Some(model) => stands(context, model, slot)?,
+            None => false,
+        };
+        if !stands && series.span.is_some_and(|(first, _)| first < slot) {
+            wanting.push((series, model.is_some()));
+        }
+    }
     if wanting.is_empty() {
         return Ok(());
     }
@@ -69,14 +67,14 @@ async fn fit(
 
     let mut rows = Vec::new();
     let mut values = Vec::new();
-    for ((series, model), mut column) in wanting.into_iter().zip(columns) {
+    for ((series, is_kept), mut column) in wanting.into_iter().zip(columns) {
         let unseen = left_out.take_from(series.id, &mut column);
         if column.values.len() < policy.min_n.max(1) {
             outcome.count("warming", 1);
             continue;
         }
         values.extend(grid.lay(&column.timestamps, &column.values, context.bound.batch.judged.aggregate));
-        let keep = model.filter(|m| is_current(detector, m)).map_or_else(|| Arc::from([]), |m| m.bytes);
+        let keep = if is_kept { previous(context, detector, series.id)? } else { Arc::from([]) };
         let seen = column.timestamps.last().map_or(grid.start, |last| grid.after(*last));
         rows.push((series, seen, unseen, keep));
     }
@@ -121,9 +119,28 @@ async fn fit(
     Ok(())
 }
 
+/// The bytes of the model that a fit goes on from; none where they are missing or damaged.
+fn previous(context: &JobContext<'_>, detector: &BoundDetector, series: SeriesId) -> Result<Arc<[u8]>, Fault> {
+    let models = context.store.models(context.key(), &detector.entry.tag, &[series]);
+    let model = models.map_err(|e| context.store_fault(&e))?.pop().flatten();
+    let model = model.filter(|model| is_current(detector, &model.metadata));
+    Ok(model.map_or_else(|| Arc::from([]), |model| model.bytes))
+}
+
 /// Whether a model can be used: the same component wrote it with the same configuration.
-pub(super) fn is_current(detector: &BoundDetector, model: &ModelRecord) -> bool {
+pub(super) fn is_current(detector: &BoundDetector, model: &ModelMetadata) -> bool {
     model.plugin_digest == detector.plugin_digest && model.config_digest == detector.config_digest
+}
+
+/// Whether a current model is left as it is: it is not older than the slot, and scoring can read
+/// it. What is damaged behind its head is noticed by its next fit, which alone would read that.
+pub(super) fn stands(context: &JobContext<'_>, model: &ModelMetadata, slot: Millis) -> Result<bool, Fault> {
+    let refit = context.redo.as_ref().is_some_and(|redo| redo.refit);
+    if model.slot < slot || model.slot == slot && refit {
+        return Ok(false);
+    }
+    let heads = context.store.heads(context.key(), &model.tag, &[model.series]);
+    Ok(heads.map_err(|e| context.store_fault(&e))?.iter().any(Option::is_some))
 }
 
 /// The slots of a detector's fits in `after..=until`, without `after`: whole multiples of

@@ -5,17 +5,20 @@
 //! a store of zeros would flatter. Points are committed a tick at a time, as the pipeline does.
 
 use std::fs;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::time::Instant;
 
 use rand::{Rng as _, SeedableRng as _};
 
-use super::{Column, Commit, Database, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId, StoreError};
+use super::{Column, Commit, Database, ModelWrite, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId, StoreError};
 use crate::config::{BatchKey, Job, Limits, Slot};
 use crate::series::{Kind, Labels, Millis};
 
 const START: Millis = 1_767_225_600_000;
 const STEP: Millis = 60_000;
+/// Bytes of a model of the default detector, and how many of them scoring reads.
+const MODEL: (usize, usize) = (98_000, 62_000);
 
 /// How much is written.
 #[derive(Clone, Copy, Debug)]
@@ -124,14 +127,94 @@ fn measure(dir: &Path, size: Size, scored: bool) -> Result<Figures, StoreError> 
     })
 }
 
+/// What was measured of models, in microseconds a series.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelFigures {
+    /// Reading what is known of them.
+    pub metadata: f64,
+    /// Reading what scoring is passed, all series at once.
+    pub head: f64,
+    /// Reading as much from one plain file, a series at a time.
+    pub plain: f64,
+}
+
+/// Figures of a store with a model a series, as large as those of the default detector, when it
+/// was just opened.
+pub fn models(dir: &Path, series: usize) -> Result<ModelFigures, StoreError> {
+    let key = BatchKey { tenant: "default".to_owned(), batch: "bench".to_owned() };
+    let (tag, (whole, part)) = ("robust", MODEL);
+    let mut source = Source::new(series);
+    let (ingest, _) = source.tick(&key, 0, START, false);
+    let model = |id: u32| ModelWrite {
+        series: SeriesId(id),
+        tag: tag.to_owned(),
+        plugin: tag.to_owned(),
+        plugin_digest: "0".repeat(64),
+        config_digest: "0".repeat(64),
+        slot: START,
+        data: (START, START),
+        left_out: 0,
+        facts: Vec::new(),
+        head: part,
+        bytes: (0..whole).map(|at| (at as u32 ^ id) as u8).collect(),
+    };
+    let ids: Vec<_> = (0..series).zip(0..).map(|(_, id)| SeriesId(id)).collect();
+    let plain = dir.join("plain");
+    {
+        let db = Database::open(&dir.join("models"), &Limits::default())?;
+        let models: Vec<_> = ids.iter().map(|id| model(id.0)).collect();
+        fs::write(&plain, models.iter().flat_map(|model| model.bytes.iter().copied()).collect::<Vec<_>>())
+            .map_err(|e| StoreError::io("writing", &plain, &e))?;
+        db.commit(ingest)?;
+        db.commit(Commit { models, ..Commit::of(run_of(&key, Job::Train, START)) })?;
+        db.seal()?;
+    }
+    let db = Database::open(&dir.join("models"), &Limits::default())?;
+    let a_series = |begun: Instant| begun.elapsed().as_secs_f64() * 1e6 / series as f64;
+    let begun = Instant::now();
+    let known = db.model_metadata(&key, tag, &ids)?;
+    let metadata = a_series(begun);
+    let begun = Instant::now();
+    let found = db.heads(&key, tag, &ids)?;
+    let head = a_series(begun);
+    if known.iter().flatten().count() != series || found.iter().flatten().count() != series {
+        return Err(StoreError::damaged("the bench", "models are missing"));
+    }
+    drop(found);
+
+    let failed = |e| StoreError::io("reading", &plain, &e);
+    let file = fs::File::open(&plain).map_err(failed)?;
+    let begun = Instant::now();
+    let mut parts = Vec::with_capacity(series);
+    for place in (0..).step_by(whole).take(series) {
+        let mut bytes = vec![0; part];
+        file.read_exact_at(&mut bytes, place).map_err(failed)?;
+        parts.push(bytes);
+    }
+    Ok(ModelFigures { metadata, head, plain: a_series(begun) })
+}
+
 /// What files take on disk, which for one with holes is less than its length.
 fn bytes_of(path: &Path) -> std::io::Result<u64> {
-    use std::os::unix::fs::MetadataExt as _;
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_dir() {
         return Ok(metadata.blocks() * 512);
     }
     fs::read_dir(path)?.map(|entry| bytes_of(&entry?.path())).sum()
+}
+
+fn run_of(key: &BatchKey, job: Job, time: Millis) -> RunRecord {
+    RunRecord {
+        slot: Slot { key: key.clone(), job, scheduled: time },
+        state: RunState::Done,
+        attempts: 1,
+        reason: "bench".to_owned(),
+        started: time,
+        duration_ms: 1,
+        counts: std::collections::BTreeMap::new(),
+        log: Vec::new(),
+        error: None,
+    }
 }
 
 /// Series that go on from tick to tick.
@@ -153,18 +236,8 @@ impl Source {
 
     /// The ingest of a tick, and the scoring of the same points.
     fn tick(&mut self, key: &BatchKey, tick: usize, time: Millis, scored: bool) -> (Commit, Option<Commit>) {
-        let run = |job| RunRecord {
-            slot: Slot { key: key.clone(), job, scheduled: time },
-            state: RunState::Done,
-            attempts: 1,
-            reason: "bench".to_owned(),
-            started: time,
-            duration_ms: 1,
-            counts: std::collections::BTreeMap::new(),
-            log: Vec::new(),
-            error: None,
-        };
-        let (mut ingest, mut score) = (Commit::of(run(Job::Ingest)), Commit::of(run(Job::Score)));
+        let run = |job| Commit::of(run_of(key, job, time));
+        let (mut ingest, mut score) = (run(Job::Ingest), run(Job::Score));
         for (index, id) in (0..self.series.len()).zip(0..) {
             let normal = (0..4).map(|_| self.random.random::<f64>() - 0.5).sum::<f64>() * 1.7;
             let Some((labels, level, forecast, spread)) = self.series.get_mut(index) else { break };

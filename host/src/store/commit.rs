@@ -221,10 +221,7 @@ impl Inner {
             let digest = Digest::of(&model.bytes);
             let length = model.bytes.len() as u64;
             let head = model.bytes.get(..model.head).unwrap_or(&model.bytes);
-            let (head, head_digest) = match head.len() {
-                whole if whole == model.bytes.len() => (length, digest),
-                part => (part as u64, Digest::of(head)),
-            };
+            let (head, head_crc32) = (head.len() as u64, crc32fast::hash(head));
             let body = match blob.filter(|_| model.bytes.len() > INLINE_MODEL_BYTES) {
                 Some(blob) => Body::Blob { blob, start: places.next().unwrap_or(0), length },
                 None => Body::Inline(ByteBuf::from(model.bytes)),
@@ -241,7 +238,7 @@ impl Inner {
                 facts: model.facts,
                 digest,
                 head,
-                head_digest,
+                head_crc32,
                 body,
             }
         };

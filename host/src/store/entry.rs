@@ -75,8 +75,9 @@ pub(super) struct ModelEntry {
     pub digest: Digest,
     /// How many bytes scoring reads.
     pub head: u64,
-    /// Of these bytes.
-    pub head_digest: Digest,
+    /// Of these bytes. They are read for each new point, and checked against damage of the disk, not
+    /// against somebody who writes our files: a SHA-256 of them would take longer than scoring does.
+    pub head_crc32: u32,
     pub body: Body,
 }
 
@@ -157,7 +158,7 @@ pub(super) struct BatchEntry {
 }
 
 /// The form of records; the first byte of each.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A record as bytes: field names are kept, so that a later version can add fields.
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {

@@ -35,6 +35,7 @@ mod keys;
 mod kv;
 mod layer;
 mod memory;
+mod model;
 mod points;
 mod read;
 mod record;
@@ -55,8 +56,8 @@ pub use export::{Export, ExportFilter, ExportFormat, MetricType};
 pub use memory::MemoryStore;
 pub use read::{AlertFilter, DeliveryFilter, RunFilter};
 pub use record::{
-    AlertRecord, Attempt, Column, Commit, Decision, Delivery, DocumentKind, DocumentWrite, FitRecord, ModelRecord,
-    ModelWrite, Peak, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId, SeriesRecord,
+    AlertRecord, Attempt, Column, Commit, Decision, Delivery, DocumentKind, DocumentWrite, FitRecord, ModelMetadata,
+    ModelRecord, ModelWrite, Peak, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId, SeriesRecord,
 };
 pub use retain::Deleted;
 pub use sled::SledStore;

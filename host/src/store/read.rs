@@ -5,20 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::apply::{QUEUED, fit_key};
 use super::blocks::Blocks;
 use super::chunk::Decoded;
-use super::database::{Database, Inner, State, model_key, run_key};
-use super::entry::{Body, ModelEntry, decode, widened};
+use super::database::{Database, Inner, State, run_key};
+use super::entry::{decode, widened};
 use super::keys::{Key, Space, after, last_number};
 use super::layer::{Kept, Layer};
 use super::points::{Points, Score, Terms};
 use super::record::{
-    AlertRecord, Column, Decision, Delivery, FitRecord, ModelRecord, RunRecord, ScoreColumn, SeriesId, SeriesRecord,
+    AlertRecord, Column, Decision, Delivery, FitRecord, RunRecord, ScoreColumn, SeriesId, SeriesRecord,
 };
-use super::{Digest, Pair, SCAN_KEYS, StoreError, read};
+use super::{Pair, SCAN_KEYS, StoreError, read};
 use crate::config::{BatchKey, Job, Slot};
 use crate::message::{AlertKind, AlertPhase};
 use crate::series::{Labels, Millis};
@@ -143,99 +142,6 @@ impl Database {
         let scores: Vec<Points<Score>> = self.inner.points(key, series, &range)?;
         let level = |column: Points<Score>| column.iter().map(|(time, score)| (time, score.level())).collect();
         Ok(scores.into_iter().map(level).collect())
-    }
-
-    /// The models of series under a tag, in the order asked for.
-    ///
-    /// `None` also where the bytes of a model are missing or are not those that were written:
-    /// a fit makes another, and a warning says so.
-    pub fn models(
-        &self,
-        key: &BatchKey,
-        tag: &str,
-        series: &[SeriesId],
-    ) -> Result<Vec<Option<ModelRecord>>, StoreError> {
-        self.read_models(key, tag, series, false)
-    }
-
-    /// The same with the heads of the models: what scoring reads. The rest of their bytes is not
-    /// read, and not checked.
-    pub fn heads(
-        &self,
-        key: &BatchKey,
-        tag: &str,
-        series: &[SeriesId],
-    ) -> Result<Vec<Option<ModelRecord>>, StoreError> {
-        self.read_models(key, tag, series, true)
-    }
-
-    fn read_models(
-        &self,
-        key: &BatchKey,
-        tag: &str,
-        series: &[SeriesId],
-        only_head: bool,
-    ) -> Result<Vec<Option<ModelRecord>>, StoreError> {
-        let Some(batch) = self.inner.batch_id(key) else { return Ok(vec![None; series.len()]) };
-        let place = format!("the models of {key}");
-        let record = |id: &SeriesId| {
-            let Some(value) = self.inner.get(&model_key(batch, tag, id.0).done())? else { return Ok(None) };
-            let ModelEntry {
-                series,
-                tag,
-                plugin,
-                plugin_digest,
-                config_digest,
-                slot,
-                data,
-                digest,
-                head,
-                head_digest,
-                body,
-                left_out: _,
-                facts: _,
-            } = decode(&place, &value)?;
-            let (most, written) = if only_head { (head, head_digest) } else { (u64::MAX, digest) };
-            let bytes = match body {
-                Body::Inline(bytes) => {
-                    let mut bytes = bytes.into_vec();
-                    bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
-                    Some(bytes)
-                }
-                Body::Blob { blob, start, length } => {
-                    self.inner.store.get_blob(&blob, start..start.saturating_add(length.min(most)))?
-                }
-            };
-            let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == written) else {
-                tracing::warn!(
-                    "the model {digest} of series {series} of {key} is missing or damaged; it has to be fit again"
-                );
-                return Ok(None);
-            };
-            Ok(Some(ModelRecord {
-                series: SeriesId(series),
-                tag,
-                plugin,
-                plugin_digest,
-                config_digest,
-                slot,
-                data,
-                digest: digest.to_string(),
-                bytes: Arc::from(bytes),
-            }))
-        };
-        series.iter().map(record).collect()
-    }
-
-    /// The tags under which a batch has models.
-    pub fn model_tags(&self, key: &BatchKey) -> Result<Vec<String>, StoreError> {
-        let Some(batch) = self.inner.batch_id(key) else { return Ok(Vec::new()) };
-        let mut tags = BTreeSet::new();
-        for (_, value) in self.inner.scan(&Space::Model.batch(batch), None)? {
-            let entry: ModelEntry = decode("a model", &value)?;
-            tags.insert(entry.tag);
-        }
-        Ok(tags.into_iter().collect())
     }
 
     /// The event rule's memory, by series.

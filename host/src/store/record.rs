@@ -90,9 +90,9 @@ pub struct ModelWrite {
     pub bytes: Vec<u8>,
 }
 
-/// A kept model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelRecord {
+/// What is known of a kept model without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelMetadata {
     /// See [`ModelWrite`].
     pub series: SeriesId,
     /// See [`ModelWrite`].
@@ -109,6 +109,13 @@ pub struct ModelRecord {
     pub data: (Millis, Millis),
     /// Sha-256 of all of the bytes, in hex: what the trace of an alert names.
     pub digest: String,
+}
+
+/// A kept model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelRecord {
+    /// What it is.
+    pub metadata: ModelMetadata,
     /// The bytes; or only the head, if that was asked for.
     pub bytes: Arc<[u8]>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::plain::{self, Plain};
 use super::{Budget, CliError, Figure, Size, median};
 use crate::store;
-use crate::store::bench::Figures;
+use crate::store::bench::{Figures, ModelFigures};
 
 /// An instant and a value; these, a score and two edges.
 const RAW: (f64, f64) = (16.0, 40.0);
@@ -14,6 +14,7 @@ const RAW: (f64, f64) = (16.0, 40.0);
 struct Run {
     values: (Figures, Plain),
     scored: (Figures, Plain),
+    models: ModelFigures,
 }
 
 impl Run {
@@ -23,6 +24,7 @@ impl Run {
         Ok(Self {
             values: (values, plain::measure(&folder.path().join("plain-values"), size, &[2])?),
             scored: (scored, plain::measure(&folder.path().join("plain-scores"), size, &[2, 3])?),
+            models: store::bench::models(folder.path(), size.series)?,
         })
     }
 }
@@ -62,5 +64,8 @@ pub(super) fn measure(size: Size, folder: &Path) -> Result<Vec<Figure>, CliError
             of(|r| r.values.0.series_ms),
             "ms",
         ),
+        Figure::new("model_metadata", "read what is known of a model", of(|r| r.models.metadata), "µs"),
+        Figure::new("model_head", "read what scoring is passed of a model, 62 kB", of(|r| r.models.head), "µs")
+            .against(of(|r| r.models.plain), "as much of a plain file"),
     ])
 }

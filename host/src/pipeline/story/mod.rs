@@ -117,7 +117,7 @@ pub struct Mean {
 
 impl Mean {
     /// The bytes of its models: the mean, and what only the next fit is to see.
-    pub const BYTES: usize = Self::HEAD + 3;
+    pub const BYTES: usize = Self::HEAD + 3_000;
     pub const HEAD: usize = size_of::<f64>();
 }
 
@@ -136,7 +136,7 @@ impl Detect for Mean {
                 skipped.push(Skip { row, cause: Cause::Failed(format!("{} points are too few", values.len())) });
             }
             let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-            models.push([&mean.to_le_bytes()[..], b"fit"].concat());
+            models.push([&mean.to_le_bytes()[..], &[0; Self::BYTES - Self::HEAD]].concat());
         }
         let (heads, facts) = (vec![Self::HEAD; models.len()], vec![Vec::new(); models.len()]);
         Ok(Fitted { models, heads, skipped, facts })

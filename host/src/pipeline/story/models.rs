@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::message::{Feedback, Rating};
-use crate::store::DocumentWrite;
+use crate::store::{DocumentWrite, MemoryStore, Store as _};
 
 fn young(from: Millis) -> impl Fn(Millis) -> Option<f64> + Send + Sync {
     move |minute| (minute >= from).then_some(10.0)
@@ -11,8 +11,8 @@ fn young(from: Millis) -> impl Fn(Millis) -> Option<f64> + Send + Sync {
 fn models(stage: &Stage) -> Vec<(String, Millis)> {
     let series = stage.store.series(stage.key());
     let ids: Vec<_> = series.iter().map(|series| series.id).collect();
-    let models = stage.store.models(stage.key(), &stage.bound.detectors[0].entry.tag, &ids).unwrap();
-    let end = |model: crate::store::ModelRecord| (model.data.1 - BEGIN) / MINUTE;
+    let models = stage.store.model_metadata(stage.key(), &stage.bound.detectors[0].entry.tag, &ids).unwrap();
+    let end = |model: crate::store::ModelMetadata| (model.data.1 - BEGIN) / MINUTE;
     series.into_iter().zip(models).filter_map(|(series, model)| Some((series.name, end(model?)))).collect()
 }
 
@@ -55,9 +55,30 @@ async fn scoring_is_passed_the_heads_of_models_and_the_next_fit_all_of_them() {
     let (series, tag) = (stage.series("load").id, &stage.bound.detectors[0].entry.tag);
     let whole = stage.store.models(stage.key(), tag, &[series]).unwrap().remove(0).unwrap();
     let head = stage.store.heads(stage.key(), tag, &[series]).unwrap().remove(0).unwrap();
-    assert_eq!((whole.slot, whole.bytes.len()), (minute(60), Mean::BYTES), "it was fit twice more");
+    assert_eq!((whole.metadata.slot, whole.bytes.len()), (minute(60), Mean::BYTES), "it was fit twice more");
     assert_eq!(head.bytes[..], whole.bytes[..Mean::HEAD]);
-    assert_eq!(head.digest, whole.digest, "the trace of an alert names the whole");
+    assert_eq!(head.metadata.digest, whole.metadata.digest, "the trace of an alert names the whole");
+}
+
+/// Users want a series whose model the disk has lost to be fit again by the next train job, though
+/// the slot of its next fit is far, and no point of it to stay without a score.
+#[tokio::test]
+async fn a_lost_model_is_fit_again_and_its_series_waits_meanwhile() {
+    let mut stage = Stage::new("", Script::default().with("load", |_| Some(10.0)));
+    let kept = Arc::new(MemoryStore::default());
+    stage.store = Database::over(kept.clone(), &stage.limits).unwrap();
+    stage.live(0..=10).await;
+    for blob in kept.blobs().unwrap() {
+        kept.delete_blob(&blob).unwrap();
+    }
+    stage.run(Job::Ingest, minute(11)).await;
+    let score = stage.run(Job::Score, minute(11)).await;
+    assert_eq!((score.state, score.counts["warming"]), (RunState::Done, 1));
+    assert_eq!(stage.scores("load").len(), 10);
+    let train = stage.run(Job::Train, minute(11)).await;
+    assert_eq!(train.counts["models"], 1);
+    stage.live(12..=12).await;
+    assert_eq!(stage.scores("load").len(), 12);
 }
 
 /// Users want the others to be scored while one series waits for its model.
