@@ -390,6 +390,8 @@ mod tests {
                 "scan_values points/s",
                 "scan_scored points/s",
                 "series_values ms",
+                "model_metadata µs",
+                "model_head µs",
                 "batch_page_first ms",
                 "batch_page ms",
                 "batch_page_day ms",
