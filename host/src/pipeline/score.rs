@@ -2,7 +2,8 @@
 //!
 //! Each point is judged by the models that stand when its slot runs and from exactly the
 //! context that the detector asked for, so how the points are cut into runs does not
-//! change their scores. A span that is done once more is judged by the models of now. A series without a model waits; it does not hold up the others.
+//! change their scores. A span that is done once more is judged by the models of now. A series
+//! without a model waits; it does not hold up the others.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,6 +18,10 @@ use crate::store::{RunState, ScoreColumn, ScoreRow, SeriesId, SeriesRecord};
 
 /// Columns that one call scores at most; a longer tail is cut.
 const TAIL_COLUMNS: Millis = 1_440;
+
+/// Series whose models are in memory together, where no detector wants all of the batch: of the
+/// default detector that is 32 MB, however many series there are.
+const SERIES_TOGETHER: usize = 512;
 
 /// Spans, and the series that want them scored.
 type Tails<'s> = Vec<(Range<Millis>, Vec<&'s SeriesRecord>)>;
@@ -40,10 +45,14 @@ pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     if waiting.is_empty() {
         return Ok(Outcome::skipped("no series has new points and a model"));
     }
+    let joint = context.bound.detectors.iter().any(|detector| detector.needs.joint);
+    let most = if joint { usize::MAX } else { SERIES_TOGETHER };
     let mut columns: BTreeMap<SeriesId, ScoreColumn> = BTreeMap::new();
     for (span, rows) in &waiting {
         for part in cut(span, context.step()) {
-            score(context, &part, rows, &mut columns, &mut outcome).await?;
+            for together in rows.chunks(most) {
+                score(context, &part, together, &mut columns, &mut outcome).await?;
+            }
         }
     }
     outcome.count("scores", columns.values().map(|c| c.rows.len()).sum());

@@ -15,6 +15,10 @@ use crate::schedule::Instants;
 use crate::series::{Grid, Matrix, Millis};
 use crate::store::{ModelMetadata, ModelWrite, RunState, SeriesId, SeriesRecord};
 
+/// Series whose history is in memory together, where the detector does not want all of the batch: of
+/// the default detector that is some 40 MB, however many series there are.
+const SERIES_TOGETHER: usize = 128;
+
 pub(super) async fn run(context: &JobContext<'_>) -> Result<Outcome, Fault> {
     if !context.bound.batch.entity_labels.is_empty() {
         return entity::train(context).await;
@@ -61,13 +65,30 @@ async fn fit(
     let oldest = (context.now() - policy.max_age_ms).max(slot - context.step() * columns as Millis);
     let first = wanting.iter().filter_map(|(s, _)| s.span).map(|(first, _)| first).min().unwrap_or(slot);
     let grid = Grid::spanning(first.max(oldest), slot, context.bound.batch.judged.step_ms);
-    let ids: Vec<_> = wanting.iter().map(|(s, _)| s.id).collect();
+    let most = if detector.needs.joint { wanting.len() } else { SERIES_TOGETHER };
+    for together in wanting.chunks(most) {
+        fit_together(context, detector, together, grid, left_out, outcome).await?;
+    }
+    Ok(())
+}
+
+/// Fits series to their history on a grid. Each comes with whether there is a model to go on from.
+async fn fit_together(
+    context: &JobContext<'_>,
+    detector: &BoundDetector,
+    series: &[(&SeriesRecord, bool)],
+    grid: Grid,
+    left_out: &LeftOut,
+    outcome: &mut Outcome,
+) -> Result<(), Fault> {
+    let policy = &context.bound.batch.train;
+    let ids: Vec<_> = series.iter().map(|(s, _)| s.id).collect();
     let columns =
         context.store.values(context.key(), &ids, grid.start..grid.end()).map_err(|e| context.store_fault(&e))?;
 
     let mut rows = Vec::new();
     let mut values = Vec::new();
-    for ((series, is_kept), mut column) in wanting.into_iter().zip(columns) {
+    for (&(series, is_kept), mut column) in series.iter().zip(columns) {
         let unseen = left_out.take_from(series.id, &mut column);
         if column.values.len() < policy.min_n.max(1) {
             outcome.count("warming", 1);
@@ -106,7 +127,7 @@ async fn fit(
                     plugin: detector.entry.plugin.clone(),
                     plugin_digest: detector.plugin_digest.clone(),
                     config_digest: detector.config_digest.clone(),
-                    slot,
+                    slot: grid.end(),
                     data: (grid.start, seen),
                     left_out: unseen,
                     facts,

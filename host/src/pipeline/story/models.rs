@@ -81,6 +81,21 @@ async fn a_lost_model_is_fit_again_and_its_series_waits_meanwhile() {
     assert_eq!(stage.scores("load").len(), 12);
 }
 
+/// Users want a batch of any size to be learned and judged whole, though not all of it is in
+/// memory at once.
+#[tokio::test]
+async fn of_more_series_than_are_read_together_each_has_a_model_and_its_scores() {
+    let named = |number: usize| format!("load{number:03}");
+    let each = |script: Script, number: usize| script.with(&named(number), move |_| Some(number as f64));
+    let stage = Stage::new("", (0..600).fold(Script::default(), each));
+    stage.live(0..=2).await;
+    assert_eq!(models(&stage).len(), 600);
+    for number in [0, 127, 128, 511, 512, 599] {
+        // By its own mean, and not by that of another.
+        assert_eq!(stage.scores(&named(number)), [(0, 0.1), (1, 0.1)], "{number}");
+    }
+}
+
 /// Users want the others to be scored while one series waits for its model.
 #[tokio::test]
 async fn b8_a_series_without_a_model_does_not_hold_up_the_others() {
