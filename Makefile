@@ -78,4 +78,4 @@ lint:
 	$(CARGO) fmt --all --check
 	cd plugins && $(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	cd plugins && $(CARGO) clippy --workspace -- -D warnings
+	cd plugins && $(CARGO) clippy --workspace --all-targets -- -D warnings
