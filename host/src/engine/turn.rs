@@ -6,7 +6,9 @@
 //! objectives with decay usage scheduling", 1993) with equal weights, where a turn costs what it
 //! took and counts half after [`HALF_LIFE`]. Whoever wants less than their share, in bursts too,
 //! goes before those who want all there is; who wants as much as others gets as much. Nobody
-//! saves up, and nobody pays for long for time that nobody else wanted.
+//! saves up, and nobody pays for long for time that nobody else wanted. Nor does anybody pay for time
+//! that was theirs: what an owner had counts from its share on, so that somebody who comes and had
+//! nothing yet does not lock out those who had less than they may.
 //!
 //! A turn ends with the next tick. Who has to wait and had less than somebody who has a turn asks for
 //! a tick at once, so that its call begins within what a guest does between two looks at the epoch,
@@ -47,6 +49,7 @@ impl fmt::Debug for Turns {
 
 #[derive(Debug)]
 struct State {
+    threads: usize,
     /// Threads on which nobody has a turn. While there is one, nobody waits.
     free: usize,
     /// Those that have calls, or had turns lately.
@@ -77,9 +80,9 @@ impl Owner {
         self.used * 0.5_f64.powf(passed / HALF_LIFE.as_secs_f64())
     }
 
-    /// The same, with its turns under way.
-    fn had(&self, now: Instant) -> f64 {
-        self.lately(now) + TICK.as_secs_f64() * self.turns as f64
+    /// What it had beyond its share, with its turns under way.
+    fn had(&self, now: Instant, share: f64) -> f64 {
+        (self.lately(now) - share).max(0.0) + TICK.as_secs_f64() * self.turns as f64
     }
 }
 
@@ -107,7 +110,8 @@ impl Turns {
     /// `tick` is to make those that have a turn yield soon.
     pub(super) fn new(threads: usize, tick: impl Fn() + Send + Sync + 'static) -> Self {
         let (owners, waiting) = (HashMap::new(), BTreeMap::new());
-        let state = State { free: threads.max(1), owners, waiting, granted: HashSet::new(), tickets: 0 };
+        let threads = threads.max(1);
+        let state = State { threads, free: threads, owners, waiting, granted: HashSet::new(), tickets: 0 };
         Self { state: Mutex::new(state), tick: Box::new(tick) }
     }
 
@@ -162,21 +166,32 @@ impl State {
         }
     }
 
-    /// Whether somebody has a turn who had clearly more than this owner.
-    fn is_unfair_to(&self, owner: &Arc<str>) -> bool {
-        let now = Instant::now();
-        let had = self.owners.get(owner).map_or(0.0, |owner| owner.had(now));
-        self.owners.values().any(|other| other.turns > 0 && other.had(now) > had + UNFAIR)
+    /// What each of those that have calls would have had lately, in seconds, were the threads theirs
+    /// alone in equal parts.
+    fn share(&self) -> f64 {
+        let owners = self.owners.values().filter(|owner| owner.calls > 0).count();
+        let all = HALF_LIFE.as_secs_f64() / std::f64::consts::LN_2 * self.threads as f64;
+        all / owners.max(1) as f64
     }
 
-    /// A turn is over: the next is that of the owner that had the least, and of its calls that of the
-    /// one that waits the longest.
+    /// Whether somebody has a turn who had clearly more than this owner.
+    fn is_unfair_to(&self, owner: &Arc<str>) -> bool {
+        let (now, share) = (Instant::now(), self.share());
+        let had = self.owners.get(owner).map_or(0.0, |owner| owner.had(now, share));
+        self.owners.values().any(|other| other.turns > 0 && other.had(now, share) > had + UNFAIR)
+    }
+
+    /// A turn is over: the next is that of the owner that had the least, of equal ones of the one that
+    /// had a turn the longest ago, and of its calls of the one that waits the longest.
     fn pass_on(&mut self) {
-        let now = Instant::now();
-        let had = |waiting: &Waiting| self.owners.get(&waiting.owner).map_or(0.0, |owner| owner.had(now));
-        // Of equal ones the first, which waits the longest.
-        let waiting = self.waiting.iter().map(|(ticket, waiting)| (had(waiting), *ticket));
-        let next = waiting.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, ticket)| ticket);
+        let (now, share) = (Instant::now(), self.share());
+        let rank = |waiting: &Waiting| {
+            let owner = self.owners.get(&waiting.owner)?;
+            Some((owner.had(now, share), owner.at))
+        };
+        let ranked = self.waiting.iter().filter_map(|(ticket, waiting)| Some((rank(waiting)?, *ticket)));
+        // Of equal calls the first, which waits the longest.
+        let next = ranked.min_by(|(a, _), (b, _)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map(|(_, ticket)| ticket);
         match next.and_then(|ticket| self.waiting.remove(&ticket).map(|waiting| (ticket, waiting))) {
             Some((ticket, waiting)) => {
                 self.granted.insert(ticket);
@@ -333,6 +348,21 @@ mod tests {
         assert_eq!(ticks.load(Ordering::Relaxed), 1);
         hog.end(Duration::from_millis(1), Some(Waker::noop()));
         assert!(modest.begin(Waker::noop()) && !own.begin(Waker::noop()));
+    }
+
+    #[test]
+    fn who_had_less_than_may_be_had_is_not_locked_out_by_who_had_nothing() {
+        let turns = Turns::new(1, || ());
+        let mut modest = turns.enter("modest");
+        assert!(modest.begin(Waker::noop()));
+        // A quarter of the thread, for long: half of it may be had beside one other.
+        modest.end(Duration::from_millis(90), None);
+        let (mut one, mut other) = (turns.enter("new"), turns.enter("new"));
+        assert!(one.begin(Waker::noop()) && !other.begin(Waker::noop()));
+        assert!(!modest.begin(Waker::noop()));
+        one.end(Duration::from_millis(10), Some(Waker::noop()));
+        assert!(modest.begin(Waker::noop()), "it is the next");
+        assert!(!other.begin(Waker::noop()));
     }
 
     #[tokio::test]
