@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 use crate::{Server, tools, until};
 
+/// What a command has of the environment of the tests; the last are how `tests/hours` sets its clock.
+const KEPT: [&str; 7] = ["PATH", "HOME", "TMPDIR", "LD_PRELOAD", "FAKETIME", "DONT_FAKE_MONOTONIC", "NO_FAKE_STAT"];
+
 /// A node: a folder with `anomd.yaml`, `batches/`, `plugins/` and `data/`, and the environment
 /// that its commands see.
 #[derive(Debug)]
@@ -88,11 +91,11 @@ impl Anomd {
         self.environment.insert(name.to_owned(), value.to_owned());
     }
 
-    /// A command of the binary, which sees nothing of the environment of the tests.
+    /// A command of the binary, which sees little of the environment of the tests.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.args(arguments).current_dir(self.home()).stdin(Stdio::null()).env_clear();
-        command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME" || name == "TMPDIR"));
+        command.envs(std::env::vars_os().filter(|(name, _)| KEPT.iter().any(|kept| name == kept)));
         command.envs(&self.environment);
         command
     }

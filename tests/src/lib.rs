@@ -69,8 +69,11 @@ pub fn millis(text: &serde_json::Value) -> Millis {
     read.unwrap_or_else(|| panic!("{text} is no instant")).timestamp_millis()
 }
 
-/// The present time, rounded down to the hour.
+/// The time at which a program of tests first asked, rounded down to the hour: the same to its end,
+/// whatever hour strikes between.
 #[expect(clippy::disallowed_methods, reason = "real servers have the real time")]
 pub fn this_hour() -> Millis {
-    chrono::Utc::now().timestamp_millis() / HOUR * HOUR
+    static HOUR_OF_THE_TESTS: std::sync::LazyLock<Millis> =
+        std::sync::LazyLock::new(|| chrono::Utc::now().timestamp_millis() / HOUR * HOUR);
+    *HOUR_OF_THE_TESTS
 }

@@ -9,7 +9,8 @@ fn broken() -> (Anomd, Source, &'static str) {
     broken_with("", "")
 }
 
-/// The same, with more keys of the node's file and of the batch.
+/// The same, with more keys of the node's file and of the batch; a summary at nine would be a message
+/// more at some hours of the day.
 fn broken_with(node: &str, keys: &str) -> (Anomd, Source, &'static str) {
     let end = this_hour();
     let begin = end - 15 * HOUR;
@@ -19,7 +20,7 @@ fn broken_with(node: &str, keys: &str) -> (Anomd, Source, &'static str) {
     let batch = anomd.batch(
         "orders",
         &format!(
-            "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 7d\n\
+            "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 7d\ndisable_summary: true\n\
              ingest_params: {{url: '{}', queries: [load]}}\n{keys}",
             source.url()
         ),
