@@ -127,6 +127,15 @@ fn what_is_installed_is_locked_to_its_digest_and_used_until_it_is_removed() {
 
     let batch = anomd.batch("uses", "ingest_fn: theirs\n");
     anomd.run(&["run", batch, "--job", "ingest"]).done();
+    // It goes with a backup, of a node that runs too.
+    let (server, _) = anomd.serve();
+    anomd.run(&["backup", "whole"]).done();
+    assert_eq!(server.stop(), Some(0));
+    anomd.run(&["restore", "whole", "--data", "restored"]).done();
+    let restored = anomd.json(&["plugin", "list", "--data", "restored"]);
+    let own = restored.as_array().unwrap().iter().find(|plugin| plugin["name"] == "theirs");
+    assert!(own.is_some_and(|own| own["problem"].is_null()), "{restored:#}");
+    anomd.run(&["run", batch, "--job", "ingest", "--data", "restored"]).done();
     let used = anomd.run(&["plugin", "remove", "theirs"]);
     assert!(used.code == Some(2) && used.stderr.contains("theirs is used by uses"), "{used:#?}");
 

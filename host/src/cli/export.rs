@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::door::{Client, Door};
 use super::{CliError, Global, open, output};
 use crate::config::Environment;
+use crate::node::installed_files;
 use crate::series::Millis;
 use crate::store::Database;
 use crate::web::{BackupRequest, ExportRequest};
@@ -90,7 +91,7 @@ pub(super) async fn export(global: &Global, args: ExportArgs) -> Result<(), CliE
 
 pub(super) async fn backup(global: &Global, args: BackupArgs) -> Result<(), CliError> {
     match Door::open(global)? {
-        Door::Store { store, .. } => store.backup(&args.to)?,
+        Door::Store { store, config, .. } => store.backup(&installed_files(&config.data)?, &args.to)?,
         Door::Node(client) => fetched(&client, &args.to).await?,
     }
     eprintln!("backed up into {}; `anomd restore {}` makes a store of it", args.to.display(), args.to.display());

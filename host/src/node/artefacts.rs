@@ -19,7 +19,8 @@ use super::{Node, bind};
 use crate::config::{DEFAULT_TENANT, component_name};
 use crate::desk::instant;
 use crate::fault::{Blame, Fault};
-use crate::plugin::{Difference, Installed, Locked, Lockfile, Plugin, Profile};
+use crate::plugin::{Difference, Installed, LOCK_FILE, Locked, Lockfile, Plugin, Profile};
+use crate::store::{Beside, StoreError};
 
 /// The longest text that says where a component came from, in bytes.
 const SOURCE_BYTES: usize = 2_000;
@@ -106,11 +107,39 @@ pub(super) fn folders(data: &Path) -> Vec<(String, PathBuf)> {
     folders
 }
 
+/// The lock files below a data folder and the components that they name: what a backup has to hold for
+/// what was installed to be there again. While nobody installs, they stay as they are.
+pub fn installed_files(data: &Path) -> Result<Beside, StoreError> {
+    let mut files = Vec::new();
+    for (_, folder) in folders(data) {
+        let lock = Lockfile::read(&folder).map_err(|detail| StoreError::Io {
+            doing: format!("looking for the plugins in {}", folder.display()),
+            detail,
+        })?;
+        let components = lock.plugins.values().map(|locked| Lockfile::file(&folder, locked.hex()));
+        let paths = std::iter::once(folder.join(LOCK_FILE)).chain(components);
+        // A component that is gone is told of whenever it would be loaded.
+        let there = paths.filter(|path| path.is_file());
+        files.extend(there.filter_map(|path| path.strip_prefix(data).map(Path::to_owned).ok()));
+    }
+    // Two names may stand for the same component.
+    files.sort();
+    files.dedup();
+    Ok(Beside { folder: data.to_owned(), files })
+}
+
 fn failed(why: impl ToString) -> PluginRefusal {
     PluginRefusal::Failed(why.to_string())
 }
 
 impl Node {
+    /// Writes a backup of the store and of what tenants installed. Whoever installs meanwhile waits.
+    /// Blocks, and panics on a thread that may not.
+    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let _still = self.installing.blocking_lock();
+        self.store.backup(&installed_files(&self.config.data)?, to)
+    }
+
     /// The folder of the plugins that a tenant installed.
     fn plugin_folder(&self, tenant: &str) -> PathBuf {
         self.folder_of(tenant).join("plugins")

@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-pub use artefacts::{Installation, Intent, PluginOffer, PluginRefusal};
+pub use artefacts::{Installation, Intent, PluginOffer, PluginRefusal, installed_files};
 pub use backfill::BackfillView;
 pub use bind::{bind, check, check_receivers};
 pub use ending::remove_folders;

@@ -3,11 +3,12 @@
 //! A backup is taken while the store runs: values, which only a sealing writes, are held
 //! still, and the log is copied up to the last commit when they are through. The file does
 //! not depend on the engine. Every frame of it has a checksum, it ends with a frame that
-//! counts them, and it gets its name when it is whole and on disk.
+//! counts them, and it gets its name when it is whole and on disk. Files that lie beside the store
+//! and belong to what it holds, as installed components do, go with it by their names.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::backend::{Changes, Store};
 use super::catalogue::for_each;
@@ -26,11 +27,22 @@ const FRAME_BYTES: u32 = 1 << 30;
 const VALUE: u8 = b'v';
 const RECORD: u8 = b'l';
 const BLOB: u8 = b'b';
+const FILE: u8 = b'f';
 const END: u8 = b'e';
 
+/// Files that lie beside a store in its folder and go with its backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The folder of the store.
+    pub folder: PathBuf,
+    /// Their names, from there.
+    pub files: Vec<PathBuf>,
+}
+
 impl Database {
-    /// Writes everything that is committed into one new file. Commits go on meanwhile.
-    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
+    /// Writes everything that is committed, and the files beside it, into one new file. Commits go on
+    /// meanwhile; the files have to stay as they are.
+    pub fn backup(&self, beside: &Beside, to: &Path) -> Result<(), StoreError> {
         if to.exists() {
             return Err(StoreError::Io {
                 doing: format!("writing a backup to {}", to.display()),
@@ -38,7 +50,7 @@ impl Database {
             });
         }
         let partial = sibling(to);
-        let written = self.write_backup(&partial).and_then(|()| {
+        let written = self.write_backup(beside, &partial).and_then(|()| {
             fs::rename(&partial, to).map_err(|e| StoreError::io("naming", to, &e))?;
             super::blob::sync_dir(parent(to))
         });
@@ -49,13 +61,18 @@ impl Database {
         written
     }
 
-    fn write_backup(&self, path: &Path) -> Result<(), StoreError> {
+    fn write_backup(&self, beside: &Beside, path: &Path) -> Result<(), StoreError> {
         let inner = &*self.inner;
         let store = &*inner.store;
         let file = File::create(path).map_err(|e| StoreError::io("creating", path, &e))?;
         let mut frames = FrameWriter { sink: BufWriter::new(file), path, count: 0 };
         frames.raw(format!("{MAGIC}{FORMAT}\n").as_bytes())?;
 
+        for name in &beside.files {
+            let (from, name) = (beside.folder.join(name), name.to_string_lossy());
+            let bytes = fs::read(&from).map_err(|e| StoreError::io("reading", &from, &e))?;
+            frames.write(FILE, &[&length(name.as_bytes()), name.as_bytes(), &bytes])?;
+        }
         let _still = lock(&inner.sealing);
         for_each(store, &[], |key, value| {
             // Where the log begins is told anew where it is restored.
@@ -130,6 +147,11 @@ fn read_backup(from: &Path, into: &Path) -> Result<(), StoreError> {
                     return Err(frames.damaged("a blob has changed"));
                 }
             }
+            FILE => {
+                let (name, bytes) = split_pair(&payload).ok_or_else(|| frames.damaged("a file has no name"))?;
+                let name = below(name).ok_or_else(|| frames.damaged("a file would lie outside of the folder"))?;
+                put_file(&into.join(name), bytes)?;
+            }
             END if payload == (frames.count - 1).to_be_bytes() => break,
             END => return Err(frames.damaged("some of it is missing")),
             _ => return Err(frames.damaged("it has a part of an unknown kind")),
@@ -138,6 +160,21 @@ fn read_backup(from: &Path, into: &Path) -> Result<(), StoreError> {
     store.sync_values()?;
     store.sync_log()?;
     Database::over(store, &limits).map(drop)
+}
+
+/// A name that leads nowhere but further down.
+fn below(name: &[u8]) -> Option<&Path> {
+    let name = Path::new(str::from_utf8(name).ok()?);
+    let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
+    (plain && name.file_name().is_some()).then_some(name)
+}
+
+fn put_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let folder = parent(path);
+    fs::create_dir_all(folder).map_err(|e| StoreError::io("creating", folder, &e))?;
+    let written = File::create_new(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(|e| StoreError::io("writing", path, &e))?;
+    super::blob::sync_dir(folder)
 }
 
 /// Beside a path, where what is not whole yet is written.

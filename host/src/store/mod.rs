@@ -49,6 +49,7 @@ mod window;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use backend::{Changes, Digest, Pair, Sequence, Store};
+pub use backup::Beside;
 pub use commit::Committed;
 pub use database::{Database, Durability};
 pub use error::StoreError;

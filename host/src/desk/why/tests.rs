@@ -14,8 +14,8 @@ use crate::desk::{Acknowledge, Ask as _, Desk, DeskError};
 use crate::message::{Alert, AlertKind, AlertPhase, AlertState, Verdict};
 use crate::series::{Kind, Labels, Millis};
 use crate::store::{
-    AlertRecord, Attempt, Column, Commit, Database, Decision, Delivery, DocumentKind, DocumentWrite, ModelWrite, Peak,
-    RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId,
+    AlertRecord, Attempt, Beside, Column, Commit, Database, Decision, Delivery, DocumentKind, DocumentWrite,
+    ModelWrite, Peak, RunRecord, RunState, ScoreColumn, ScoreRow, SeriesId,
 };
 
 pub const T0: Millis = 1_767_225_600_000;
@@ -459,7 +459,7 @@ fn the_trace_is_the_same_after_a_restore() {
     let story = on_disk.ingested().fitted().score(0.95).fires().delivered("sent", &[Ok("ok")]);
     let before = serde_json::to_value(story.why()).unwrap();
     let file = folder.path().join("backup");
-    story.store.backup(&file).unwrap();
+    story.store.backup(&Beside::default(), &file).unwrap();
     Database::restore(&file, &folder.path().join("restored")).unwrap();
     let restored = Story { store: open("restored"), batch: story.batch.clone() };
     assert_eq!(serde_json::to_value(restored.why()).unwrap(), before);

@@ -175,8 +175,13 @@ fn a_restored_backup_answers_as_the_store_did() {
     let db = Database::open(&dir.path().join("data"), &small_limits()).unwrap();
     filled(&db);
     let backup = dir.path().join("backup");
-    db.backup(&backup).unwrap();
-    assert!(db.backup(&backup).unwrap_err().to_string().contains("it exists, and a backup never replaces anything"));
+    db.backup(&Beside::default(), &backup).unwrap();
+    assert!(
+        db.backup(&Beside::default(), &backup)
+            .unwrap_err()
+            .to_string()
+            .contains("it exists, and a backup never replaces anything")
+    );
     let into = dir.path().join("restored");
     Database::restore(&backup, &into).unwrap();
     let restored = Database::open(&into, &small_limits()).unwrap();

@@ -77,7 +77,7 @@ fn a_backup_of_a_running_store_is_the_state_after_some_commit() {
         });
         for round in 0..5 {
             let (backup, into) = (dir.path().join(format!("b{round}")), dir.path().join(format!("d{round}")));
-            db.backup(&backup).unwrap();
+            db.backup(&Beside::default(), &backup).unwrap();
             Database::restore(&backup, &into).unwrap();
             let restored = Database::open(&into, &limits).unwrap();
             let runs = restored.runs(&RunFilter::default()).unwrap();

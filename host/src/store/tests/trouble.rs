@@ -128,12 +128,41 @@ fn copy_dir(from: &Path, to: &Path) {
 }
 
 #[test]
+fn a_file_of_a_backup_lies_where_it_lay_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::in_memory(&small_limits()).unwrap();
+    two_days(&db);
+    let (data, name) = (dir.path().join("data"), PathBuf::from("tenants/shop/plugins/theirs.wasm"));
+    std::fs::create_dir_all(data.join(name.parent().unwrap())).unwrap();
+    std::fs::write(data.join(&name), "component").unwrap();
+    let beside = Beside { folder: data, files: vec![name.clone()] };
+    let (backup, into) = (dir.path().join("backup"), dir.path().join("into"));
+    db.backup(&beside, &backup).unwrap();
+    Database::restore(&backup, &into).unwrap();
+    assert_eq!(std::fs::read(into.join(&name)).unwrap(), b"component");
+
+    for (number, bad) in ["../outside", "/tmp/anomd-outside", "tenants/../../outside"].into_iter().enumerate() {
+        let (backup, into) = (dir.path().join(format!("bad{number}")), dir.path().join(format!("into{number}")));
+        // What such a name leads to, from the folder that is backed up, is there.
+        let beside = Beside { folder: dir.path().join("hostile"), files: vec![PathBuf::from(bad)] };
+        let outside = beside.folder.join(bad);
+        std::fs::create_dir_all(beside.folder.join("tenants")).unwrap();
+        std::fs::write(&outside, "component").unwrap();
+        db.backup(&beside, &backup).unwrap();
+        std::fs::remove_file(&outside).unwrap();
+        let error = Database::restore(&backup, &into).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{bad}: {error}");
+        assert!(!outside.exists() && !into.exists(), "{bad}");
+    }
+}
+
+#[test]
 fn a_damaged_backup_is_refused_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::in_memory(&small_limits()).unwrap();
     two_days(&db);
     let backup = dir.path().join("backup");
-    db.backup(&backup).unwrap();
+    db.backup(&Beside::default(), &backup).unwrap();
     let whole = std::fs::read(&backup).unwrap();
     let (bad, into) = (dir.path().join("bad"), dir.path().join("into"));
     let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);

@@ -129,7 +129,7 @@ async fn backup(State(api): State<Api>) -> Response {
     let made = tokio::task::spawn_blocking(move || {
         let name = format!("backup-{}", desk::hex(&desk::random::<8>()?));
         let path = node.config.data.join(name);
-        node.store.backup(&path)?;
+        node.backup(&path)?;
         let file = std::fs::File::open(&path);
         // What is open can be read; and nothing is left behind, whatever becomes of the reader.
         let removed = std::fs::remove_file(&path);
