@@ -6,11 +6,12 @@ DATA ?= ../shared/data
 CARGO ?= cargo
 export INSTA_UPDATE ?= no
 
-.PHONY: help demo demo-seeds test plugins audit bench cost parity eval generated lint vendor
+.PHONY: help demo demo-seeds test hours plugins audit bench cost parity eval generated lint vendor
 
 help:
 	@echo 'make demo [ARGS=--once]   two weeks of a made-up system, seven incidents, and what anomd finds'
 	@echo 'make test                 all tests'
+	@echo 'make hours [ARGS="9 10"]  those tests that have a clock, at each hour of a day (needs faketime)'
 	@echo 'make audit                dependencies that are known to be vulnerable (ANOMD_ADVISORY_DB=FOLDER without a network)'
 	@echo 'make plugins              builds the components into plugins/dist'
 	@echo 'make bench                store, sandbox and detectors, as ratios'
@@ -30,6 +31,9 @@ demo: plugins
 
 test: plugins
 	@tests/run
+
+hours: plugins
+	@tests/hours $(ARGS)
 
 audit:
 	@tests/audit

@@ -21,9 +21,10 @@ mod walk;
 const STEP_MS: u32 = 60_000;
 /// The first minute of the series, since the epoch.
 const START: i64 = 1_767_225_600_000 / STEP_MS as i64;
-const FITTED: usize = 4;
+/// Different series: as many as a call has.
+const FITTED: usize = TOGETHER;
 const TOGETHER: usize = 32;
-const FITS: usize = 48;
+const FITS: usize = 64;
 const CALLS: usize = 1_000;
 
 fn main() {

@@ -24,8 +24,9 @@ const LIGHT: &str = "light";
 const CONFIG: &str = "{}";
 const STEP_MS: u32 = 60_000;
 const START: Millis = 1_767_225_600_000;
-/// Rows that are really fit; larger calls use their models again.
-const FITTED: usize = 4;
+/// Rows that are really fit; larger calls use their models again. A series each in the calls that are
+/// put beside the native code: the models of few would stay in its cache, which no fleet's do.
+const FITTED: usize = TOGETHER;
 /// Rows of the calls that are put beside the native code: few enough for one call of one
 /// thread, and enough that the crossing is no large part.
 const TOGETHER: usize = 32;
@@ -81,7 +82,7 @@ impl Subject {
         self.warm.fit(&self.call, CONFIG, &history, &[Arc::from([])]).await
     }
 
-    /// A span of minutes of rows; there are no more than four different ones.
+    /// A span of minutes of rows; there are no more than [`FITTED`] different ones.
     fn matrix(&self, rows: std::ops::Range<usize>, minutes: std::ops::Range<usize>) -> Matrix {
         let start = START + Millis::from(STEP_MS) * minutes.start as Millis;
         let grid = Grid { start, step_ms: STEP_MS, columns: minutes.len() };
