@@ -25,8 +25,8 @@ fn story() -> (Anomd, Source, Millis) {
 /// where nine o'clock is among these.
 fn batch(source: &Source, more: &str) -> String {
     format!(
-        "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 7d\ndisable_summary: true\ningest_params: {{url: '{}', \
-         queries: [load]}}\n{more}",
+        "ingest_fn: prometheus\nstep: 60s\ningest_delay: 0s\ningest_history: 7d\ndisable_summary: true\n\
+         ingest_params: {{url: '{}', queries: [load]}}\n{more}",
         source.url()
     )
 }

@@ -141,7 +141,8 @@ fn a_file_of_a_backup_lies_where_it_lay_and_nowhere_else() {
     Database::restore(&backup, &into).unwrap();
     assert_eq!(std::fs::read(into.join(&name)).unwrap(), b"component");
 
-    for (number, bad) in ["../outside", "/tmp/anomd-outside", "tenants/../../outside"].into_iter().enumerate() {
+    let absolute = dir.path().join("absolute").display().to_string();
+    for (number, bad) in ["../outside", &absolute, "tenants/../../outside"].into_iter().enumerate() {
         let (backup, into) = (dir.path().join(format!("bad{number}")), dir.path().join(format!("into{number}")));
         // What such a name leads to, from the folder that is backed up, is there.
         let beside = Beside { folder: dir.path().join("hostile"), files: vec![PathBuf::from(bad)] };
